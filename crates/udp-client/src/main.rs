@@ -1,0 +1,3 @@
+//! a UDP client for people and scripts.
+
+fn main() {}

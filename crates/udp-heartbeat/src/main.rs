@@ -1,0 +1,3 @@
+//! a UDP heartbeat that measures a path.
+
+fn main() {}

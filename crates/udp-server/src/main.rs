@@ -1,0 +1,3 @@
+//! a UDP echo server and STAMP reflector.
+
+fn main() {}
