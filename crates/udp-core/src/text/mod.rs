@@ -1,1 +1,8 @@
-//! text.
+//! Bytes as text and back: the [`escape`] form that every program shows received bytes in,
+//! and [`hex`].
+//!
+//! Both are pure and lossless, and neither trusts what it is given: encoders take any bytes,
+//! decoders return a typed error that names the place.
+
+pub mod escape;
+pub mod hex;
