@@ -1,1 +1,236 @@
-//! clock.
+//! Time: the one place that reads a clock or sleeps.
+//!
+//! Two clocks that must never be mixed up are two types. [`Mono`] counts from some moment in the
+//! past, never steps, and is what differences are taken of; [`Wall`] is the time of day, may step,
+//! and is for display and for stamps on the wire. Everything that decides takes its times as
+//! arguments; a [`Clock`] is for the edge of a program, and [`ManualClock`] stands in for it in
+//! tests. Sources: `clock_gettime(2)`, RFC 3339.
+
+use std::ops::Add;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A moment of the monotonic clock, in nanoseconds since an arbitrary start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Mono(u64);
+
+impl Mono {
+    /// The moment `nanos` nanoseconds after the clock's start.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Mono(nanos)
+    }
+
+    /// Nanoseconds since the clock's start.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// How long after `earlier` this moment is; zero if it is not after it.
+    pub const fn saturating_since(self, earlier: Mono) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The moment `span` earlier, not before the clock's start.
+    pub fn saturating_sub(self, span: Duration) -> Mono {
+        Mono(self.0.saturating_sub(nanos(span)))
+    }
+}
+
+impl Add<Duration> for Mono {
+    type Output = Mono;
+
+    /// The moment `span` later, or the last one that can be told.
+    fn add(self, span: Duration) -> Mono {
+        Mono(self.0.saturating_add(nanos(span)))
+    }
+}
+
+/// A time of day, in nanoseconds since 1970-01-01T00:00:00Z (good until the year 2554).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Wall(u64);
+
+impl Wall {
+    /// The time `nanos` nanoseconds after the Unix epoch.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Wall(nanos)
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// As RFC 3339 has it, in UTC with microseconds: `2026-05-04T12:00:00.000000Z`.
+    pub fn rfc3339(self) -> String {
+        humantime::format_rfc3339_micros(UNIX_EPOCH + Duration::from_nanos(self.0)).to_string()
+    }
+}
+
+impl From<SystemTime> for Wall {
+    /// A time before the epoch becomes the epoch.
+    fn from(time: SystemTime) -> Wall {
+        Wall(time.duration_since(UNIX_EPOCH).map_or(0, nanos))
+    }
+}
+
+/// A source of both times.
+pub trait Clock: Send + Sync {
+    /// The monotonic time now.
+    fn mono(&self) -> Mono;
+    /// The time of day now.
+    fn wall(&self) -> Wall;
+}
+
+/// The machine's clocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn mono(&self) -> Mono {
+        mono()
+    }
+
+    fn wall(&self) -> Wall {
+        wall()
+    }
+}
+
+/// A clock that stands still until it is told to go on; its two times advance together.
+#[derive(Debug, Default)]
+pub struct ManualClock {
+    mono: AtomicU64,
+    wall: AtomicU64,
+}
+
+impl ManualClock {
+    /// A clock that shows these times.
+    pub fn new(mono: Mono, wall: Wall) -> Self {
+        ManualClock { mono: AtomicU64::new(mono.0), wall: AtomicU64::new(wall.0) }
+    }
+
+    /// Lets `span` pass.
+    pub fn advance(&self, span: Duration) {
+        self.mono.fetch_add(nanos(span), Ordering::Relaxed);
+        self.wall.fetch_add(nanos(span), Ordering::Relaxed);
+    }
+
+    /// Steps the time of day, as an administrator or NTP does, and leaves the other alone.
+    pub fn step_wall(&self, to: Wall) {
+        self.wall.store(to.0, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn mono(&self) -> Mono {
+        Mono(self.mono.load(Ordering::Relaxed))
+    }
+
+    fn wall(&self) -> Wall {
+        Wall(self.wall.load(Ordering::Relaxed))
+    }
+}
+
+/// The monotonic time now. It starts at the first call in this process, one second in, so that a
+/// moment shortly before the start can be told too.
+#[expect(clippy::disallowed_methods, reason = "this is the one reader of time")]
+pub fn mono() -> Mono {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let start = START.get_or_init(Instant::now);
+    Mono(nanos(start.elapsed()).saturating_add(1_000_000_000))
+}
+
+/// The time of day now.
+#[expect(clippy::disallowed_methods, reason = "this is the one reader of time")]
+pub fn wall() -> Wall {
+    Wall::from(SystemTime::now())
+}
+
+/// Waits for `span`.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that sleeps")]
+pub fn sleep(span: Duration) {
+    std::thread::sleep(span);
+}
+
+/// Waits until `moment`; not at all if it has passed.
+pub fn sleep_until(moment: Mono) {
+    sleep(moment.saturating_since(mono()));
+}
+
+/// Puts a time of day that the kernel stamped lately onto the monotonic clock, given both clocks
+/// read together just after it. A stamp that lies in the future or more than ten seconds back
+/// cannot be right (the time of day was stepped in between): the answer is then `now_mono`.
+pub fn wall_to_mono(stamp: Wall, now_wall: Wall, now_mono: Mono) -> Mono {
+    const PLAUSIBLE: u64 = 10_000_000_000;
+    match now_wall.0.checked_sub(stamp.0) {
+        Some(ago) if ago <= PLAUSIBLE => Mono(now_mono.0.saturating_sub(ago)),
+        _ => now_mono,
+    }
+}
+
+/// Whole nanoseconds, at most what 64 bits hold (584 years).
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_monotonic_clock_never_goes_back() {
+        let mut last = mono();
+        for _ in 0..1000 {
+            let now = mono();
+            assert!(now >= last);
+            last = now;
+        }
+    }
+
+    #[test]
+    fn arithmetic_saturates_at_both_ends() {
+        let early = Mono::from_nanos(5);
+        let late = Mono::from_nanos(u64::MAX - 5);
+        assert_eq!(early.saturating_since(late), Duration::ZERO);
+        assert_eq!(late + Duration::from_secs(1), Mono::from_nanos(u64::MAX));
+        assert_eq!(early + Duration::MAX, Mono::from_nanos(u64::MAX));
+        assert_eq!(early.saturating_sub(Duration::from_secs(1)), Mono::from_nanos(0));
+    }
+
+    #[test]
+    fn the_time_of_day_is_shown_in_utc_with_microseconds() {
+        let cases = [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (1_700_000_000_123_456_789, "2023-11-14T22:13:20.123456Z"),
+            (u64::MAX, "2554-07-21T23:34:33.709551Z"),
+        ];
+        for (nanos, text) in cases {
+            assert_eq!(Wall::from_nanos(nanos).rfc3339(), text);
+        }
+    }
+
+    #[test]
+    fn a_kernel_stamp_lands_on_the_monotonic_clock() {
+        let (wall, mono) = (Wall::from_nanos(50_000_000_000), Mono::from_nanos(40_000_000_000));
+        let cases = [
+            (50_000_000_000, 40_000_000_000),
+            (49_999_999_000, 39_999_999_000),
+            (40_000_000_000, 30_000_000_000),
+            (39_999_999_999, 40_000_000_000), // more than ten seconds back: a stepped clock
+            (50_000_000_001, 40_000_000_000), // in the future: likewise
+        ];
+        for (stamp, expected) in cases {
+            let got = wall_to_mono(Wall::from_nanos(stamp), wall, mono);
+            assert_eq!(got, Mono::from_nanos(expected), "stamp {stamp}");
+        }
+    }
+
+    #[test]
+    fn a_manual_clock_moves_only_when_told() {
+        let clock = ManualClock::new(Mono::from_nanos(1), Wall::from_nanos(10));
+        clock.advance(Duration::from_nanos(4));
+        assert_eq!((clock.mono(), clock.wall()), (Mono::from_nanos(5), Wall::from_nanos(14)));
+        clock.step_wall(Wall::from_nanos(3));
+        assert_eq!((clock.mono(), clock.wall()), (Mono::from_nanos(5), Wall::from_nanos(3)));
+    }
+}

@@ -1,1 +1,438 @@
-//! endpoint.
+//! Endpoints: `host:port` in every form a person types it, resolution, and how an address is shown.
+//!
+//! Accepted are `host`, `host:port`, `1.2.3.4:port`, `[v6]`, `[v6]:port`, a bare `v6`,
+//! `[v6%zone]:port` and `:port`. An IPv4-mapped IPv6 address (`::ffff:1.2.3.4`, RFC 4291 §2.5.5.2)
+//! is an IPv4 address everywhere. Nothing here opens a socket; [`Endpoint::resolve`] asks the
+//! system's resolver (`getaddrinfo(3)`).
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::str::FromStr;
+
+/// The port that the programs serve and ask when none is given.
+pub const DEFAULT_PORT: u16 = 7000;
+
+/// Which family of addresses may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Family {
+    /// Either, in the resolver's order.
+    #[default]
+    Any,
+    /// IPv4 alone.
+    V4,
+    /// IPv6 alone.
+    V6,
+}
+
+impl Family {
+    /// Whether `address` may be used.
+    pub fn admits(self, address: IpAddr) -> bool {
+        match self {
+            Family::Any => true,
+            Family::V4 => canonical_ip(address).is_ipv4(),
+            Family::V6 => canonical_ip(address).is_ipv6(),
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Family::Any => "IP",
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        })
+    }
+}
+
+/// What an endpoint is for: without a host, one to serve stands for every address of this host,
+/// one to ask for the loopback address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// An address to bind.
+    Serve,
+    /// An address to send to. Port 0 cannot be asked.
+    Ask,
+}
+
+/// A host and perhaps a port, as it was typed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    host: Host,
+    port: Option<u16>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Host {
+    /// `:port`
+    None,
+    Ip(IpAddr),
+    /// An IPv6 address with a zone: the resolver turns the zone into an interface.
+    Zoned(Ipv6Addr, String),
+    Name(String),
+}
+
+impl Endpoint {
+    /// The endpoint of an address that is already known.
+    pub fn from_addr(address: SocketAddr) -> Self {
+        let address = canonical(address);
+        Endpoint { host: Host::Ip(address.ip()), port: Some(address.port()) }
+    }
+
+    /// The port, if one was typed.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The host as it was typed, without brackets; empty for `:port`.
+    pub fn host_text(&self) -> String {
+        match &self.host {
+            Host::None => String::new(),
+            Host::Ip(ip) => ip.to_string(),
+            Host::Zoned(ip, zone) => format!("{ip}%{zone}"),
+            Host::Name(name) => name.clone(),
+        }
+    }
+
+    /// `host:port` as it was typed, with the port filled in: how a target is called in headers.
+    pub fn label(&self, default_port: u16) -> String {
+        let port = self.port.unwrap_or(default_port);
+        match &self.host {
+            Host::Ip(IpAddr::V6(_)) | Host::Zoned(..) => format!("[{}]:{port}", self.host_text()),
+            _ => format!("{}:{port}", self.host_text()),
+        }
+    }
+
+    /// Whether the host is a name, whose addresses may change.
+    pub fn is_name(&self) -> bool {
+        matches!(self.host, Host::Name(_))
+    }
+
+    /// The addresses this endpoint stands for, in the resolver's order, at least one of them.
+    /// May block as long as the resolver does.
+    ///
+    /// # Errors
+    /// When the name does not resolve, has no address of `family`, or port 0 is to be asked.
+    pub fn resolve(
+        &self,
+        role: Role,
+        family: Family,
+        default_port: u16,
+    ) -> Result<Vec<SocketAddr>, ResolveError> {
+        let fail = |reason: String| ResolveError { endpoint: self.to_string(), reason };
+        let port = self.port.unwrap_or(default_port);
+        if port == 0 && role == Role::Ask {
+            return Err(fail("port 0 cannot be asked".into()));
+        }
+        let found = match &self.host {
+            Host::None => vec![SocketAddr::new(unnamed(role, family), port)],
+            Host::Ip(ip) => vec![SocketAddr::new(*ip, port)],
+            Host::Zoned(ip, zone) => (format!("{ip}%{zone}").as_str(), port)
+                .to_socket_addrs()
+                .map_err(|_| fail(format!("no interface is called {zone}")))?
+                .collect(),
+            Host::Name(name) => (name.as_str(), port)
+                .to_socket_addrs()
+                .map_err(|error| fail(resolver_reason(&error)))?
+                .collect(),
+        };
+        let mut usable: Vec<SocketAddr> = Vec::with_capacity(found.len());
+        for address in found.into_iter().map(canonical) {
+            if family.admits(address.ip()) && !usable.contains(&address) {
+                usable.push(address);
+            }
+        }
+        if usable.is_empty() {
+            return Err(fail(format!("it has no {family} address")));
+        }
+        Ok(usable)
+    }
+}
+
+/// What `:port` stands for.
+fn unnamed(role: Role, family: Family) -> IpAddr {
+    match (role, family) {
+        (Role::Serve, Family::V6) => Ipv6Addr::UNSPECIFIED.into(),
+        (Role::Serve, _) => Ipv4Addr::UNSPECIFIED.into(),
+        (Role::Ask, Family::V6) => Ipv6Addr::LOCALHOST.into(),
+        (Role::Ask, _) => Ipv4Addr::LOCALHOST.into(),
+    }
+}
+
+/// The resolver's own words, without the standard library's preamble.
+fn resolver_reason(error: &std::io::Error) -> String {
+    let text = crate::error::describe(error);
+    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+impl FromStr for Endpoint {
+    type Err = ParseEndpointError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(rest) = text.strip_prefix('[') {
+            let (inside, after) = rest.split_once(']').ok_or(ParseEndpointError::Bracket)?;
+            let port = match after.strip_prefix(':') {
+                Some(port) => Some(parse_port(port)?),
+                None if after.is_empty() => None,
+                None => return Err(ParseEndpointError::Bracket),
+            };
+            let host = parse_v6(inside).ok_or(ParseEndpointError::Address)?;
+            return Ok(Endpoint { host, port });
+        }
+        // More than one colon without brackets can only be an IPv6 address.
+        if text.matches(':').count() > 1 {
+            let host = parse_v6(text).ok_or(ParseEndpointError::Address)?;
+            return Ok(Endpoint { host, port: None });
+        }
+        let (host, port) = match text.split_once(':') {
+            Some((host, port)) => (host, Some(parse_port(port)?)),
+            None => (text, None),
+        };
+        let host = match host {
+            "" if port.is_some() => Host::None,
+            "" => return Err(ParseEndpointError::Empty),
+            _ => match host.parse::<Ipv4Addr>() {
+                Ok(ip) => Host::Ip(ip.into()),
+                Err(_) if is_name(host) => Host::Name(host.to_string()),
+                Err(_) => return Err(ParseEndpointError::Name),
+            },
+        };
+        Ok(Endpoint { host, port })
+    }
+}
+
+/// An IPv6 address with or without a zone; a mapped one is IPv4, which has no zones.
+fn parse_v6(text: &str) -> Option<Host> {
+    match text.split_once('%') {
+        None => Some(Host::Ip(canonical_ip(IpAddr::V6(text.parse().ok()?)))),
+        Some((ip, zone)) => {
+            let ip: Ipv6Addr = ip.parse().ok()?;
+            let plain =
+                !zone.is_empty() && zone.len() < 64 && zone.chars().all(|c| c.is_ascii_graphic());
+            (plain && ip.to_ipv4_mapped().is_none()).then(|| Host::Zoned(ip, zone.to_string()))
+        }
+    }
+}
+
+/// A port: decimal digits alone (no sign, no blanks), 0 to 65535.
+fn parse_port(text: &str) -> Result<u16, ParseEndpointError> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten().ok_or(ParseEndpointError::Port)
+}
+
+/// Whether a host name could be looked up at all: no blanks, controls or delimiters, at most the
+/// 253 characters of RFC 1035 §2.3.4 (and the final dot). Underscores and non-ASCII letters are
+/// left to the resolver.
+fn is_name(text: &str) -> bool {
+    text.len() <= 254
+        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_'))
+        && !text.starts_with(['.', '-'])
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => f.write_str(&self.label(port)),
+            None => f.write_str(&self.host_text()),
+        }
+    }
+}
+
+/// Why a text is no endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParseEndpointError {
+    /// Nothing there.
+    Empty,
+    /// The port is no number from 0 to 65535.
+    Port,
+    /// No IPv6 address where only one can stand.
+    Address,
+    /// A bracket is missing, or something other than `:port` follows it.
+    Bracket,
+    /// The host can be no name.
+    Name,
+}
+
+impl fmt::Display for ParseEndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ParseEndpointError::Empty => "a host or :port is needed",
+            ParseEndpointError::Port => "the port is not a number from 0 to 65535",
+            ParseEndpointError::Address => "not an IPv6 address",
+            ParseEndpointError::Bracket => "expected [address]:port",
+            ParseEndpointError::Name => "not a host name",
+        })
+    }
+}
+
+impl std::error::Error for ParseEndpointError {}
+
+/// Why an endpoint has no address: `cannot resolve nowhere.invalid: name or service not known`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolveError {
+    endpoint: String,
+    reason: String,
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot resolve {}: {}", self.endpoint, self.reason)
+    }
+}
+
+impl std::error::Error for ResolveError {}
+
+/// `address` with an IPv4-mapped IPv6 address turned into the IPv4 address it is.
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+            Some(v4) => SocketAddr::new(v4.into(), v6.port()),
+            None => address,
+        },
+        SocketAddr::V4(_) => address,
+    }
+}
+
+/// `ip` with an IPv4-mapped IPv6 address turned into the IPv4 address it is.
+pub fn canonical_ip(ip: IpAddr) -> IpAddr {
+    ip.to_canonical()
+}
+
+/// An address as the tutorial prints it: `('127.0.0.1', 7000)`.
+///
+/// A link-local IPv6 address carries its interface's index, without which it says nothing.
+///
+/// ```
+/// use udp_core::endpoint::Shown;
+/// assert_eq!(Shown("127.0.0.1:7000".parse().unwrap()).to_string(), "('127.0.0.1', 7000)");
+/// assert_eq!(Shown("[::ffff:1.2.3.4]:5".parse().unwrap()).to_string(), "('1.2.3.4', 5)");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown(pub SocketAddr);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match canonical(self.0) {
+            SocketAddr::V6(v6) if v6.scope_id() != 0 => {
+                write!(f, "('{}%{}', {})", v6.ip(), v6.scope_id(), v6.port())
+            }
+            address => write!(f, "('{}', {})", address.ip(), address.port()),
+        }
+    }
+}
+
+/// An address as headers and messages write it: `127.0.0.1:7000`, `[::1]:7000`.
+pub fn host_port(address: SocketAddr) -> String {
+    canonical(address).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(text: &str, role: Role, family: Family) -> Result<String, String> {
+        let endpoint: Endpoint = text.parse().map_err(|e: ParseEndpointError| e.to_string())?;
+        let found = endpoint.resolve(role, family, DEFAULT_PORT).map_err(|e| e.to_string())?;
+        Ok(host_port(found[0]))
+    }
+
+    #[test]
+    fn every_form_stands_for_its_address() {
+        use Family::{Any, V4, V6};
+        use Role::{Ask, Serve};
+        let cases = [
+            ("127.0.0.1", Ask, Any, "127.0.0.1:7000"),
+            ("127.0.0.1:9", Ask, Any, "127.0.0.1:9"),
+            ("[::1]", Ask, Any, "[::1]:7000"),
+            ("[::1]:9", Ask, Any, "[::1]:9"),
+            ("::1", Ask, Any, "[::1]:7000"),
+            ("fe80::1:2", Ask, Any, "[fe80::1:2]:7000"),
+            ("::", Serve, Any, "[::]:7000"),
+            ("::ffff:127.0.0.1", Ask, Any, "127.0.0.1:7000"),
+            ("[::ffff:10.0.0.1]:5", Ask, V4, "10.0.0.1:5"),
+            (":9", Serve, Any, "0.0.0.0:9"),
+            (":9", Serve, V6, "[::]:9"),
+            (":9", Ask, Any, "127.0.0.1:9"),
+            (":9", Ask, V4, "127.0.0.1:9"),
+            (":9", Ask, V6, "[::1]:9"),
+            (":0", Serve, Any, "0.0.0.0:0"),
+            ("localhost:9", Ask, V4, "127.0.0.1:9"),
+            ("1.2.3.4:65535", Ask, Any, "1.2.3.4:65535"),
+        ];
+        for (text, role, family, expected) in cases {
+            assert_eq!(resolve(text, role, family).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_endpoint_is_refused() {
+        let cases = [
+            ("", "a host or :port is needed"),
+            (":", "the port is not a number from 0 to 65535"),
+            ("host:", "the port is not a number from 0 to 65535"),
+            ("host:70000", "the port is not a number from 0 to 65535"),
+            ("host:+7", "the port is not a number from 0 to 65535"),
+            ("host:-1", "the port is not a number from 0 to 65535"),
+            ("host: 7", "the port is not a number from 0 to 65535"),
+            ("host:port", "the port is not a number from 0 to 65535"),
+            ("[::1", "expected [address]:port"),
+            ("[::1]9", "expected [address]:port"),
+            ("[]:9", "not an IPv6 address"),
+            ("[1.2.3.4]:9", "not an IPv6 address"),
+            ("[localhost]:9", "not an IPv6 address"),
+            ("1:2:3", "not an IPv6 address"),
+            ("::1%", "not an IPv6 address"),
+            ("::ffff:1.2.3.4%lo", "not an IPv6 address"),
+            ("a b", "not a host name"),
+            ("-x:7000", "not a host name"),
+            ("ho/st", "not a host name"),
+            ("host\u{1b}[2J", "not a host name"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(resolve(text, Role::Ask, Family::Any), Err(expected.into()), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_without_a_usable_address_says_so() {
+        let cases = [
+            ("::1", Family::V4, "cannot resolve ::1: it has no IPv4 address"),
+            ("127.0.0.1:5", Family::V6, "cannot resolve 127.0.0.1:5: it has no IPv6 address"),
+            ("[::ffff:1.2.3.4]:5", Family::V6, "cannot resolve 1.2.3.4:5: it has no IPv6 address"),
+            ("127.0.0.1:0", Family::Any, "cannot resolve 127.0.0.1:0: port 0 cannot be asked"),
+            (
+                "[fe80::1%no-such]:5",
+                Family::Any,
+                "cannot resolve [fe80::1%no-such]:5: no interface is called no-such",
+            ),
+        ];
+        for (text, family, expected) in cases {
+            assert_eq!(resolve(text, Role::Ask, family), Err(expected.into()), "{text}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_zone_becomes_an_interface() {
+        let endpoint: Endpoint = "[fe80::1%lo]:5".parse().unwrap();
+        let found = endpoint.resolve(Role::Ask, Family::Any, DEFAULT_PORT).unwrap();
+        let SocketAddr::V6(v6) = found[0] else { panic!("{found:?}") };
+        assert_ne!(v6.scope_id(), 0);
+        assert_eq!(Shown(found[0]).to_string(), format!("('fe80::1%{}', 5)", v6.scope_id()));
+    }
+
+    #[test]
+    fn what_is_shown_can_be_typed_again() {
+        for text in ["host", "host:5", "1.2.3.4:5", "[::1]:5", "::1", "[fe80::1%eth0]:5", ":5"] {
+            let endpoint: Endpoint = text.parse().unwrap();
+            assert_eq!(endpoint.to_string(), text);
+            assert_eq!(endpoint.to_string().parse::<Endpoint>(), Ok(endpoint));
+        }
+        let label = |text: &str| text.parse::<Endpoint>().unwrap().label(7000);
+        assert_eq!(label("example"), "example:7000");
+        assert_eq!(label("::1"), "[::1]:7000");
+    }
+}

@@ -11,3 +11,5 @@ pub mod stamp;
 mod sys;
 pub mod text;
 
+pub use endpoint::{Endpoint, Family, Shown};
+pub use error::{Error, ErrorClass, Operation};

@@ -1,1 +1,16 @@
-//! socket.
+//! Opening UDP sockets, and the three ways to wait for a datagram.
+//!
+//! A [`SocketConfig`] is a plain struct that says what is wanted; [`SocketConfig::open`] makes the
+//! system calls in the one order that works and tells what the kernel [`Granted`]. What comes back
+//! is an ordinary [`std::net::UdpSocket`]. Sending and receiving in batches is the business of
+//! [`crate::batch`].
+
+mod config;
+mod dscp;
+mod granted;
+mod open;
+
+pub use config::{ReceiveMode, SocketConfig};
+pub use dscp::{Dscp, ParseDscpError};
+pub use granted::Granted;
+pub use open::{Opened, set_mode};

@@ -1,0 +1,264 @@
+//! The order of system calls that opens a socket.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{Granted, ReceiveMode, SocketConfig};
+use crate::endpoint::{Family, canonical, host_port};
+use crate::error::{Error, Operation};
+
+/// A socket that was opened, and what the kernel gave it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The socket, as configured.
+    pub socket: UdpSocket,
+    /// Its buffers.
+    pub granted: Granted,
+}
+
+impl SocketConfig {
+    /// Opens the socket: options that a bind looks at, bind, the other options, connect, mode.
+    ///
+    /// A buffer size that the kernel clamps is no error: compare with [`Opened::granted`].
+    ///
+    /// # Errors
+    /// The first system call that failed, with its operation and address.
+    pub fn open(&self) -> Result<Opened, Error> {
+        let subject = self.subject();
+        let failed = |operation: Operation| {
+            let address = subject.map(host_port);
+            move |source: io::Error| Error { operation, address, source }
+        };
+        let configure = |option: &'static str| failed(Operation::Configure(option));
+
+        let v6 = subject.map_or(self.family == Family::V6, |address| address.is_ipv6());
+        let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
+        let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))
+            .map_err(failed(Operation::Open))?;
+
+        if v6 {
+            // The system's default for it may be either (net.ipv6.bindv6only), so it is always set.
+            socket.set_only_v6(self.only_v6).map_err(configure("IPV6_V6ONLY"))?;
+        }
+        if self.reuse_address {
+            socket.set_reuse_address(true).map_err(configure("SO_REUSEADDR"))?;
+        }
+        #[cfg(unix)]
+        if self.reuse_port {
+            socket.set_reuse_port(true).map_err(configure("SO_REUSEPORT"))?;
+        }
+        if let Some(bytes) = self.recv_buffer {
+            socket.set_recv_buffer_size(bytes).map_err(configure("SO_RCVBUF"))?;
+        }
+        if let Some(bytes) = self.send_buffer {
+            socket.set_send_buffer_size(bytes).map_err(configure("SO_SNDBUF"))?;
+        }
+        if let Some(address) = self.bind {
+            let fail = |e| Error::new(Operation::Bind, host_port(address), e);
+            socket.bind(&canonical(address).into()).map_err(fail)?;
+        }
+        if self.reuse_address {
+            // Left set, it would let any other user's socket take the port over.
+            socket.set_reuse_address(false).map_err(configure("SO_REUSEADDR"))?;
+        }
+        if self.broadcast {
+            socket.set_broadcast(true).map_err(configure("SO_BROADCAST"))?;
+        }
+        self.set_hops_and_class(&socket, v6, &configure)?;
+        if let Some(address) = self.connect {
+            let fail = |e| Error::new(Operation::Connect, host_port(address), e);
+            socket.connect(&canonical(address).into()).map_err(fail)?;
+        }
+        let socket = UdpSocket::from(socket);
+        set_mode(&socket, self.mode)?;
+        let granted = Granted::read(&socket).map_err(failed(Operation::Configure("SO_RCVBUF")))?;
+        Ok(Opened { socket, granted })
+    }
+
+    /// The address that decides the family and that errors name: what is bound, else what is asked.
+    fn subject(&self) -> Option<SocketAddr> {
+        self.bind.or(self.connect).map(canonical)
+    }
+
+    /// IPv6 options on an IPv6 socket; IPv4's on an IPv4 one, and on a dual-stack one as well,
+    /// where a kernel that has none of them is forgiven.
+    fn set_hops_and_class<F, C>(
+        &self,
+        socket: &Socket,
+        v6: bool,
+        configure: &C,
+    ) -> Result<(), Error>
+    where
+        C: Fn(&'static str) -> F,
+        F: FnOnce(io::Error) -> Error,
+    {
+        let dual = v6 && !self.only_v6;
+        if let Some(ttl) = self.ttl {
+            let hops = u32::from(ttl);
+            if v6 {
+                socket.set_unicast_hops_v6(hops).map_err(configure("IPV6_UNICAST_HOPS"))?;
+                socket.set_multicast_hops_v6(hops).map_err(configure("IPV6_MULTICAST_HOPS"))?;
+            }
+            let v4 = socket.set_ttl_v4(hops).and_then(|()| socket.set_multicast_ttl_v4(hops));
+            if !v6 || (dual && cfg!(target_os = "linux")) {
+                v4.map_err(configure("IP_TTL"))?;
+            }
+        }
+        if let Some(dscp) = self.dscp {
+            let class = u32::from(dscp.traffic_class());
+            #[cfg(unix)]
+            if v6 {
+                socket.set_tclass_v6(class).map_err(configure("IPV6_TCLASS"))?;
+            }
+            let v4 = socket.set_tos_v4(class);
+            if !v6 || (dual && cfg!(target_os = "linux")) {
+                v4.map_err(configure("IP_TOS"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Switches `socket` to another way of waiting; what was received or sent so far is not touched.
+///
+/// # Errors
+/// A [`ReceiveMode::Timeout`] of zero is invalid; otherwise as `setsockopt(2)` and `fcntl(2)`.
+pub fn set_mode(socket: &UdpSocket, mode: ReceiveMode) -> Result<(), Error> {
+    let (non_blocking, timeout) = match mode {
+        ReceiveMode::Blocking => (false, None),
+        // The kernel would round what is below a microsecond down to none, which means for ever.
+        ReceiveMode::Timeout(span) if !span.is_zero() => {
+            (false, Some(span.max(Duration::from_micros(1))))
+        }
+        ReceiveMode::Timeout(span) => (false, Some(span)),
+        ReceiveMode::NonBlocking => (true, None),
+    };
+    let local =
+        socket.local_addr().unwrap_or_else(|_| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
+    let fail = |option| move |e| Error::new(Operation::Configure(option), host_port(local), e);
+    socket.set_read_timeout(timeout).map_err(fail("SO_RCVTIMEO"))?;
+    socket.set_nonblocking(non_blocking).map_err(fail("O_NONBLOCK"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorClass;
+    use crate::socket::Dscp;
+    use socket2::SockRef;
+
+    const ANY_PORT: &str = "127.0.0.1:0";
+
+    fn on(address: &str) -> SocketConfig {
+        SocketConfig { bind: Some(address.parse().unwrap()), ..SocketConfig::default() }
+    }
+
+    #[test]
+    fn options_are_set_as_asked() {
+        let dscp = Dscp::new(46);
+        let config = SocketConfig { ttl: Some(9), dscp, broadcast: true, ..on(ANY_PORT) };
+        let opened = config.open().unwrap();
+        let socket = SockRef::from(&opened.socket);
+        assert_eq!(socket.ttl_v4().unwrap(), 9);
+        assert_eq!(socket.tos_v4().unwrap(), 46 << 2);
+        assert!(socket.broadcast().unwrap());
+        let plain = on(ANY_PORT).open().unwrap();
+        assert!(!SockRef::from(&plain.socket).broadcast().unwrap());
+        assert_ne!(SockRef::from(&plain.socket).ttl_v4().unwrap(), 9);
+    }
+
+    #[test]
+    fn a_dual_stack_socket_sets_both_families() {
+        let config = SocketConfig { ttl: Some(7), dscp: Dscp::new(10), ..on("[::]:0") };
+        let opened = config.open().unwrap();
+        let socket = SockRef::from(&opened.socket);
+        assert_eq!(socket.unicast_hops_v6().unwrap(), 7);
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.ttl_v4().unwrap(), 7);
+        assert!(!socket.only_v6().unwrap());
+        let alone = SocketConfig { only_v6: true, ..on("[::]:0") }.open().unwrap();
+        assert!(SockRef::from(&alone.socket).only_v6().unwrap());
+    }
+
+    #[test]
+    fn a_taken_port_is_refused_whatever_the_options() {
+        for reuse_first in [false, true] {
+            for reuse_second in [false, true] {
+                let first =
+                    SocketConfig { reuse_address: reuse_first, ..on(ANY_PORT) }.open().unwrap();
+                let taken = first.socket.local_addr().unwrap();
+                assert!(!SockRef::from(&first.socket).reuse_address().unwrap());
+                let second = SocketConfig {
+                    bind: Some(taken),
+                    reuse_address: reuse_second,
+                    ..SocketConfig::default()
+                };
+                let error = second.open().unwrap_err();
+                assert_eq!(error.class(), ErrorClass::AddressInUse);
+                assert_eq!(
+                    error.to_string(),
+                    format!("cannot bind {taken}: address already in use")
+                );
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn sockets_that_both_ask_for_it_share_a_port() {
+        let first = SocketConfig { reuse_port: true, ..on(ANY_PORT) }.open().unwrap();
+        let bind = Some(first.socket.local_addr().unwrap());
+        assert!(SocketConfig { reuse_port: true, bind, ..SocketConfig::default() }.open().is_ok());
+        assert!(SocketConfig { bind, ..SocketConfig::default() }.open().is_err());
+    }
+
+    #[test]
+    fn what_was_granted_compares_with_what_was_asked() {
+        let asked = 20_000;
+        let config =
+            SocketConfig { recv_buffer: Some(asked), send_buffer: Some(asked), ..on(ANY_PORT) };
+        let granted = config.open().unwrap().granted;
+        assert_eq!(granted, Granted { recv_buffer: asked, send_buffer: asked });
+        let giant = SocketConfig { recv_buffer: Some(1 << 30), ..on(ANY_PORT) }.open().unwrap();
+        assert!(giant.granted.recv_buffer < 1 << 30, "{:?}", giant.granted);
+    }
+
+    #[test]
+    fn a_receive_waits_as_its_mode_says() {
+        let opened = on(ANY_PORT).open().unwrap();
+        let local = opened.socket.local_addr().unwrap();
+        let mut buffer = [0; 16];
+        for mode in [ReceiveMode::NonBlocking, ReceiveMode::Timeout(Duration::from_millis(5))] {
+            set_mode(&opened.socket, mode).unwrap();
+            let error = opened.socket.recv_from(&mut buffer).unwrap_err();
+            assert_eq!(ErrorClass::of(&error), ErrorClass::NotReady, "{mode:?}");
+        }
+        set_mode(&opened.socket, ReceiveMode::Blocking).unwrap();
+        opened.socket.send_to(b"hello", local).unwrap();
+        assert_eq!(opened.socket.recv_from(&mut buffer).unwrap(), (5, local));
+        let zero = set_mode(&opened.socket, ReceiveMode::Timeout(Duration::ZERO)).unwrap_err();
+        assert_eq!(zero.class(), ErrorClass::Invalid);
+    }
+
+    #[test]
+    fn a_connected_socket_hears_its_peer_alone() {
+        let peer = on(ANY_PORT).open().unwrap().socket;
+        let stranger = on(ANY_PORT).open().unwrap().socket;
+        let mode = ReceiveMode::Timeout(Duration::from_secs(10));
+        let config = SocketConfig {
+            connect: Some(peer.local_addr().unwrap()),
+            mode,
+            ..SocketConfig::default()
+        };
+        let socket = config.open().unwrap().socket;
+        let local = socket.local_addr().unwrap();
+        stranger.send_to(b"forged", local).unwrap();
+        peer.send_to(b"true", local).unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(socket.recv(&mut buffer).unwrap(), 4);
+        assert_eq!(&buffer[..4], b"true");
+    }
+}
