@@ -6,3 +6,4 @@
 
 pub mod escape;
 pub mod hex;
+mod unescape;
