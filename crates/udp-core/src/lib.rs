@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod endpoint;
 pub mod error;
+pub mod lane;
 pub mod socket;
 pub mod stamp;
 mod sys;
