@@ -1,0 +1,118 @@
+//! How a program ends: the exit codes, and failures that are said in one line.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::endpoint::ResolveError;
+use crate::error::{Error, ErrorClass, Operation};
+
+/// The exit codes, the same for every program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// 0: it worked, and every threshold and expectation held.
+    Worked = 0,
+    /// 1: it ran, but no reply came, or a threshold or expectation failed.
+    Failed = 1,
+    /// 2: bad usage, or a name that does not resolve.
+    Usage = 2,
+    /// 3: the peer's host said that nothing listens there, and nothing was ever answered.
+    Refused = 3,
+    /// 4: a local failure, such as an address in use.
+    Local = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// What ends a program before it has a verdict: `error: …`, perhaps `hint: …`, and an exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What was attempted, on what, and why it failed: one line.
+    pub message: String,
+    /// The way out, where there is an obvious one: one line.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// Bad usage, or a name that does not resolve.
+    pub fn usage(message: impl fmt::Display) -> Self {
+        Failure { exit: Exit::Usage, message: message.to_string(), hint: None }
+    }
+
+    /// A local failure.
+    pub fn local(message: impl fmt::Display) -> Self {
+        Failure { exit: Exit::Local, message: message.to_string(), hint: None }
+    }
+
+    /// The same with a way out.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", super::usage::one_line(&self.message))?;
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {}", super::usage::one_line(hint)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<ResolveError> for Failure {
+    fn from(error: ResolveError) -> Self {
+        Failure::usage(error)
+    }
+}
+
+impl From<Error> for Failure {
+    /// A failed system call is a local failure. A bind has well-known ways out.
+    fn from(error: Error) -> Self {
+        let hint = match (error.operation, error.class()) {
+            (Operation::Bind, ErrorClass::AddressInUse) => Some(
+                "another program serves this port; stop it, or choose another port with --bind",
+            ),
+            (Operation::Bind, ErrorClass::Denied) => Some(
+                "ports below 1024 need a privilege; choose a higher one, or grant CAP_NET_BIND_SERVICE",
+            ),
+            (Operation::Bind, ErrorClass::AddressNotAvailable) => {
+                Some("the address is not one of this host; see `ip address`")
+            }
+            _ => None,
+        };
+        Failure { exit: Exit::Local, message: error.to_string(), hint: hint.map(String::from) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn a_failure_is_one_line_and_perhaps_a_hint() {
+        let taken = Error::new(Operation::Bind, "0.0.0.0:7000", io::ErrorKind::AddrInUse.into());
+        let cases = [
+            (Failure::usage("bad"), "error: bad", Exit::Usage),
+            (Failure::local("a\nb\u{1b}[2J"), "error: a b\\x1b[2J", Exit::Local),
+            (Failure::local("x").with_hint("y"), "error: x\nhint: y", Exit::Local),
+            (
+                taken.into(),
+                "error: cannot bind 0.0.0.0:7000: address in use\n\
+                 hint: another program serves this port; stop it, or choose another port with --bind",
+                Exit::Local,
+            ),
+        ];
+        for (failure, text, exit) in cases {
+            assert_eq!((failure.to_string().as_str(), failure.exit), (text, exit));
+        }
+    }
+}
