@@ -1,0 +1,167 @@
+//! Who may be answered: `--allow` and `--deny`, as blocks of addresses (CIDR, RFC 4632).
+//!
+//! The most specific block that holds an address decides about it, whichever option named it and
+//! in whatever order; the same block both allowed and denied is denied. Where no block holds it,
+//! it is answered if and only if nothing was allowed by name. An IPv4-mapped block or address is
+//! an IPv4 one.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+/// A block of addresses, as typed: `10.0.0.0/8`, `2001:db8::/32`, or one address alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block(IpNet);
+
+impl FromStr for Block {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "expected an address or ADDRESS/BITS, such as 192.0.2.0/24".to_string();
+        let net = match text.parse::<IpNet>() {
+            Ok(net) => net,
+            Err(_) => IpNet::from(text.parse::<IpAddr>().map_err(|_| wrong())?),
+        };
+        Ok(Block(canonical(net.trunc())))
+    }
+}
+
+/// An IPv4-mapped block (`::ffff:0:0/96` and what is within) as the IPv4 block it is.
+fn canonical(net: IpNet) -> IpNet {
+    if let IpNet::V6(v6) = net
+        && let Some(bits) = v6.prefix_len().checked_sub(96)
+        && let Some(v4) = v6.network().to_ipv4_mapped()
+        && let Ok(v4) = Ipv4Net::new(v4, bits)
+    {
+        return IpNet::V4(v4);
+    }
+    net
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rule<N> {
+    net: N,
+    allow: bool,
+}
+
+/// The access list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Access {
+    v4: Vec<Rule<Ipv4Net>>,
+    v6: Vec<Rule<Ipv6Net>>,
+    /// Whether an address that no rule names is answered.
+    strangers: bool,
+}
+
+impl Access {
+    /// The list made of these blocks.
+    pub fn new(allow: &[Block], deny: &[Block]) -> Self {
+        let mut access = Access { v4: Vec::new(), v6: Vec::new(), strangers: allow.is_empty() };
+        let denied = deny.iter().map(|block| (block.0, false));
+        for (net, allow) in denied.chain(allow.iter().map(|block| (block.0, true))) {
+            match net {
+                IpNet::V4(net) => access.v4.push(Rule { net, allow }),
+                IpNet::V6(net) => access.v6.push(Rule { net, allow }),
+            }
+        }
+        // Most specific first; the sort is stable, so what is denied stays before its equal.
+        access.v4.sort_by_key(|rule| std::cmp::Reverse(rule.net.prefix_len()));
+        access.v6.sort_by_key(|rule| std::cmp::Reverse(rule.net.prefix_len()));
+        access
+    }
+
+    /// Whether `ip` may be answered. Mapped addresses must have been turned into IPv4.
+    pub fn admits(&self, ip: IpAddr) -> bool {
+        match ip {
+            IpAddr::V4(ip) => self.admits_v4(ip),
+            IpAddr::V6(ip) => self.admits_v6(ip),
+        }
+    }
+
+    fn admits_v4(&self, ip: Ipv4Addr) -> bool {
+        let rule = self.v4.iter().find(|rule| rule.net.contains(&ip));
+        rule.map_or(self.strangers, |rule| rule.allow)
+    }
+
+    fn admits_v6(&self, ip: Ipv6Addr) -> bool {
+        let rule = self.v6.iter().find(|rule| rule.net.contains(&ip));
+        rule.map_or(self.strangers, |rule| rule.allow)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn blocks(texts: &[&str]) -> Vec<Block> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_most_specific_block_decides() {
+        type Case<'a> = (&'a [&'a str], &'a [&'a str], &'a [&'a str], &'a [&'a str]);
+        let cases: &[Case] = &[
+            // allow, deny, answered, refused
+            (&[], &[], &["1.2.3.4", "::1"], &[]),
+            (&[], &["10.0.0.0/8"], &["11.0.0.1", "::1"], &["10.1.2.3"]),
+            (&["10.0.0.0/8"], &[], &["10.1.2.3"], &["11.0.0.1", "::1", "127.0.0.1"]),
+            (&["10.1.0.0/16"], &["10.0.0.0/8"], &["10.1.9.9"], &["10.2.0.1", "8.8.8.8"]),
+            (&["10.0.0.0/8"], &["10.1.0.0/16"], &["10.2.0.1"], &["10.1.9.9", "8.8.8.8"]),
+            (&["10.1.2.3"], &["10.1.2.0/24"], &["10.1.2.3"], &["10.1.2.4"]),
+            (&["10.0.0.0/8"], &["10.0.0.0/8"], &[], &["10.0.0.1"]),
+            (&["0.0.0.0/0"], &[], &["8.8.8.8"], &["2001:db8::1"]),
+            (&["::/0"], &["2001:db8::/32"], &["::1"], &["2001:db8::1", "8.8.8.8"]),
+            (&["2001:db8:1::/48"], &["2001:db8::/32"], &["2001:db8:1::5"], &["2001:db8:2::5"]),
+            (&["::ffff:10.0.0.0/104"], &[], &["10.9.9.9"], &["11.0.0.1"]),
+            (&["::ffff:10.0.0.1"], &[], &["10.0.0.1"], &["10.0.0.2"]),
+            (&["10.1.2.3/8"], &[], &["10.200.0.1"], &["11.0.0.1"]),
+        ];
+        for (allow, deny, answered, refused) in cases {
+            let access = Access::new(&blocks(allow), &blocks(deny));
+            for ip in *answered {
+                assert!(access.admits(ip.parse().unwrap()), "{ip}: allow {allow:?} deny {deny:?}");
+            }
+            for ip in *refused {
+                assert!(!access.admits(ip.parse().unwrap()), "{ip}: allow {allow:?} deny {deny:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_block_is_said_to_be_none() {
+        for text in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "host", "10.0.0.0/", "1.2.3.4/-1"] {
+            assert!(text.parse::<Block>().is_err(), "{text}");
+        }
+    }
+
+    fn any_net() -> impl Strategy<Value = (Ipv4Net, bool)> {
+        // Few distinct bits, so that blocks nest and meet.
+        (0u32..16, 0u8..=32, any::<bool>()).prop_map(|(high, bits, allow)| {
+            (Ipv4Net::new(Ipv4Addr::from(high << 28), bits).unwrap().trunc(), allow)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_the_rule_as_written(
+            rules in proptest::collection::vec(any_net(), 0..8), high in 0u32..16,
+        ) {
+            let pick = |allow| -> Vec<Block> {
+                rules.iter().filter(|r| r.1 == allow).map(|r| Block(r.0.into())).collect()
+            };
+            let (allow, deny) = (pick(true), pick(false));
+            let ip = Ipv4Addr::from(high << 28);
+            let best = rules.iter().filter(|r| r.0.contains(&ip)).map(|r| r.0.prefix_len()).max();
+            let expected = match best {
+                None => allow.is_empty(),
+                Some(bits) => rules
+                    .iter()
+                    .filter(|r| r.0.contains(&ip) && r.0.prefix_len() == bits)
+                    .all(|r| r.1),
+            };
+            prop_assert_eq!(Access::new(&allow, &deny).admits(ip.into()), expected);
+        }
+    }
+}

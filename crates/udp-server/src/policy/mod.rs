@@ -1,0 +1,262 @@
+//! Which datagrams are answered. Pure: addresses, bytes and a time in, a verdict out.
+//!
+//! The checks stand in the order of what they cost, and the first that fails is the one counted:
+//! destination, source, access list, prefix tower, rate, size. The first three look at addresses
+//! alone and hold for a whole run of datagrams that one peer sent ([`Policy::admit_run`]); the
+//! rest is asked by the service, which knows what it would answer.
+
+pub mod access;
+pub mod loops;
+pub mod rate;
+pub mod scope;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use udp_core::clock::Mono;
+
+pub use access::{Access, Block};
+pub use loops::{LoopGuard, Sources};
+pub use rate::{Limiter, Rate, RateLimit};
+
+/// The largest payload that a UDP datagram over IPv4 can carry (RFC 768, RFC 791).
+pub const MAX_PAYLOAD_V4: usize = 65_507;
+/// The largest payload that a UDP datagram over IPv6 can carry without jumbograms (RFC 8200).
+pub const MAX_PAYLOAD_V6: usize = 65_527;
+
+/// Why a datagram is not answered, as precisely as `-v` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It was sent to a broadcast or multicast address.
+    Group,
+    /// Its source port is 0.
+    PortZero,
+    /// Its source is a broadcast, multicast or unspecified address.
+    UnanswerableSource,
+    /// Its source port is below 1024.
+    PrivilegedPort,
+    /// Its source port is one that this server listens on.
+    OwnPort,
+    /// The access list does not admit its source.
+    NotAllowed,
+    /// Its payload begins with [`loops::TOWER`] prefixes.
+    Tower,
+    /// It is what a STAMP reflector sent.
+    Reflection,
+    /// Its source is over its rate.
+    OverRate,
+    /// The reply would exceed the largest datagram.
+    TooLong,
+    /// It is too short for a STAMP packet.
+    TooShort,
+    /// It is no STAMP packet authenticated with the key.
+    Unauthenticated,
+}
+
+/// How the summary counts refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// A source over its rate.
+    Rate,
+    /// A loop, or what would become one.
+    Loop,
+    /// A source that may not be answered.
+    Access,
+    /// Not sent to a unicast address.
+    Destination,
+    /// A source that cannot be answered.
+    Source,
+    /// A size that cannot be answered.
+    Size,
+}
+
+impl Reason {
+    /// In the summary's order.
+    pub const ALL: [Reason; 6] = [
+        Reason::Rate,
+        Reason::Loop,
+        Reason::Access,
+        Reason::Destination,
+        Reason::Source,
+        Reason::Size,
+    ];
+
+    /// The summary's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Rate => "rate",
+            Reason::Loop => "loop",
+            Reason::Access => "access",
+            Reason::Destination => "destination",
+            Reason::Source => "source",
+            Reason::Size => "size",
+        }
+    }
+}
+
+impl Refusal {
+    /// Which of the summary's counts this is.
+    pub fn reason(self) -> Reason {
+        match self {
+            Refusal::OverRate => Reason::Rate,
+            Refusal::PrivilegedPort | Refusal::OwnPort | Refusal::Tower | Refusal::Reflection => {
+                Reason::Loop
+            }
+            Refusal::NotAllowed | Refusal::Unauthenticated => Reason::Access,
+            Refusal::Group => Reason::Destination,
+            Refusal::PortZero | Refusal::UnanswerableSource => Reason::Source,
+            Refusal::TooLong | Refusal::TooShort => Reason::Size,
+        }
+    }
+
+    /// In a few words, after "not answered: ".
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Refusal::Group => "sent to a broadcast or multicast address (see --answer-broadcast)",
+            Refusal::PortZero => "source port 0",
+            Refusal::UnanswerableSource => "a broadcast, multicast or unspecified source",
+            Refusal::PrivilegedPort => "a source port below 1024 (see --no-loop-guard)",
+            Refusal::OwnPort => "a source port that this server listens on (see --no-loop-guard)",
+            Refusal::NotAllowed => "not admitted by --allow and --deny",
+            Refusal::Tower => "already 16 prefixes (see --no-loop-guard)",
+            Refusal::Reflection => "a STAMP packet that was reflected before",
+            Refusal::OverRate => "over the rate limit (see --rate-limit)",
+            Refusal::TooLong => "the reply would exceed the largest datagram",
+            Refusal::TooShort => "too short for a STAMP packet",
+            Refusal::Unauthenticated => "no STAMP packet authenticated with our key",
+        }
+    }
+}
+
+/// Whether a datagram sent to a broadcast or multicast address is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GroupReplies {
+    /// No.
+    #[default]
+    Never,
+    /// `--answer-broadcast`
+    Answer,
+}
+
+/// What a datagram was sent to, as far as the kernel told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SentTo {
+    /// One of this host's own addresses, or nobody can tell.
+    Us,
+    /// A broadcast or multicast address.
+    Group,
+}
+
+/// Who is answered, and how often. Each worker has its own; the buckets alone are shared.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Whether what was sent to a group is answered.
+    pub groups: GroupReplies,
+    /// The sources that are never answered.
+    pub sources: Sources,
+    /// The access list.
+    pub access: Arc<Access>,
+    /// The buckets, where replies are limited.
+    pub limiter: Option<Arc<Limiter>>,
+    /// Whether towers are looked for.
+    pub guard: LoopGuard,
+}
+
+impl Policy {
+    /// Decides by addresses alone; one answer for all datagrams of a run.
+    ///
+    /// # Errors
+    /// Why none of them is answered.
+    pub fn admit_run(&self, peer: SocketAddr, sent_to: SentTo) -> Result<(), Refusal> {
+        if sent_to == SentTo::Group && self.groups == GroupReplies::Never {
+            return Err(Refusal::Group);
+        }
+        if let Some(refusal) = self.sources.refusal(peer) {
+            return Err(refusal);
+        }
+        if self.access.admits(peer.ip()) { Ok(()) } else { Err(Refusal::NotAllowed) }
+    }
+
+    /// Whether `payload` is a loop's, where this server puts `prefix` in front.
+    pub fn is_tower(&self, payload: &[u8], prefix: &[u8]) -> bool {
+        self.guard == LoopGuard::On && loops::is_tower(payload, prefix)
+    }
+
+    /// Takes tokens for `wanted` replies to `ip`; returns for how many there were any.
+    pub fn take(&self, ip: IpAddr, wanted: u32, now: Mono) -> u32 {
+        self.limiter.as_ref().map_or(wanted, |limiter| limiter.take(ip, wanted, now))
+    }
+}
+
+/// Whether a reply of `len` bytes to `ip` is a datagram at all.
+pub fn fits(ip: IpAddr, len: usize) -> bool {
+    len <= if ip.is_ipv4() { MAX_PAYLOAD_V4 } else { MAX_PAYLOAD_V6 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> Policy {
+        Policy {
+            groups: GroupReplies::Never,
+            sources: Sources::new(LoopGuard::On, [7000]),
+            access: Arc::new(Access::new(&[], &["10.0.0.0/8".parse().unwrap()])),
+            limiter: Limiter::new("1/1".parse().unwrap()).map(Arc::new),
+            guard: LoopGuard::On,
+        }
+    }
+
+    #[test]
+    fn the_first_check_that_fails_is_the_one_counted() {
+        let policy = policy();
+        for (peer, sent_to, expected) in [
+            ("10.0.0.1:0", SentTo::Group, Err(Refusal::Group)),
+            ("10.0.0.1:0", SentTo::Us, Err(Refusal::PortZero)),
+            ("10.0.0.1:7", SentTo::Us, Err(Refusal::PrivilegedPort)),
+            ("10.0.0.1:7000", SentTo::Us, Err(Refusal::OwnPort)),
+            ("10.0.0.1:5000", SentTo::Us, Err(Refusal::NotAllowed)),
+            ("11.0.0.1:5000", SentTo::Us, Ok(())),
+        ] {
+            assert_eq!(policy.admit_run(peer.parse().unwrap(), sent_to), expected, "{peer}");
+        }
+        let open = Policy { groups: GroupReplies::Answer, ..policy };
+        assert_eq!(open.admit_run("11.0.0.1:5000".parse().unwrap(), SentTo::Group), Ok(()));
+    }
+
+    #[test]
+    fn every_refusal_has_one_of_the_six_words() {
+        for (refusal, word) in [
+            (Refusal::Group, "destination"),
+            (Refusal::PortZero, "source"),
+            (Refusal::UnanswerableSource, "source"),
+            (Refusal::PrivilegedPort, "loop"),
+            (Refusal::OwnPort, "loop"),
+            (Refusal::Tower, "loop"),
+            (Refusal::Reflection, "loop"),
+            (Refusal::NotAllowed, "access"),
+            (Refusal::Unauthenticated, "access"),
+            (Refusal::OverRate, "rate"),
+            (Refusal::TooLong, "size"),
+            (Refusal::TooShort, "size"),
+        ] {
+            assert_eq!(refusal.reason().as_str(), word, "{refusal:?}");
+        }
+        let words: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(words, ["rate", "loop", "access", "destination", "source", "size"]);
+    }
+
+    #[test]
+    fn the_largest_reply_depends_on_the_family() {
+        let (v4, v6) = (IpAddr::from([127, 0, 0, 1]), "::1".parse().unwrap());
+        assert!(fits(v4, 65_507) && !fits(v4, 65_508));
+        assert!(fits(v6, 65_527) && !fits(v6, 65_528));
+    }
+
+    #[test]
+    fn without_the_guard_a_tower_is_answered() {
+        let tower = b"echo ".repeat(16);
+        assert!(policy().is_tower(&tower, b"echo "));
+        assert!(!Policy { guard: LoopGuard::Off, ..policy() }.is_tower(&tower, b"echo "));
+    }
+}
