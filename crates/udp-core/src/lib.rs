@@ -1,4 +1,94 @@
 //! The UDP toolkit's library: sockets, batched I/O, and text and packet encodings.
+//!
+//! # The tutorial's four steps
+//!
+//! **socket** and **bind**: say what is wanted, open it. Port 0 lets the kernel choose.
+//!
+//! ```
+//! use udp_core::socket::SocketConfig;
+//!
+//! let config = SocketConfig { bind: Some("127.0.0.1:0".parse()?), ..SocketConfig::default() };
+//! let server = config.open()?.socket;
+//! let address = server.local_addr()?;
+//!
+//! // A client does not bind: the kernel gives it an address at its first send.
+//! let client = SocketConfig::default().open()?.socket;
+//!
+//! // send_to: one call, one datagram.
+//! client.send_to(b"hello", address)?;
+//!
+//! // recv_from: one call, one datagram, and who sent it.
+//! let mut buffer = [0; 1024];
+//! let (length, peer) = server.recv_from(&mut buffer)?;
+//! assert_eq!(&buffer[..length], b"hello");
+//!
+//! // The server answers to where the datagram came from.
+//! server.send_to(&[b"echo ", &buffer[..length]].concat(), peer)?;
+//! let (length, from) = client.recv_from(&mut buffer)?;
+//! assert_eq!((&buffer[..length], from), (b"echo hello".as_slice(), address));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Why a receive blocks, and the ways out
+//!
+//! A datagram may be lost, and then a blocking receive waits for ever. So there are three modes,
+//! and a socket may be switched between them at any time:
+//!
+//! ```
+//! use std::time::Duration;
+//! use udp_core::ErrorClass;
+//! use udp_core::socket::{ReceiveMode, SocketConfig, set_mode};
+//!
+//! let bind = Some("127.0.0.1:0".parse()?);
+//! let socket = SocketConfig { bind, ..SocketConfig::default() }.open()?.socket;
+//! let mut buffer = [0; 1024];
+//!
+//! // Non-blocking: nothing there is an answer, at once.
+//! set_mode(&socket, ReceiveMode::NonBlocking)?;
+//! let nothing = socket.recv_from(&mut buffer).unwrap_err();
+//! assert_eq!(ErrorClass::of(&nothing), ErrorClass::NotReady);
+//!
+//! // With a time-out: nothing came within it.
+//! set_mode(&socket, ReceiveMode::Timeout(Duration::from_millis(20)))?;
+//! let nothing = socket.recv_from(&mut buffer).unwrap_err();
+//! assert_eq!(ErrorClass::of(&nothing), ErrorClass::NotReady);
+//!
+//! // Blocking: as long as it takes. Usually on a thread of its own, so that the rest goes on.
+//! set_mode(&socket, ReceiveMode::Blocking)?;
+//! let address = socket.local_addr()?;
+//! let receiver = std::thread::spawn(move || socket.recv_from(&mut buffer).map(|(n, _)| n));
+//! let sender = SocketConfig::default().open()?.socket;
+//! sender.send_to(b"", address)?; // an empty datagram is a datagram
+//! assert_eq!(receiver.join().expect("the receiver does not panic")?, 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Text and bytes
+//!
+//! A datagram is bytes. Shown as text it stays on one line, steers no terminal, and nothing is
+//! lost: the escape form turns back into the same bytes.
+//!
+//! ```
+//! use udp_core::text::{escape, hex};
+//!
+//! assert_eq!(escape::escape("grüße\n".as_bytes()), "grüße\\n");
+//! assert_eq!(escape::escape(b"\x1b[2J\xff"), "\\x1b[2J\\xff");
+//! assert_eq!(escape::unescape("\\x1b[2J\\xff").unwrap(), b"\x1b[2J\xff");
+//! assert_eq!(hex::decode("de ad").unwrap(), [0xde, 0xad]);
+//! ```
+//!
+//! # What else is here
+//!
+//! | module | for |
+//! |---|---|
+//! | [`endpoint`] | `host:port` in every form, resolution, how an address is shown |
+//! | [`socket`] | opening a socket, and what the kernel granted it |
+//! | [`batch`] | receiving and sending many datagrams with one system call |
+//! | [`lane`] | which reply answers which request, when replies carry no identity |
+//! | [`stamp`] | the packets of the Simple Two-way Active Measurement Protocol, RFC 8762 |
+//! | [`clock`] | the one reader of time |
+//! | [`error`] | what went wrong, in words and in the few cases that matter |
+//! | `cli` (feature) | what the programs' command lines share |
 
 pub mod batch;
 #[cfg(feature = "cli")]
