@@ -1,0 +1,250 @@
+//! Control messages (`cmsg(3)`) and socket addresses as Linux lays them out, read from and written
+//! to plain bytes in safe code.
+//!
+//! The reader takes any bytes whatever: what is cut short, unknown or of the wrong length is
+//! passed over. Layouts: `cmsg(3)`, `ip(7)`, `ipv6(7)`, `udp(7)`, `socket(7)`; RFC 3542 §6.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+use super::{Destination, Source};
+use crate::clock::Wall;
+
+/// Levels and types of the messages, and address families: Linux, every architecture but those
+/// that number SO_* differently (MIPS, SPARC, PA-RISC), on which the time stamp is not found.
+mod number {
+    pub(super) const AF_INET: u16 = 2;
+    pub(super) const AF_INET6: u16 = 10;
+    pub(super) const SOL_IP: i32 = 0;
+    pub(super) const SOL_SOCKET: i32 = 1;
+    pub(super) const SOL_UDP: i32 = 17;
+    pub(super) const SOL_IPV6: i32 = 41;
+    pub(super) const IP_TOS: i32 = 1;
+    pub(super) const IP_TTL: i32 = 2;
+    pub(super) const IP_PKTINFO: i32 = 8;
+    pub(super) const IPV6_PKTINFO: i32 = 50;
+    pub(super) const IPV6_HOPLIMIT: i32 = 52;
+    pub(super) const IPV6_TCLASS: i32 = 67;
+    pub(super) const SO_TIMESTAMPNS: i32 = 35;
+    pub(super) const SO_RXQ_OVFL: i32 = 40;
+    pub(super) const SO_TIMESTAMPNS_NEW: i32 = 64;
+    pub(super) const UDP_SEGMENT: i32 = 103;
+    pub(super) const UDP_GRO: i32 = 104;
+}
+
+const WORD: usize = size_of::<usize>();
+/// `struct cmsghdr`: a length of a word, level and type of 32 bits, padded to whole words.
+const HEADER: usize = (WORD + 8).next_multiple_of(WORD);
+
+/// What the control messages of one received datagram say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Control {
+    /// IPv4: the header's destination, and the address of ours that it came to.
+    pub(crate) v4: Option<(Ipv4Addr, Ipv4Addr)>,
+    /// IPv6: the header's destination.
+    pub(crate) v6: Option<Ipv6Addr>,
+    /// The interface it came in by.
+    pub(crate) interface: u32,
+    /// The length of each segment of a merged run.
+    pub(crate) segment: Option<usize>,
+    /// When the kernel took it in.
+    pub(crate) timestamp: Option<Wall>,
+    /// TTL or hop limit left on arrival.
+    pub(crate) ttl: Option<u8>,
+    /// The two ECN bits of the header.
+    pub(crate) ecn: Option<u8>,
+    /// Datagrams lost so far because the receive queue was full.
+    pub(crate) lost: Option<u32>,
+}
+
+impl Control {
+    /// Reads all messages in `bytes`.
+    pub(crate) fn read(bytes: &[u8]) -> Control {
+        let mut control = Control::default();
+        let mut rest = bytes;
+        while let Some((level, kind, data, next)) = first_message(rest) {
+            control.note(level, kind, data);
+            rest = next;
+        }
+        control
+    }
+
+    fn note(&mut self, level: i32, kind: i32, data: &[u8]) {
+        match (level, kind) {
+            (number::SOL_IP, number::IP_PKTINFO) => {
+                let (Some(index), Some(ours), Some(to)) =
+                    (word(data, 0), array(data, 4), array(data, 8))
+                else {
+                    return;
+                };
+                self.interface = u32::from_ne_bytes(index);
+                self.v4 = Some((Ipv4Addr::from(to), Ipv4Addr::from(ours)));
+            }
+            (number::SOL_IPV6, number::IPV6_PKTINFO) => {
+                let (Some(to), Some(index)) = (array::<16>(data, 0), word(data, 16)) else {
+                    return;
+                };
+                self.interface = u32::from_ne_bytes(index);
+                self.v6 = Some(Ipv6Addr::from(to));
+            }
+            (number::SOL_UDP, number::UDP_GRO) => {
+                let size = word(data, 0).map(i32::from_ne_bytes);
+                self.segment = size.and_then(|s| usize::try_from(s).ok()).filter(|s| *s > 0);
+            }
+            (number::SOL_SOCKET, number::SO_TIMESTAMPNS | number::SO_TIMESTAMPNS_NEW) => {
+                self.timestamp = timespec(data);
+            }
+            (number::SOL_SOCKET, number::SO_RXQ_OVFL) => {
+                self.lost = word(data, 0).map(u32::from_ne_bytes);
+            }
+            (number::SOL_IP, number::IP_TTL) | (number::SOL_IPV6, number::IPV6_HOPLIMIT) => {
+                let ttl = word(data, 0).map(i32::from_ne_bytes);
+                self.ttl = ttl.and_then(|t| u8::try_from(t).ok());
+            }
+            (number::SOL_IP, number::IP_TOS) => self.ecn = data.first().map(|tos| tos & 3),
+            (number::SOL_IPV6, number::IPV6_TCLASS) => {
+                let class = word(data, 0).map(i32::from_ne_bytes);
+                self.ecn = class.and_then(|c| u8::try_from(c & 3).ok());
+            }
+            _ => {}
+        }
+    }
+
+    /// The address of this host to answer from, where the datagram says it. IPv4 broadcast and
+    /// multicast name one beside the destination; IPv6 multicast does not.
+    pub(crate) fn local(&self) -> Option<IpAddr> {
+        match (self.v4, self.v6) {
+            (Some((_, ours)), _) => Some(IpAddr::V4(ours)),
+            (None, Some(to)) if to.is_multicast() => None,
+            (None, Some(to)) => Some(IpAddr::V6(to).to_canonical()),
+            (None, None) => None,
+        }
+    }
+
+    /// What kind of address the datagram was sent to.
+    pub(crate) fn destination(&self) -> Destination {
+        match (self.v4, self.v6) {
+            (Some((to, _)), _) if to.is_multicast() => Destination::Multicast,
+            (Some((to, ours)), _) if to != ours => Destination::Broadcast,
+            (Some(_), _) => Destination::Unicast,
+            (None, Some(to)) if to.is_multicast() => Destination::Multicast,
+            // A mapped destination without IP_PKTINFO: a broadcast address cannot be told.
+            (None, Some(to)) if to.to_ipv4_mapped().is_some() => Destination::Unknown,
+            (None, Some(_)) => Destination::Unicast,
+            (None, None) => Destination::Unknown,
+        }
+    }
+}
+
+/// Writes the control messages of one send into `out`, which must be zero: the address to send
+/// from, and the segment size. How many bytes they take.
+pub(crate) fn write(out: &mut [u8], source: Option<Source>, segment: Option<u16>) -> usize {
+    let mut used = 0;
+    match source.map(|source| (source.address, source.interface)) {
+        Some((IpAddr::V4(address), interface)) => {
+            let mut info = [0; 12];
+            info[..4].copy_from_slice(&interface.to_ne_bytes());
+            info[4..8].copy_from_slice(&address.octets());
+            used = write_message(out, used, number::SOL_IP, number::IP_PKTINFO, &info);
+        }
+        Some((IpAddr::V6(address), interface)) => {
+            let mut info = [0; 20];
+            info[..16].copy_from_slice(&address.octets());
+            info[16..].copy_from_slice(&interface.to_ne_bytes());
+            used = write_message(out, used, number::SOL_IPV6, number::IPV6_PKTINFO, &info);
+        }
+        None => {}
+    }
+    if let Some(segment) = segment {
+        let size = segment.to_ne_bytes();
+        used = write_message(out, used, number::SOL_UDP, number::UDP_SEGMENT, &size);
+    }
+    used
+}
+
+/// A `struct sockaddr_in` or `sockaddr_in6`, with an IPv4-mapped address turned into IPv4.
+pub(crate) fn read_name(bytes: &[u8]) -> Option<SocketAddr> {
+    let family = u16::from_ne_bytes(array(bytes, 0)?);
+    let port = u16::from_be_bytes(array(bytes, 2)?);
+    match family {
+        number::AF_INET => {
+            let address = Ipv4Addr::from(array::<4>(bytes, 4)?);
+            Some(SocketAddr::V4(SocketAddrV4::new(address, port)))
+        }
+        number::AF_INET6 => {
+            let address = Ipv6Addr::from(array::<16>(bytes, 8)?);
+            if let Some(address) = address.to_ipv4_mapped() {
+                return Some(SocketAddr::V4(SocketAddrV4::new(address, port)));
+            }
+            let flow = u32::from_ne_bytes(word(bytes, 4)?);
+            let scope = u32::from_ne_bytes(word(bytes, 24)?);
+            Some(SocketAddr::V6(SocketAddrV6::new(address, port, flow, scope)))
+        }
+        _ => None,
+    }
+}
+
+/// Writes `address` as the kernel wants it on a socket of the family told: on an IPv6 socket an
+/// IPv4 address goes in its mapped form. How many bytes it takes.
+pub(crate) fn write_name(out: &mut [u8; 28], address: SocketAddr, v6_socket: bool) -> usize {
+    out[2..4].copy_from_slice(&address.port().to_be_bytes());
+    match address {
+        SocketAddr::V4(v4) if !v6_socket => {
+            out[..2].copy_from_slice(&number::AF_INET.to_ne_bytes());
+            out[4..8].copy_from_slice(&v4.ip().octets());
+            16
+        }
+        SocketAddr::V4(v4) => {
+            out[..2].copy_from_slice(&number::AF_INET6.to_ne_bytes());
+            out[8..24].copy_from_slice(&v4.ip().to_ipv6_mapped().octets());
+            28
+        }
+        SocketAddr::V6(v6) => {
+            out[..2].copy_from_slice(&number::AF_INET6.to_ne_bytes());
+            out[4..8].copy_from_slice(&v6.flowinfo().to_ne_bytes());
+            out[8..24].copy_from_slice(&v6.ip().octets());
+            out[24..].copy_from_slice(&v6.scope_id().to_ne_bytes());
+            28
+        }
+    }
+}
+
+/// The first message of `bytes`: level, type, data, and what follows it.
+fn first_message(bytes: &[u8]) -> Option<(i32, i32, &[u8], &[u8])> {
+    let length = usize::from_ne_bytes(array(bytes, 0)?);
+    let level = i32::from_ne_bytes(word(bytes, WORD)?);
+    let kind = i32::from_ne_bytes(word(bytes, WORD + 4)?);
+    let data = bytes.get(HEADER..length)?;
+    let next = bytes.get(length.next_multiple_of(WORD)..).unwrap_or_default();
+    Some((level, kind, data, next))
+}
+
+/// Writes one message at `at`, if there is room for it. Where the next one goes.
+fn write_message(out: &mut [u8], at: usize, level: i32, kind: i32, data: &[u8]) -> usize {
+    let length = HEADER + data.len();
+    let end = at + length.next_multiple_of(WORD);
+    let Some(place) = out.get_mut(at..end) else { return at };
+    place[..WORD].copy_from_slice(&length.to_ne_bytes());
+    place[WORD..WORD + 4].copy_from_slice(&level.to_ne_bytes());
+    place[WORD + 4..WORD + 8].copy_from_slice(&kind.to_ne_bytes());
+    place[HEADER..length].copy_from_slice(data);
+    end
+}
+
+/// A `struct timespec` of either width as a time of day; none before the epoch.
+fn timespec(data: &[u8]) -> Option<Wall> {
+    let (seconds, nanos) = if data.len() >= 16 {
+        (i64::from_ne_bytes(array(data, 0)?), i64::from_ne_bytes(array(data, 8)?))
+    } else {
+        (i32::from_ne_bytes(word(data, 0)?).into(), i32::from_ne_bytes(word(data, 4)?).into())
+    };
+    let seconds = u64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?;
+    Some(Wall::from_nanos(seconds.checked_add(u64::try_from(nanos).ok()?)?))
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<[u8; 4]> {
+    array(bytes, at)
+}
+
+fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk().copied()
+}

@@ -1,0 +1,203 @@
+//! The receiving half.
+
+use std::io;
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::control::{Control, read_name};
+use super::super::spin::Spin;
+use super::super::{Abilities, Destination, Meta, Options, SLOT, Slots, Wait, Waker};
+use crate::clock;
+use crate::sys::{ReceiveCall, Taken, keep_small_pages, sockopt};
+
+/// The receiving half.
+pub(in super::super) struct LinuxReceiver {
+    socket: Arc<UdpSocket>,
+    waker: Waker,
+    abilities: Abilities,
+    call: ReceiveCall,
+    spin: Spin,
+    /// SO_RCVTIMEO as it is set now.
+    timeout: Option<Duration>,
+    drops: Drops,
+}
+
+impl LinuxReceiver {
+    pub(super) fn new(
+        socket: Arc<UdpSocket>,
+        waker: Waker,
+        abilities: Abilities,
+        options: &Options,
+    ) -> Self {
+        LinuxReceiver {
+            socket,
+            waker,
+            abilities,
+            call: ReceiveCall::new(0),
+            spin: Spin::new(options.busy_poll),
+            timeout: None,
+            drops: Drops::default(),
+        }
+    }
+
+    pub(in super::super) fn abilities(&self) -> Abilities {
+        self.abilities
+    }
+
+    pub(in super::super) fn drops(&mut self) -> Option<u64> {
+        if !self.abilities.drops {
+            return None;
+        }
+        if let Some(dropped) = sockopt::dropped(self.socket.as_fd()) {
+            self.drops.note(dropped);
+        }
+        Some(self.drops.total)
+    }
+
+    pub(in super::super) fn receive(&mut self, slots: &mut Slots, wait: Wait) -> io::Result<usize> {
+        slots.set_filled(0);
+        if self.abilities.gro && slots.size() < SLOT {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "slots are too small for merged runs",
+            ));
+        }
+        self.fit(slots);
+        let taken = match wait {
+            Wait::Now => self.take(slots, false),
+            Wait::Block(limit) => match self.take_spinning(slots) {
+                Ok(0) if self.waker.is_woken() => Ok(0),
+                Ok(0) => {
+                    self.set_timeout(limit)?;
+                    self.take(slots, true)
+                }
+                other => other,
+            },
+        }?;
+        if taken > 0 && self.spin.enabled() {
+            self.spin.received(clock::mono());
+        }
+        Ok(taken)
+    }
+
+    /// Makes the call fit these slots; allocates only for slots that were not seen before.
+    fn fit(&mut self, slots: &mut Slots) {
+        if self.call.capacity() < slots.capacity() {
+            self.call = ReceiveCall::new(slots.capacity());
+        }
+        if !slots.advised {
+            let (memory, ..) = slots.parts();
+            keep_small_pages(memory);
+            slots.advised = true;
+        }
+    }
+
+    /// Asks without waiting, as long as spinning is worth it.
+    fn take_spinning(&mut self, slots: &mut Slots) -> io::Result<usize> {
+        if self.waker.is_woken() {
+            return self.take(slots, false);
+        }
+        if !self.spin.enabled() {
+            return Ok(0);
+        }
+        let taken = self.take(slots, false)?;
+        if taken > 0 {
+            return Ok(taken);
+        }
+        let Some(until) = self.spin.until(clock::mono()) else { return Ok(0) };
+        loop {
+            let taken = self.take(slots, false)?;
+            if taken > 0 || self.waker.is_woken() || clock::mono() >= until {
+                return Ok(taken);
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// One call, again if a signal ended it. How many slots it filled.
+    fn take(&mut self, slots: &mut Slots, wait: bool) -> io::Result<usize> {
+        let (memory, layout, metas) = slots.parts();
+        let taken = loop {
+            let result = self.call.receive(
+                self.socket.as_fd(),
+                memory,
+                metas.len(),
+                |i| layout.start(i),
+                layout.size,
+                wait,
+            );
+            match result {
+                Ok(taken) => break taken,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+                Err(e) => return Err(e),
+            }
+        };
+        let mut filled = 0;
+        for (i, meta) in metas.iter_mut().enumerate().take(taken) {
+            let one = self.call.taken(i);
+            // A shutdown ends the wait without a datagram, and without an address.
+            let Some(peer) = read_name(one.name) else { break };
+            let control = Control::read(one.control);
+            if let Some(lost) = control.lost {
+                self.drops.note(lost);
+            }
+            *meta = describe(peer, &one, &control);
+            filled += 1;
+        }
+        slots.set_filled(filled);
+        Ok(filled)
+    }
+
+    fn set_timeout(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        if self.timeout != limit {
+            // Zero would mean to wait for ever.
+            let value = limit.map(|limit| limit.max(Duration::from_micros(1)));
+            self.socket.set_read_timeout(value)?;
+            self.timeout = limit;
+        }
+        Ok(())
+    }
+}
+
+/// What is known about a datagram.
+fn describe(peer: std::net::SocketAddr, one: &Taken<'_>, control: &Control) -> Meta {
+    Meta {
+        peer,
+        local: control.local(),
+        interface: control.interface,
+        // Where not all was told, nothing is concluded.
+        destination: if one.control_cut { Destination::Unknown } else { control.destination() },
+        len: one.len,
+        segment: control.segment.unwrap_or(one.len).min(one.len),
+        truncated: one.cut,
+        timestamp: control.timestamp,
+        ttl: control.ttl,
+        ecn: control.ecn,
+    }
+}
+
+/// A count that the kernel keeps in 32 bits, continued in 64.
+#[derive(Debug, Default)]
+struct Drops {
+    total: u64,
+    last: u32,
+}
+
+impl Drops {
+    fn note(&mut self, now: u32) {
+        self.total += u64::from(now.wrapping_sub(self.last));
+        self.last = now;
+    }
+}
+
+impl std::fmt::Debug for LinuxReceiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LinuxReceiver")
+            .field("socket", &self.socket)
+            .field("abilities", &self.abilities)
+            .finish_non_exhaustive()
+    }
+}

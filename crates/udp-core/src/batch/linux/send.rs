@@ -1,0 +1,221 @@
+//! The sending half.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use super::super::control;
+use super::super::{Outbox, Sent, Slots};
+use super::plan::{Cursor, MESSAGES, Message, PIECES, Plan};
+use super::refusals::{Refusals, reach};
+use crate::error::describe;
+use crate::sys::{Filling, NAME, Ready, SendCall};
+
+/// The sending half.
+pub(in super::super) struct LinuxSender {
+    socket: Arc<UdpSocket>,
+    wire: Wire,
+    gso: bool,
+    refusals: Refusals,
+    plan: Plan,
+    call: SendCall,
+    /// For the datagrams of a message that the kernel would not segment.
+    single: SendCall,
+}
+
+impl LinuxSender {
+    pub(super) fn new(socket: Arc<UdpSocket>, bound: SocketAddr, gso: bool) -> Self {
+        LinuxSender {
+            wire: Wire {
+                v6: bound.is_ipv6(),
+                connected: socket.peer_addr().is_ok(),
+                pinned: !bound.ip().is_unspecified(),
+                #[cfg(test)]
+                refuse: None,
+            },
+            socket,
+            gso,
+            refusals: Refusals::default(),
+            plan: Plan::new(),
+            call: SendCall::new(MESSAGES, PIECES),
+            single: SendCall::new(MESSAGES, MESSAGES),
+        }
+    }
+
+    pub(in super::super) fn send(
+        &mut self,
+        outbox: &mut Outbox,
+        slots: &Slots,
+        mut report: impl FnMut(Sent),
+    ) {
+        let mut cursor = Cursor::default();
+        loop {
+            let (gso, refusals) = (self.gso, &mut self.refusals);
+            let joins = |peer: SocketAddr, length: usize| gso && refusals.allow(peer, length);
+            if !self.plan.next(outbox, slots, &mut cursor, joins) {
+                break;
+            }
+            self.send_planned(outbox, slots, &mut report);
+        }
+        outbox.clear();
+    }
+
+    /// Sends the planned messages, however often the kernel stops.
+    fn send_planned(&mut self, outbox: &Outbox, slots: &Slots, report: &mut impl FnMut(Sent)) {
+        let LinuxSender { socket, wire, plan, call, single, refusals, .. } = self;
+        let mut filling = call.fill();
+        for (i, message) in plan.messages.iter().enumerate() {
+            wire.address(&mut filling, message, message.datagrams);
+            for piece in plan.pieces(i) {
+                filling.piece(plan.bytes(piece, outbox, slots));
+            }
+        }
+        let mut ready = filling.ready();
+        let mut next = 0;
+        while next < plan.messages.len() {
+            let message = plan.messages[next];
+            match wire.send(&mut ready, socket, &plan.messages, next) {
+                Ok(sent) => {
+                    for message in &plan.messages[next..next + sent] {
+                        report(message.outcome(Ok(())));
+                    }
+                    next += sent;
+                    continue;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => match reach(&e).filter(|_| message.datagrams > 1) {
+                    None => report(message.outcome(Err(e))),
+                    Some(reach) => {
+                        let bytes = plan.pieces(next).map(|piece| plan.bytes(piece, outbox, slots));
+                        let sent = send_singly(single, socket, wire, &message, bytes, report);
+                        if sent > 0 && refusals.note(message.peer, message.segment, reach) {
+                            log::info!(
+                                "the kernel does not segment {}-byte datagrams to {} ({}): \
+                                 they go out one by one",
+                                message.segment,
+                                message.peer,
+                                describe(&e)
+                            );
+                        }
+                    }
+                },
+            }
+            next += 1;
+        }
+    }
+}
+
+/// Sends the datagrams of a message each by itself. How many went out.
+fn send_singly<'a>(
+    call: &mut SendCall,
+    socket: &UdpSocket,
+    wire: &Wire,
+    message: &Message,
+    pieces: impl Iterator<Item = &'a [u8]>,
+    report: &mut impl FnMut(Sent),
+) -> usize {
+    let mut filling = call.fill();
+    let mut datagrams = 0;
+    for bytes in pieces.flat_map(|piece| piece.chunks(message.segment.max(1))) {
+        wire.address(&mut filling, message, 1);
+        filling.piece(bytes);
+        datagrams += 1;
+    }
+    let mut ready = filling.ready();
+    let (mut next, mut out) = (0, 0);
+    let mut tell = |number: usize, result| {
+        let first = message.first + number;
+        report(Sent { peer: message.peer, first, datagrams: 1, result });
+    };
+    while next < datagrams {
+        match ready.send(socket.as_fd(), next) {
+            Ok(sent) => {
+                (next..next + sent).for_each(|number| tell(number, Ok(())));
+                next += sent;
+                out += sent;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => {
+                tell(next, Err(e));
+                next += 1;
+            }
+        }
+    }
+    out
+}
+
+/// How the socket wants its messages addressed.
+#[derive(Debug)]
+struct Wire {
+    /// The socket is an IPv6 one, which takes IPv4 addresses in their mapped form.
+    v6: bool,
+    connected: bool,
+    /// Bound to one address, which datagrams leave from anyway.
+    pinned: bool,
+    /// In tests: refuse to segment datagrams of at least so many bytes, with this error number.
+    #[cfg(test)]
+    refuse: Option<(usize, i32)>,
+}
+
+impl Wire {
+    /// Starts a message of `datagrams` datagrams.
+    fn address(&self, filling: &mut Filling<'_, '_>, message: &Message, datagrams: usize) {
+        let mut name = [0; NAME];
+        let used = match self.connected {
+            true => 0,
+            false => control::write_name(&mut name, message.peer, self.v6),
+        };
+        filling.message(&name[..used], |out| {
+            let source = message.source.filter(|_| !self.pinned);
+            let segment = u16::try_from(message.segment).ok().filter(|_| datagrams > 1);
+            control::write(out, source, segment)
+        });
+    }
+
+    /// Makes the call from message `next` on.
+    #[cfg(not(test))]
+    fn send(
+        &self,
+        ready: &mut Ready<'_, '_>,
+        socket: &UdpSocket,
+        _messages: &[Message],
+        next: usize,
+    ) -> io::Result<usize> {
+        ready.send(socket.as_fd(), next)
+    }
+
+    /// The same before a kernel that refuses what the test says.
+    #[cfg(test)]
+    fn send(
+        &self,
+        ready: &mut Ready<'_, '_>,
+        socket: &UdpSocket,
+        messages: &[Message],
+        next: usize,
+    ) -> io::Result<usize> {
+        match self.refuse {
+            Some((least, errno))
+                if messages[next].datagrams > 1 && messages[next].segment >= least =>
+            {
+                Err(io::Error::from_raw_os_error(errno))
+            }
+            _ => ready.send(socket.as_fd(), next),
+        }
+    }
+}
+
+impl Message {
+    fn outcome(&self, result: io::Result<()>) -> Sent {
+        Sent { peer: self.peer, first: self.first, datagrams: self.datagrams, result }
+    }
+}
+
+impl std::fmt::Debug for LinuxSender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LinuxSender")
+            .field("socket", &self.socket)
+            .field("gso", &self.gso)
+            .finish_non_exhaustive()
+    }
+}

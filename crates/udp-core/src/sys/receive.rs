@@ -1,0 +1,128 @@
+//! `recvmmsg(2)`: many datagrams in one call, each into its own part of one buffer.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::{CONTROL_IN, NAME, counted};
+
+/// What one call needs beside the caller's buffer, allocated once and used again.
+pub(crate) struct ReceiveCall {
+    headers: Vec<libc::mmsghdr>,
+    parts: Vec<libc::iovec>,
+    names: Vec<[u8; NAME]>,
+    controls: Vec<[u8; CONTROL_IN]>,
+    /// Headers from here on are as [`prepare`](Self::prepare) left them.
+    used: usize,
+}
+
+// SAFETY: the raw pointers in `headers` and `parts` lead into the vectors beside them, which move
+// along, and into a buffer that is borrowed anew for each call and never reached otherwise.
+unsafe impl Send for ReceiveCall {}
+
+/// One datagram as the kernel handed it over.
+pub(crate) struct Taken<'a> {
+    /// Bytes written at the start of its part of the buffer.
+    pub(crate) len: usize,
+    /// The sender's address, empty when a shutdown woke the call and there is no datagram.
+    pub(crate) name: &'a [u8],
+    /// Control messages.
+    pub(crate) control: &'a [u8],
+    /// The datagram was longer than its part of the buffer.
+    pub(crate) cut: bool,
+    /// Not every control message found room.
+    pub(crate) control_cut: bool,
+}
+
+impl ReceiveCall {
+    /// Room for calls that take up to `messages` datagrams.
+    pub(crate) fn new(messages: usize) -> Self {
+        let header = libc::mmsghdr {
+            // SAFETY: a message header is integers and pointers, for which zero is a valid value.
+            msg_hdr: unsafe { std::mem::zeroed() },
+            msg_len: 0,
+        };
+        let part = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
+        ReceiveCall {
+            headers: vec![header; messages],
+            parts: vec![part; messages],
+            names: vec![[0; NAME]; messages],
+            controls: vec![[0; CONTROL_IN]; messages],
+            used: messages,
+        }
+    }
+
+    /// The most datagrams that one call takes.
+    pub(crate) fn capacity(&self) -> usize {
+        self.headers.len()
+    }
+
+    /// Takes up to `messages` datagrams, number `i` into `length` bytes of `memory` from
+    /// `start(i)` on. Unless `wait` is false it waits for the first one, as long as SO_RCVTIMEO
+    /// says; for the others never. How many came; zero never.
+    pub(crate) fn receive(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        memory: &mut [u8],
+        messages: usize,
+        start: impl Fn(usize) -> usize,
+        length: usize,
+        wait: bool,
+    ) -> io::Result<usize> {
+        let messages = messages.min(self.capacity());
+        self.prepare();
+        for (i, part) in self.parts.iter_mut().enumerate().take(messages) {
+            let target = &mut memory[start(i)..start(i) + length];
+            *part = libc::iovec { iov_base: target.as_mut_ptr().cast(), iov_len: target.len() };
+        }
+        let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
+        let count = u32::try_from(messages).unwrap_or(u32::MAX);
+        // SAFETY: the first `messages` headers point at live, writable vectors of this struct of
+        // the lengths given, and through `parts` at distinct ranges of `memory`, which is borrowed
+        // exclusively during the call.
+        let result = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                count,
+                flags as _,
+                std::ptr::null_mut(),
+            )
+        };
+        let taken = counted(result)?;
+        self.used = taken;
+        Ok(taken)
+    }
+
+    /// Datagram `i` of the last call.
+    pub(crate) fn taken(&self, i: usize) -> Taken<'_> {
+        let header = &self.headers[i];
+        let name = usize::try_from(header.msg_hdr.msg_namelen).unwrap_or(0).min(NAME);
+        #[allow(clippy::unnecessary_cast, reason = "a length of another width on some targets")]
+        let control = (header.msg_hdr.msg_controllen as usize).min(CONTROL_IN);
+        Taken {
+            len: usize::try_from(header.msg_len).unwrap_or(0),
+            name: &self.names[i][..name],
+            control: &self.controls[i][..control],
+            cut: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            control_cut: header.msg_hdr.msg_flags & libc::MSG_CTRUNC != 0,
+        }
+    }
+
+    /// Makes the headers that the last call wrote to say again what room there is.
+    fn prepare(&mut self) {
+        let parts = self.parts.as_mut_ptr();
+        let names = self.names.as_mut_ptr();
+        let controls = self.controls.as_mut_ptr();
+        for (i, header) in self.headers.iter_mut().enumerate().take(self.used) {
+            let header = &mut header.msg_hdr;
+            header.msg_name = names.wrapping_add(i).cast();
+            header.msg_namelen = NAME as libc::socklen_t;
+            header.msg_iov = parts.wrapping_add(i);
+            header.msg_iovlen = 1;
+            header.msg_control = controls.wrapping_add(i).cast();
+            header.msg_controllen = CONTROL_IN as _;
+            header.msg_flags = 0;
+        }
+        self.used = 0;
+    }
+}
