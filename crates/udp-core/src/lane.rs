@@ -30,7 +30,7 @@ use std::time::Duration;
 use crate::clock::Mono;
 
 /// One lane during the life of one socket. A lane that is closed and opened anew has a new id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LaneId {
     slot: u32,
     generation: u32,
@@ -518,7 +518,7 @@ mod tests {
             let (mut now, mut next, mut due) = (0, 0usize, 0);
             let mut credited = vec![0u32; answers.len()];
             while next < answers.len() || !outstanding.is_empty() || !flying.is_empty() {
-                flying.sort_by_key(|it| (it.0, it.2));
+                flying.sort();
                 while let Some(&(when, lane, seq)) = flying.first() && when <= now {
                     flying.remove(0);
                     match lanes.arrival(lane, at(now)) {

@@ -1,0 +1,541 @@
+//! Which reply answers which message, and what becomes of the messages that none answers.
+//!
+//! Pure: no socket, no clock. The session sends and receives; here is decided from which lane
+//! (source port, see [`udp_core::lane`]) a message leaves, what a datagram that came is, when a
+//! message is sent again or given up, and what is counted. A message ends in exactly one class.
+//!
+//! A message that is sent again leaves from the same port, as services that know their askers by
+//! address expect. Which of the copies was answered cannot be told then, so its round-trip time
+//! is counted from the first: never shorter than it was.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use udp_core::clock::Mono;
+use udp_core::lane::{Arrival, LaneId, Lanes, Lease, Ports, Rules};
+
+use crate::evidence::{Evidence, digest};
+use crate::expectation::Expectation;
+use crate::outcome::{Due, Message, Outcome, Replies, Stray};
+use crate::tally::Tally;
+
+/// How messages are treated.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long a reply is waited for, the first time; each time after that twice as long.
+    pub timeout: Duration,
+    /// How often a message is sent again.
+    pub retries: u32,
+    /// How many replies a message may bring.
+    pub replies: Replies,
+    /// What every reply must be.
+    pub expectation: Expectation,
+    /// How source ports are used.
+    pub rules: Rules,
+}
+
+#[derive(Debug)]
+struct Outstanding {
+    lane: LaneId,
+    message: Message,
+    attempts: u32,
+    replies: u64,
+    due: Mono,
+}
+
+/// What is known about a lane beyond its use.
+#[derive(Debug)]
+struct Slot {
+    outstanding: Option<Outstanding>,
+    /// When the last message left here first.
+    first_sent: Mono,
+    /// Whether it was answered, and with what.
+    answer: Option<u64>,
+}
+
+/// The conversation.
+#[derive(Debug)]
+pub struct Exchange {
+    settings: Settings,
+    lanes: Lanes<u64>,
+    slots: Vec<Slot>,
+    due: BTreeSet<(Mono, LaneId)>,
+    evidence: Evidence,
+    /// The last message that a single port left unanswered, and when it was first sent.
+    unanswered: Option<(Message, Mono)>,
+    tally: Tally,
+}
+
+impl Exchange {
+    /// Nothing sent yet.
+    pub fn new(settings: Settings) -> Self {
+        let lanes = Lanes::new(settings.rules);
+        Exchange {
+            settings,
+            lanes,
+            slots: Vec::new(),
+            due: BTreeSet::new(),
+            evidence: Evidence::default(),
+            unanswered: None,
+            tally: Tally::default(),
+        }
+    }
+
+    /// The counts so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The counts so far, to add what never came to a sending.
+    pub fn tally_mut(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    /// How many messages are in flight.
+    pub fn outstanding(&self) -> usize {
+        self.due.len()
+    }
+
+    /// Where message `seq` leaves from. Say [`sent`](Self::sent), [`unsent`](Self::unsent) or
+    /// [`unopened`](Self::unopened) next.
+    pub fn lease(&mut self, seq: u64, now: Mono) -> Lease {
+        self.lanes.lease(seq, now)
+    }
+
+    /// The message left from the lane at `at`.
+    pub fn sent(&mut self, lane: LaneId, message: Message, at: Mono) {
+        while self.slots.len() <= lane.slot() {
+            self.slots.push(Slot { outstanding: None, first_sent: at, answer: None });
+        }
+        let due = at + self.settings.timeout;
+        let slot = &mut self.slots[lane.slot()];
+        slot.outstanding = Some(Outstanding { lane, message, attempts: 1, replies: 0, due });
+        slot.first_sent = at;
+        slot.answer = None;
+        self.due.insert((due, lane));
+        self.tally.sent += 1;
+    }
+
+    /// The message did not leave, but its lane is as good as before.
+    pub fn unsent(&mut self, lane: LaneId, now: Mono) {
+        self.lanes.settle(lane, now);
+    }
+
+    /// No socket could be opened for the lane; `exhausted` if none can be for now.
+    pub fn unopened(&mut self, lane: LaneId, exhausted: bool) {
+        self.lanes.unopened(lane, exhausted);
+    }
+
+    /// The bytes of the message outstanding on the lane.
+    pub fn message(&self, lane: LaneId) -> Option<&Message> {
+        self.busy(lane).map(|it| &it.message)
+    }
+
+    /// What `bytes`, received on the lane at `at`, are.
+    pub fn arrival(&mut self, lane: LaneId, bytes: &[u8], at: Mono) -> Outcome {
+        match self.lanes.arrival(lane, at) {
+            Arrival::Answers(seq) => self.answer(lane, seq, bytes, at),
+            Arrival::Late(seq) => match self.slots.get(lane.slot()) {
+                Some(slot) if slot.answer.is_none() => {
+                    let after = at.saturating_since(slot.first_sent);
+                    self.unanswered = None;
+                    self.late(seq, after)
+                }
+                _ => self.extra(lane, Some(seq), bytes),
+            },
+            Arrival::Extra(seq) => self.extra(lane, seq, bytes),
+        }
+    }
+
+    /// A datagram from an address that was not asked.
+    pub fn stranger(&mut self) -> Outcome {
+        self.unexpected(None, Stray::Stranger)
+    }
+
+    /// The peer's host says that nothing listens there. The message that this ends, if it ends
+    /// one: a message that had a reply, or whose time is over, is not refused any more.
+    pub fn refused(&mut self, lane: LaneId, at: Mono) -> Option<Message> {
+        self.busy(lane).filter(|it| it.replies == 0)?;
+        let ended = self.end(lane)?;
+        self.lanes.settle(lane, at);
+        self.tally.refused += 1;
+        Some(ended.message)
+    }
+
+    /// Takes the message outstanding on the lane back, as if it had never been sent, because it is
+    /// to go elsewhere. The lane is not used again.
+    pub fn recall(&mut self, lane: LaneId, at: Mono) -> Option<Message> {
+        let ended = self.end(lane)?;
+        self.lanes.expire(lane, at);
+        self.tally.sent -= 1;
+        Some(ended.message)
+    }
+
+    /// What is due at `now`, one at a time; ask until there is nothing.
+    pub fn due(&mut self, now: Mono) -> Option<Due> {
+        let &(due, lane) = self.due.first()?;
+        if due > now {
+            return None;
+        }
+        let outstanding = self.busy(lane)?;
+        let (seq, attempts) = (outstanding.message.seq, outstanding.attempts);
+        if outstanding.replies == 0 && attempts <= self.settings.retries {
+            return self.again(lane, now);
+        }
+        let ended = self.end(lane)?;
+        self.lanes.expire(lane, now);
+        if ended.replies > 0 {
+            return Some(Due::Heard { seq });
+        }
+        self.tally.lost += 1;
+        if self.settings.rules.ports == Ports::One {
+            let first_sent = self.slots.get(lane.slot()).map_or(now, |slot| slot.first_sent);
+            self.unanswered = Some((ended.message, first_sent));
+        }
+        let waited = (0..attempts).fold(Duration::ZERO, |sum, n| sum.saturating_add(self.wait(n)));
+        Some(Due::Lost { seq, waited, attempts })
+    }
+
+    /// When something will be due.
+    pub fn next_due(&self) -> Option<Mono> {
+        self.due.first().map(|it| it.0)
+    }
+
+    /// A lane whose socket is to be closed; ask until there is none.
+    pub fn close_due(&mut self, now: Mono) -> Option<LaneId> {
+        self.lanes.close_due(now)
+    }
+
+    /// When the next socket will have to be closed.
+    pub fn next_close(&self) -> Option<Mono> {
+        self.lanes.next_close()
+    }
+
+    /// The conversation ends here: what is unanswered is neither lost nor answered.
+    pub fn stop(&mut self) {
+        for slot in &mut self.slots {
+            if slot.outstanding.take().is_some_and(|it| it.replies == 0) {
+                self.tally.pending += 1;
+            }
+        }
+        self.due.clear();
+    }
+
+    fn answer(&mut self, lane: LaneId, seq: u64, bytes: &[u8], at: Mono) -> Outcome {
+        let Some(slot) = self.slots.get_mut(lane.slot()) else {
+            return self.unexpected(Some(seq), Stray::Another);
+        };
+        let first_sent = slot.first_sent;
+        let Some(outstanding) = &mut slot.outstanding else {
+            return self.unexpected(Some(seq), Stray::Another);
+        };
+        let request = &outstanding.message.payload;
+        if let Some((earlier, when)) = &self.unanswered
+            && self.evidence.answers_earlier(request, &earlier.payload, bytes)
+        {
+            let (seq, after) = (earlier.seq, at.saturating_since(*when));
+            self.unanswered = None;
+            return self.late(seq, after);
+        }
+        if self.evidence.is_copy(request, bytes) {
+            return self.unexpected(None, Stray::Duplicate);
+        }
+        self.evidence.learn(request, bytes);
+        outstanding.replies += 1;
+        let replies = outstanding.replies;
+        slot.answer = Some(digest(bytes));
+        let rtt = at.saturating_since(first_sent);
+        let wrong = !self.settings.expectation.holds(bytes);
+        self.tally.replied += u64::from(replies == 1);
+        self.tally.replies += 1;
+        self.tally.wrong += u64::from(wrong);
+        self.tally.rtt.record(rtt);
+        if self.settings.replies == Replies::UpTo(replies) {
+            self.end(lane);
+            self.lanes.settle(lane, at);
+        }
+        Outcome::Reply { seq, rtt, wrong }
+    }
+
+    fn late(&mut self, seq: u64, after: Duration) -> Outcome {
+        self.tally.late += 1;
+        Outcome::Late { seq, after }
+    }
+
+    fn extra(&mut self, lane: LaneId, seq: Option<u64>, bytes: &[u8]) -> Outcome {
+        let last = self.slots.get(lane.slot()).and_then(|slot| slot.answer);
+        let same = seq.is_some() && last == Some(digest(bytes));
+        self.unexpected(seq, if same { Stray::Duplicate } else { Stray::Another })
+    }
+
+    fn unexpected(&mut self, seq: Option<u64>, stray: Stray) -> Outcome {
+        self.tally.unexpected += 1;
+        Outcome::Unexpected { seq, stray }
+    }
+
+    fn again(&mut self, lane: LaneId, now: Mono) -> Option<Due> {
+        let outstanding = self.slots.get_mut(lane.slot())?.outstanding.as_mut()?;
+        let wait = wait(self.settings.timeout, outstanding.attempts);
+        self.due.remove(&(outstanding.due, lane));
+        outstanding.attempts += 1;
+        outstanding.due = now + wait;
+        self.due.insert((outstanding.due, lane));
+        self.tally.retries += 1;
+        Some(Due::Again { lane, attempt: outstanding.attempts })
+    }
+
+    fn busy(&self, lane: LaneId) -> Option<&Outstanding> {
+        let outstanding = self.slots.get(lane.slot())?.outstanding.as_ref()?;
+        (outstanding.lane == lane).then_some(outstanding)
+    }
+
+    /// Takes the message out of the flight.
+    fn end(&mut self, lane: LaneId) -> Option<Outstanding> {
+        let slot = self.slots.get_mut(lane.slot())?;
+        let outstanding = slot.outstanding.take_if(|it| it.lane == lane)?;
+        self.due.remove(&(outstanding.due, lane));
+        Some(outstanding)
+    }
+
+    fn wait(&self, earlier: u32) -> Duration {
+        wait(self.settings.timeout, earlier)
+    }
+}
+
+/// How long to wait after a message was sent for another time: twice as long as the time before
+/// (RFC 8085 §3.1.1).
+fn wait(timeout: Duration, earlier: u32) -> Duration {
+    timeout.saturating_mul(1u32.checked_shl(earlier).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn at(ms: u64) -> Mono {
+        Mono::from_nanos(1_000_000_000) + MS * u32::try_from(ms).unwrap()
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            timeout: 100 * MS,
+            retries: 0,
+            replies: Replies::UpTo(1),
+            expectation: Expectation::Anything,
+            rules: Rules { ports: Ports::UpTo(8), rest: 50 * MS, linger: 10_000 * MS },
+        }
+    }
+
+    fn one_port() -> Settings {
+        Settings { rules: Rules { ports: Ports::One, rest: MS, linger: 100 * MS }, ..settings() }
+    }
+
+    #[track_caller]
+    fn send(exchange: &mut Exchange, seq: u64, text: &str, ms: u64) -> LaneId {
+        let lane = match exchange.lease(seq, at(ms)) {
+            Lease::Open { lane, .. } | Lease::Reuse(lane) => lane,
+            other @ Lease::Wait { .. } => panic!("{other:?}"),
+        };
+        exchange.sent(lane, Message { seq, payload: text.into() }, at(ms));
+        lane
+    }
+
+    fn reply(seq: u64, ms: u32) -> Outcome {
+        Outcome::Reply { seq, rtt: MS * ms, wrong: false }
+    }
+
+    fn stray(seq: u64, stray: Stray) -> Outcome {
+        Outcome::Unexpected { seq: Some(seq), stray }
+    }
+
+    #[test]
+    fn a_reply_in_time_answers_its_message() {
+        let mut it = Exchange::new(settings());
+        let lane = send(&mut it, 1, "a", 0);
+        assert_eq!((it.outstanding(), it.next_due()), (1, Some(at(100))));
+        assert_eq!(it.arrival(lane, b"echo a", at(7)), reply(1, 7));
+        assert_eq!((it.outstanding(), it.next_due()), (0, None));
+        assert_eq!(it.due(at(1000)), None);
+        assert_eq!(it.tally().to_string(), "1 sent, 1 replied, 0 lost");
+    }
+
+    #[test]
+    fn a_late_reply_answers_no_other_message() {
+        let mut it = Exchange::new(settings());
+        let first = send(&mut it, 1, "a", 0);
+        assert_eq!(it.due(at(99)), None);
+        let lost = Due::Lost { seq: 1, waited: 100 * MS, attempts: 1 };
+        assert_eq!(it.due(at(100)), Some(lost));
+        let second = send(&mut it, 2, "b", 101);
+        assert_eq!(it.arrival(first, b"x", at(150)), Outcome::Late { seq: 1, after: 150 * MS });
+        assert_eq!(it.arrival(first, b"x", at(151)), stray(1, Stray::Another));
+        assert_eq!(it.arrival(second, b"x", at(152)), reply(2, 51));
+        assert_eq!(it.tally().to_string(), "2 sent, 1 replied, 1 lost, 1 late, 1 unexpected");
+    }
+
+    #[test]
+    fn what_comes_after_the_reply_is_unexpected() {
+        let mut it = Exchange::new(settings());
+        let lane = send(&mut it, 1, "a", 0);
+        assert_eq!(it.arrival(lane, b"x", at(1)), reply(1, 1));
+        let next = send(&mut it, 2, "b", 2);
+        assert_ne!(lane, next, "the port of the first message rests");
+        assert_eq!(it.arrival(lane, b"x", at(3)), stray(1, Stray::Duplicate));
+        assert_eq!(it.arrival(lane, b"y", at(4)), stray(1, Stray::Another));
+        assert_eq!(it.arrival(next, b"x", at(5)), reply(2, 3));
+        let stranger = Outcome::Unexpected { seq: None, stray: Stray::Stranger };
+        assert_eq!(it.stranger(), stranger);
+        assert_eq!(it.tally().to_string(), "2 sent, 2 replied, 0 lost, 3 unexpected");
+    }
+
+    #[test]
+    fn each_wait_is_twice_as_long_as_the_one_before() {
+        let mut it = Exchange::new(Settings { retries: 2, ..settings() });
+        let lane = send(&mut it, 1, "a", 0);
+        assert_eq!(it.due(at(100)), Some(Due::Again { lane, attempt: 2 }));
+        assert_eq!(it.due(at(100)), None);
+        assert_eq!(it.message(lane).unwrap().payload, b"a");
+        assert_eq!(it.next_due(), Some(at(300)));
+        assert_eq!(it.due(at(300)), Some(Due::Again { lane, attempt: 3 }));
+        assert_eq!(it.next_due(), Some(at(700)));
+        let lost = Due::Lost { seq: 1, waited: 700 * MS, attempts: 3 };
+        assert_eq!(it.due(at(700)), Some(lost));
+        assert_eq!(it.tally().retries, 2);
+        assert_eq!(it.tally().to_string(), "1 sent, 0 replied, 1 lost");
+    }
+
+    #[test]
+    fn a_reply_after_a_retry_counts_from_the_first_sending() {
+        let mut it = Exchange::new(Settings { retries: 1, ..settings() });
+        let lane = send(&mut it, 1, "a", 0);
+        assert!(it.due(at(100)).is_some());
+        assert_eq!(it.arrival(lane, b"x", at(120)), reply(1, 120));
+        assert_eq!(it.due(at(1000)), None);
+    }
+
+    #[test]
+    fn waits_that_would_overflow_saturate() {
+        assert_eq!(wait(Duration::MAX, 3), Duration::MAX);
+        assert_eq!(wait(MS, 40), MS * u32::MAX);
+    }
+
+    #[test]
+    fn several_replies_are_credited_until_there_are_enough() {
+        let mut it = Exchange::new(Settings { replies: Replies::UpTo(2), ..settings() });
+        let lane = send(&mut it, 1, "a", 0);
+        assert_eq!(it.arrival(lane, b"x", at(1)), reply(1, 1));
+        assert_eq!(it.outstanding(), 1);
+        assert_eq!(it.arrival(lane, b"y", at(2)), reply(1, 2));
+        assert_eq!(it.outstanding(), 0);
+        assert_eq!(it.arrival(lane, b"z", at(3)), stray(1, Stray::Another));
+        assert_eq!((it.tally().replied, it.tally().replies), (1, 2));
+    }
+
+    #[test]
+    fn any_number_of_replies_is_listened_for_until_the_timeout() {
+        let mut it = Exchange::new(Settings { replies: Replies::Any, ..settings() });
+        let lane = send(&mut it, 1, "a", 0);
+        for ms in 1..=20 {
+            assert!(matches!(it.arrival(lane, b"x", at(ms)), Outcome::Reply { seq: 1, .. }));
+        }
+        assert_eq!(it.due(at(99)), None);
+        assert_eq!(it.due(at(100)), Some(Due::Heard { seq: 1 }));
+        let next = send(&mut it, 2, "b", 300);
+        assert_ne!(next, lane, "more may come there");
+        assert_eq!(it.arrival(lane, b"y", at(301)), stray(1, Stray::Another));
+        let lost = Due::Lost { seq: 2, waited: 100 * MS, attempts: 1 };
+        assert_eq!(it.due(at(400)), Some(lost));
+        let text = "2 sent, 1 replied, 1 lost, 1 unexpected";
+        assert_eq!((it.tally().to_string().as_str(), it.tally().replies), (text, 20));
+    }
+
+    #[test]
+    fn a_refusal_ends_its_message_and_no_other() {
+        let mut it = Exchange::new(settings());
+        let lane = send(&mut it, 1, "a", 0);
+        assert_eq!(it.refused(lane, at(1)).map(|m| m.seq), Some(1));
+        assert_eq!(it.refused(lane, at(2)), None);
+        let lane = send(&mut it, 2, "b", 3);
+        assert_eq!(it.arrival(lane, b"x", at(4)), reply(2, 1));
+        assert_eq!(it.refused(lane, at(5)), None);
+        assert_eq!(it.due(at(1000)), None);
+        assert_eq!(it.tally().to_string(), "2 sent, 1 replied, 0 lost, 1 refused");
+    }
+
+    #[test]
+    fn a_recalled_message_was_never_sent() {
+        let mut it = Exchange::new(settings());
+        let lane = send(&mut it, 1, "a", 0);
+        let message = it.recall(lane, at(1)).unwrap();
+        assert_eq!((message.payload.as_slice(), it.tally().sent), (b"a".as_slice(), 0));
+        assert_ne!(send(&mut it, 1, "a", 200), lane);
+    }
+
+    #[test]
+    fn a_wrong_reply_is_a_reply() {
+        let expectation = Expectation::Text(b"echo a".to_vec());
+        let mut it = Exchange::new(Settings { expectation, ..settings() });
+        let lane = send(&mut it, 1, "a", 0);
+        let wrong = Outcome::Reply { seq: 1, rtt: MS, wrong: true };
+        assert_eq!(it.arrival(lane, b"echo b", at(1)), wrong);
+        assert_eq!(it.tally().to_string(), "1 sent, 1 replied, 0 lost, 1 wrong");
+    }
+
+    #[test]
+    fn an_unsent_message_leaves_no_trace() {
+        let mut it = Exchange::new(settings());
+        let Lease::Open { lane, .. } = it.lease(1, at(0)) else { panic!("no lane") };
+        it.unsent(lane, at(0));
+        assert_eq!((it.outstanding(), it.tally().sent, it.due(at(1000))), (0, 0, None));
+        assert_eq!(it.lease(2, at(100)), Lease::Reuse(lane));
+    }
+
+    #[test]
+    fn stopped_what_is_in_flight_is_pending() {
+        let mut it = Exchange::new(Settings { replies: Replies::Any, ..settings() });
+        let answered = send(&mut it, 1, "a", 0);
+        send(&mut it, 2, "b", 0);
+        it.arrival(answered, b"x", at(1));
+        it.stop();
+        assert_eq!(it.tally().to_string(), "2 sent, 1 replied, 0 lost, 1 pending");
+        assert_eq!(it.outstanding(), 0);
+    }
+
+    #[test]
+    fn with_one_port_content_tells_what_the_port_cannot() {
+        let mut it = Exchange::new(one_port());
+        let lane = send(&mut it, 1, "a", 0);
+        assert_eq!(it.arrival(lane, b"echo a", at(1)), reply(1, 1));
+        // A second copy of the first reply, while the second message is in flight.
+        send(&mut it, 2, "b", 2);
+        let copy = Outcome::Unexpected { seq: None, stray: Stray::Duplicate };
+        assert_eq!(it.arrival(lane, b"echo a", at(3)), copy);
+        assert_eq!(it.arrival(lane, b"echo b", at(4)), reply(2, 2));
+        // A reply that comes after both the timeout and the wait after it.
+        send(&mut it, 3, "c", 5);
+        assert!(matches!(it.due(at(105)), Some(Due::Lost { seq: 3, .. })));
+        assert_eq!(it.lease(4, at(150)), Lease::Wait { until: Some(at(205)) });
+        send(&mut it, 4, "d", 205);
+        assert_eq!(it.arrival(lane, b"echo c", at(210)), Outcome::Late { seq: 3, after: 205 * MS });
+        assert_eq!(it.arrival(lane, b"echo d", at(211)), reply(4, 6));
+        let text = "4 sent, 3 replied, 1 lost, 1 late, 1 unexpected";
+        assert_eq!(it.tally().to_string(), text);
+    }
+
+    #[test]
+    fn a_closed_lane_says_nothing_about_its_successor() {
+        let mut it = Exchange::new(settings());
+        let old = send(&mut it, 1, "a", 0);
+        assert!(it.due(at(100)).is_some());
+        assert_eq!(it.next_close(), Some(at(10_100)));
+        assert_eq!(it.close_due(at(10_100)), Some(old));
+        let new = send(&mut it, 2, "b", 10_200);
+        assert_eq!(new.slot(), old.slot());
+        let unasked = Outcome::Unexpected { seq: None, stray: Stray::Another };
+        assert_eq!(it.arrival(old, b"x", at(10_201)), unasked);
+        assert_eq!(it.refused(old, at(10_202)), None);
+        assert_eq!(it.arrival(new, b"x", at(10_203)), reply(2, 3));
+    }
+}

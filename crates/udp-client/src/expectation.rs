@@ -1,0 +1,94 @@
+//! What a reply must be: nothing in particular, certain bytes, or something that holds a match.
+
+use regex::bytes::Regex;
+use udp_core::text::{escape, hex};
+
+/// An assertion about every reply.
+#[derive(Debug, Clone, Default)]
+pub enum Expectation {
+    /// Any reply will do.
+    #[default]
+    Anything,
+    /// These bytes and no others; told to the user as text.
+    Text(Vec<u8>),
+    /// These bytes and no others; told to the user as hex.
+    Hex(Vec<u8>),
+    /// A match of this anywhere in the reply, which need not be UTF-8.
+    Pattern(Regex),
+}
+
+impl Expectation {
+    /// Whether `reply` is what was expected.
+    pub fn holds(&self, reply: &[u8]) -> bool {
+        match self {
+            Expectation::Anything => true,
+            Expectation::Text(bytes) | Expectation::Hex(bytes) => reply == bytes,
+            Expectation::Pattern(pattern) => pattern.is_match(reply),
+        }
+    }
+
+    /// Whether there is anything to be held against a reply.
+    pub fn is_some(&self) -> bool {
+        !matches!(self, Expectation::Anything)
+    }
+
+    /// What was expected and what came instead, on one line.
+    pub fn complaint(&self, reply: &[u8]) -> String {
+        let got = escape::escape(reply);
+        match self {
+            Expectation::Anything => format!("got '{got}'"),
+            Expectation::Text(bytes) => {
+                format!("expected '{}', got '{got}'", escape::escape(bytes))
+            }
+            Expectation::Hex(bytes) => {
+                format!("expected {}, got {}", hex::encode(bytes), hex::encode(reply))
+            }
+            Expectation::Pattern(pattern) => {
+                let pattern = escape::escape(pattern.as_str().as_bytes()).replace(r"\\", r"\");
+                format!("expected a match of '{pattern}', got '{got}'")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_are_held_to_it() {
+        let pattern = |text| Expectation::Pattern(Regex::new(text).unwrap());
+        let cases: [(Expectation, &[u8], bool); 12] = [
+            (Expectation::Anything, b"", true),
+            (Expectation::Text(b"echo a".to_vec()), b"echo a", true),
+            (Expectation::Text(b"echo a".to_vec()), b"echo a\n", false),
+            (Expectation::Text(b"echo a".to_vec()), b"echo", false),
+            (Expectation::Text(Vec::new()), b"", true),
+            (Expectation::Hex(vec![0, 0xff]), b"\x00\xff", true),
+            (Expectation::Hex(vec![0, 0xff]), b"\xff\x00", false),
+            (pattern("^echo [a-z]+$"), b"echo abc", true),
+            (pattern("^echo [a-z]+$"), b"echo ABC", false),
+            (pattern("b"), b"\xffabc\xff", true),
+            (pattern(r"(?-u)^\xff"), b"\xffabc", true),
+            (pattern("^$"), b"", true),
+        ];
+        for (expectation, reply, holds) in cases {
+            assert_eq!(expectation.holds(reply), holds, "{expectation:?} {reply:?}");
+        }
+    }
+
+    #[test]
+    fn what_came_instead_is_told_on_one_line() {
+        let cases = [
+            (Expectation::Text(b"a\n".to_vec()), r"expected 'a\n', got '\x1b[2J\xff'"),
+            (Expectation::Hex(b"ab".to_vec()), "expected 6162, got 1b5b324aff"),
+            (
+                Expectation::Pattern(Regex::new(r"^a\d").unwrap()),
+                r"expected a match of '^a\d', got '\x1b[2J\xff'",
+            ),
+        ];
+        for (expectation, complaint) in cases {
+            assert_eq!(expectation.complaint(b"\x1b[2J\xff"), complaint);
+        }
+    }
+}
