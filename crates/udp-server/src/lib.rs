@@ -6,4 +6,7 @@
 pub mod args;
 pub mod config;
 pub mod counters;
+pub mod event;
 pub mod policy;
+pub mod report;
+pub mod service;

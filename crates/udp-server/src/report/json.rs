@@ -1,0 +1,288 @@
+//! Newline-delimited JSON, one object per event; `schema/server.schema.json` describes it.
+//!
+//! Payloads come from strangers and JSON ends up on terminals too, so beyond what RFC 8259 asks
+//! every character that the text form would escape is written as `\uXXXX`: DEL, the C1 controls,
+//! bidirectional controls, invisible characters. A reader of JSON sees no difference.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
+use udp_core::clock::Wall;
+use udp_core::endpoint::host_port;
+use udp_core::text::{escape, hex};
+
+use super::Report;
+use crate::event::{Kind, Record, Service, Summary};
+use crate::policy::Reason;
+
+/// The version of the schema.
+const VERSION: u32 = 1;
+
+/// The JSON reporter.
+#[derive(Debug, Default)]
+pub struct Json;
+
+#[derive(Serialize)]
+struct Object<'a, T> {
+    r#type: &'a str,
+    v: u32,
+    ts: String,
+    #[serde(flatten)]
+    rest: T,
+}
+
+#[derive(Serialize)]
+struct Start<'a> {
+    address: String,
+    port: u16,
+    bind: String,
+    service: &'a str,
+}
+
+#[derive(Serialize)]
+struct Datagram<'a> {
+    peer: String,
+    address: String,
+    port: u16,
+    bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_hex: Option<String>,
+    truncated: bool,
+    refused: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Dropped<'a> {
+    reason: &'a str,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct End {
+    binds: Vec<String>,
+    received: u64,
+    replied: u64,
+    refused: u64,
+    failed: u64,
+    lost_in_host: Option<u64>,
+    refused_by: RefusedBy,
+}
+
+#[derive(Serialize)]
+struct RefusedBy {
+    rate: u64,
+    r#loop: u64,
+    access: u64,
+    destination: u64,
+    source: u64,
+    size: u64,
+}
+
+impl Report for Json {
+    fn start(&mut self, services: &[Service], now: Wall, out: &mut Vec<u8>) {
+        for Service { address, kind } in services {
+            let service = match kind {
+                Kind::Echo => "echo",
+                Kind::Sink => "sink",
+                Kind::Stamp => "stamp",
+            };
+            let bind = host_port(*address);
+            let start =
+                Start { address: address.ip().to_string(), port: address.port(), bind, service };
+            object("start", now, start, out);
+        }
+    }
+
+    fn datagram(&mut self, record: &Record, kept: &[u8], out: &mut Vec<u8>) {
+        let data = str::from_utf8(kept).ok();
+        let datagram = Datagram {
+            peer: host_port(record.peer),
+            address: record.peer.ip().to_string(),
+            port: record.peer.port(),
+            bytes: record.len,
+            data,
+            data_hex: data.is_none().then(|| hex::encode(kept)),
+            truncated: record.truncated,
+            refused: record.refused.map(Reason::as_str),
+        };
+        object("datagram", record.at, datagram, out);
+    }
+
+    fn dropped(&mut self, reason: Reason, count: u64, now: Wall, out: &mut Vec<u8>) {
+        object("dropped", now, Dropped { reason: reason.as_str(), count }, out);
+    }
+
+    fn not_shown(&mut self, count: u64, now: Wall, out: &mut Vec<u8>) {
+        object("dropped", now, Dropped { reason: "not shown", count }, out);
+    }
+
+    fn summary(&mut self, summary: &Summary, now: Wall, out: &mut Vec<u8>) {
+        let books = &summary.books;
+        let end = End {
+            binds: summary.services.iter().map(|service| host_port(service.address)).collect(),
+            received: books.received,
+            replied: books.replied,
+            refused: books.refused_in_all(),
+            failed: books.failed,
+            lost_in_host: summary.lost,
+            refused_by: RefusedBy {
+                rate: books.refused_for(Reason::Rate),
+                r#loop: books.refused_for(Reason::Loop),
+                access: books.refused_for(Reason::Access),
+                destination: books.refused_for(Reason::Destination),
+                source: books.refused_for(Reason::Source),
+                size: books.refused_for(Reason::Size),
+            },
+        };
+        object("summary", now, end, out);
+    }
+}
+
+/// Appends one object and the line's end; what cannot be written (nothing here) leaves no trace.
+fn object(kind: &str, at: Wall, rest: impl Serialize, out: &mut Vec<u8>) {
+    let start = out.len();
+    let object = Object { r#type: kind, v: VERSION, ts: at.rfc3339(), rest };
+    match object.serialize(&mut Serializer::with_formatter(&mut *out, Harmless)) {
+        Ok(()) => out.push(b'\n'),
+        Err(_) => out.truncate(start),
+    }
+}
+
+/// Compact JSON whose strings steer no terminal.
+struct Harmless;
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + Write,
+    {
+        let mut plain_from = 0;
+        for (at, c) in fragment.char_indices() {
+            if !must_hide(c) {
+                continue;
+            }
+            writer.write_all(fragment.get(plain_from..at).unwrap_or_default().as_bytes())?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            plain_from = at + c.len_utf8();
+        }
+        writer.write_all(fragment.get(plain_from..).unwrap_or_default().as_bytes())
+    }
+}
+
+/// Whether the text form would escape `c`. What JSON itself escapes never comes here.
+fn must_hide(c: char) -> bool {
+    match c {
+        ' '..='~' => false,
+        _ => {
+            let mut utf8 = [0; 4];
+            let text = c.encode_utf8(&mut utf8);
+            escape::escape(text.as_bytes()) != *text
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counters::Books;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    const NOW: Wall = Wall::from_nanos(1_700_000_000_123_456_789);
+    const TS: &str = "2023-11-14T22:13:20.123456Z";
+
+    fn rendered(render: impl FnOnce(&mut Json, &mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        render(&mut Json, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn values(text: &str) -> Vec<Value> {
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn datagram(payload: &[u8]) -> String {
+        let record = Record::new(NOW, "[::1]:5000".parse().unwrap(), payload.len(), false);
+        rendered(|json, out| json.datagram(&record, payload, out))
+    }
+
+    #[test]
+    fn start_and_summary() {
+        let services = vec![
+            Service { address: "127.0.0.1:7000".parse().unwrap(), kind: Kind::Echo },
+            Service { address: "[::1]:862".parse().unwrap(), kind: Kind::Stamp },
+        ];
+        let start = rendered(|json, out| json.start(&services, NOW, out));
+        assert_eq!(
+            values(&start),
+            [
+                json!({"type": "start", "v": 1, "ts": TS, "address": "127.0.0.1", "port": 7000,
+                       "bind": "127.0.0.1:7000", "service": "echo"}),
+                json!({"type": "start", "v": 1, "ts": TS, "address": "::1", "port": 862,
+                       "bind": "[::1]:862", "service": "stamp"}),
+            ]
+        );
+        let books = Books { received: 30, replied: 1, refused: [1, 2, 3, 4, 5, 6], failed: 8 };
+        let summary = Summary { services, books, lost: None };
+        let end = rendered(|json, out| json.summary(&summary, NOW, out));
+        assert_eq!(
+            values(&end),
+            [json!({"type": "summary", "v": 1, "ts": TS, "binds": ["127.0.0.1:7000", "[::1]:862"],
+                    "received": 30, "replied": 1, "refused": 21, "failed": 8, "lost_in_host": null,
+                    "refused_by": {"rate": 1, "loop": 2, "access": 3, "destination": 4, "source": 5,
+                                   "size": 6}})]
+        );
+    }
+
+    #[test]
+    fn datagrams_and_what_was_dropped() {
+        let text = datagram("h\u{e9}llo".as_bytes());
+        assert_eq!(
+            values(&text),
+            [json!({"type": "datagram", "v": 1, "ts": TS, "peer": "[::1]:5000", "address": "::1",
+                    "port": 5000, "bytes": 6, "data": "h\u{e9}llo", "truncated": false,
+                    "refused": null})]
+        );
+        assert!(text.starts_with(r#"{"type":"datagram","v":1,"ts":""#), "{text}");
+        let binary = &values(&datagram(b"\xff\x00"))[0];
+        assert_eq!((&binary["data_hex"], &binary["bytes"]), (&json!("ff00"), &json!(2)));
+        assert!(binary.get("data").is_none());
+        let dropped = rendered(|json, out| json.dropped(Reason::Rate, 7, NOW, out));
+        assert_eq!(
+            values(&dropped),
+            [json!({"type": "dropped", "v": 1, "ts": TS, "reason": "rate", "count": 7})]
+        );
+        let missed = rendered(|json, out| json.not_shown(9, NOW, out));
+        assert_eq!(values(&missed)[0]["count"], json!(9));
+    }
+
+    proptest! {
+        #[test]
+        fn any_payload_is_one_harmless_line_and_comes_back(payload: Vec<u8>, text: String) {
+            for payload in [payload.as_slice(), text.as_bytes()] {
+                let line = datagram(payload);
+                prop_assert_eq!(line.matches('\n').count(), 1);
+                prop_assert!(line.trim_end().chars().all(|c| !c.is_control()), "{:?}", line);
+                let value = &values(&line)[0];
+                let back = match value.get("data") {
+                    Some(data) => data.as_str().unwrap().as_bytes().to_vec(),
+                    None => hex::decode(value["data_hex"].as_str().unwrap()).unwrap(),
+                };
+                prop_assert_eq!(back.as_slice(), payload);
+            }
+        }
+    }
+
+    #[test]
+    fn what_could_steer_a_terminal_is_escaped() {
+        let line = datagram("\u{9b}2J\u{7f}\u{202e}\u{200b}\u{feff}\u{e0041}\u{2028}".as_bytes());
+        assert!(line.is_ascii(), "{line}");
+        assert!(line.contains(r"\u009b2J\u007f\u202e\u200b\ufeff\udb40\udc41\u2028"), "{line}");
+    }
+}

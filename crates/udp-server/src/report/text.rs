@@ -1,0 +1,212 @@
+//! Lines for people, the tutorial's among them.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use udp_core::Shown;
+use udp_core::clock::Wall;
+use udp_core::endpoint::host_port;
+use udp_core::text::escape::escape_prefix_into;
+
+use super::{Report, SHOWN};
+use crate::event::{Kind, Record, Service, Summary};
+use crate::policy::Reason;
+
+/// The text reporter.
+#[derive(Debug, Default)]
+pub struct Text {
+    /// Whose `recvfrom ('…', port): ` is in `head`: datagrams of one peer often follow each other.
+    peer: Option<SocketAddr>,
+    head: Vec<u8>,
+}
+
+impl Report for Text {
+    fn start(&mut self, services: &[Service], _: Wall, out: &mut Vec<u8>) {
+        for Service { address, kind } in services {
+            let note = if *kind == Kind::Stamp { " (stamp)" } else { "" };
+            line(out, format_args!("server start at: {}{note}", host_port(*address)));
+        }
+        line(out, format_args!("wait for connection..."));
+    }
+
+    fn datagram(&mut self, record: &Record, kept: &[u8], out: &mut Vec<u8>) {
+        if self.peer != Some(record.peer) {
+            self.peer = Some(record.peer);
+            self.head.clear();
+            put(&mut self.head, format_args!("recvfrom {}: ", Shown(record.peer)));
+        }
+        out.extend_from_slice(&self.head);
+        let shown = escape_prefix_into(kept, SHOWN, out);
+        if shown < record.len {
+            put(out, format_args!("… ({} bytes)", record.len));
+        }
+        out.extend_from_slice(if record.truncated { b" truncated\n" } else { b"\n" });
+    }
+
+    fn dropped(&mut self, _: Reason, _: u64, _: Wall, _: &mut Vec<u8>) {
+        // In text the datagram's own line and the summary's counts say it.
+    }
+
+    fn not_shown(&mut self, count: u64, _: Wall, out: &mut Vec<u8>) {
+        line(out, format_args!("... {count} datagrams not shown"));
+    }
+
+    fn summary(&mut self, summary: &Summary, _: Wall, out: &mut Vec<u8>) {
+        let names: Vec<String> = summary.services.iter().map(|s| host_port(s.address)).collect();
+        line(out, format_args!("--- {} server statistics ---", names.join(", ")));
+        line(out, format_args!("{}", Counts(summary)));
+        let reasons: Vec<String> = Reason::ALL
+            .iter()
+            .map(|reason| format!("{} {}", reason.as_str(), summary.books.refused_for(*reason)))
+            .collect();
+        line(out, format_args!("refused: {}", reasons.join(", ")));
+    }
+}
+
+/// The line of counts, which a snapshot shows as well.
+#[derive(Debug)]
+pub struct Counts<'a>(pub &'a Summary);
+
+impl std::fmt::Display for Counts<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Summary { books, lost, .. } = self.0;
+        write!(
+            f,
+            "{} received, {} replied, {} refused, {} failed, {} lost in this host",
+            books.received,
+            books.replied,
+            books.refused_in_all(),
+            books.failed,
+            lost.unwrap_or(0)
+        )
+    }
+}
+
+fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    // Writing to memory does not fail.
+    let _ = out.write_fmt(text);
+}
+
+fn line(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    put(out, text);
+    out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counters::Books;
+
+    const NOW: Wall = Wall::from_nanos(0);
+
+    fn shown(render: impl FnOnce(&mut Text, &mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        render(&mut Text::default(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn service(address: &str, kind: Kind) -> Service {
+        Service { address: address.parse().unwrap(), kind }
+    }
+
+    #[test]
+    fn the_tutorials_lines() {
+        let one = [service("0.0.0.0:7000", Kind::Echo)];
+        assert_eq!(
+            shown(|text, out| text.start(&one, NOW, out)),
+            "server start at: 0.0.0.0:7000\nwait for connection...\n"
+        );
+        let three = [
+            service("127.0.0.1:7000", Kind::Echo),
+            service("[::1]:7000", Kind::Sink),
+            service("127.0.0.1:862", Kind::Stamp),
+        ];
+        assert_eq!(
+            shown(|text, out| text.start(&three, NOW, out)),
+            "server start at: 127.0.0.1:7000\nserver start at: [::1]:7000\n\
+             server start at: 127.0.0.1:862 (stamp)\nwait for connection...\n"
+        );
+    }
+
+    #[test]
+    fn one_line_a_datagram_whatever_it_holds() {
+        let a = |len| "a".repeat(len);
+        for (peer, payload, truncated, expected) in [
+            (
+                "127.0.0.1:36042",
+                b"hello".to_vec(),
+                false,
+                "recvfrom ('127.0.0.1', 36042): hello\n".to_string(),
+            ),
+            ("[::1]:5000", b"".to_vec(), false, "recvfrom ('::1', 5000): \n".into()),
+            (
+                "[::1]:5",
+                b"\x1b[2J\n\xff".to_vec(),
+                false,
+                "recvfrom ('::1', 5): \\x1b[2J\\n\\xff\n".into(),
+            ),
+            ("[::1]:5", b"abc".to_vec(), true, "recvfrom ('::1', 5): abc truncated\n".into()),
+            ("[::1]:5", a(1024).into(), false, format!("recvfrom ('::1', 5): {}\n", a(1024))),
+            (
+                "[::1]:5",
+                a(1025).into(),
+                false,
+                format!("recvfrom ('::1', 5): {}… (1025 bytes)\n", a(1024)),
+            ),
+            (
+                "[::1]:5",
+                a(2000).into(),
+                true,
+                format!("recvfrom ('::1', 5): {}… (2000 bytes) truncated\n", a(1024)),
+            ),
+            (
+                "[::1]:5",
+                format!("{}éé", a(1023)).into(),
+                false,
+                format!("recvfrom ('::1', 5): {}… (1027 bytes)\n", a(1023)),
+            ),
+        ] {
+            let record = Record::new(NOW, peer.parse().unwrap(), payload.len(), truncated);
+            let kept = &payload[..payload.len().min(SHOWN + 4)];
+            assert_eq!(shown(|text, out| text.datagram(&record, kept, out)), expected);
+        }
+    }
+
+    #[test]
+    fn peers_are_not_mixed_up() {
+        let record = |peer: &str| Record::new(NOW, peer.parse().unwrap(), 1, false);
+        let text = shown(|text, out| {
+            for peer in ["1.2.3.4:5", "1.2.3.4:5", "1.2.3.4:6", "1.2.3.4:5"] {
+                text.datagram(&record(peer), b"x", out);
+            }
+        });
+        let ports: Vec<&str> = text.lines().map(|line| &line[21..22]).collect();
+        assert_eq!(ports, ["5", "5", "6", "5"], "{text}");
+    }
+
+    #[test]
+    fn the_summary() {
+        let books = Books { received: 5, replied: 5, ..Books::default() };
+        let services = vec![service("0.0.0.0:7000", Kind::Echo)];
+        let summary = Summary { services, books, lost: Some(0) };
+        assert_eq!(
+            shown(|text, out| text.summary(&summary, NOW, out)),
+            "--- 0.0.0.0:7000 server statistics ---\n\
+             5 received, 5 replied, 0 refused, 0 failed, 0 lost in this host\n\
+             refused: rate 0, loop 0, access 0, destination 0, source 0, size 0\n"
+        );
+        let books = Books { received: 30, replied: 1, refused: [1, 2, 3, 4, 5, 6], failed: 8 };
+        let services = vec![service("127.0.0.1:1", Kind::Echo), service("[::1]:2", Kind::Stamp)];
+        let summary = Summary { services, books, lost: None };
+        assert_eq!(
+            shown(|text, out| text.summary(&summary, NOW, out)),
+            "--- 127.0.0.1:1, [::1]:2 server statistics ---\n\
+             30 received, 1 replied, 21 refused, 8 failed, 0 lost in this host\n\
+             refused: rate 1, loop 2, access 3, destination 4, source 5, size 6\n"
+        );
+        assert_eq!(
+            shown(|text, out| text.not_shown(1234, NOW, out)),
+            "... 1234 datagrams not shown\n"
+        );
+    }
+}

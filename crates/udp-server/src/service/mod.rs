@@ -1,0 +1,7 @@
+//! What is served. Pure: a request in, a reply or a refusal out; no socket, no clock.
+
+pub mod echo;
+pub mod stamp;
+
+pub use echo::Echo;
+pub use stamp::Reflector;
