@@ -1,3 +1,44 @@
-//! The workspace's chores.
+//! The workspace's chores: `cargo xtask e2e` drives the built programs as a person would,
+//! `cargo xtask ci` runs everything that continuous integration runs, step by step.
+//!
+//! Nothing here is part of the product, and the end-to-end part shares no code with it:
+//! it is a black box that knows the programs by their command lines and std sockets.
 
-fn main() {}
+mod ci;
+mod e2e;
+mod say;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The workspace's chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Drive the built programs on loopback, a scenario a line.
+    E2e(e2e::Args),
+    /// Run what continuous integration runs, step by step.
+    Ci(ci::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().chore {
+        Chore::E2e(args) => e2e::run(&args),
+        Chore::Ci(args) => ci::run(&args),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say::complain(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Comparing what was promised with what was said, and telling the difference in one line.
+//!
+//! Expected text is written as it stands, with marks where a figure differs from run to run:
+//! `<port>`, `<ms>` (a number with three decimals), `<n>` (a whole number), `<any>` (the rest of
+//! the line, perhaps nothing), `<ts>` (RFC 3339, UTC, microseconds).
+
+use std::fmt::Debug;
+use std::panic::Location;
+
+use anyhow::{Result, bail};
+use regex::Regex;
+
+const MARKS: [(&str, &str); 5] = [
+    ("<port>", r"[1-9][0-9]{0,4}"),
+    ("<ms>", r"[0-9]+\.[0-9]{3}"),
+    ("<n>", r"[0-9]+"),
+    ("<any>", r"[^\n]*"),
+    ("<ts>", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z"),
+];
+
+/// Where the check stands: `file:line`.
+#[track_caller]
+pub(crate) fn here() -> String {
+    let here = Location::caller();
+    let file = here.file().rsplit('/').next().unwrap_or_default();
+    format!("{file}:{}", here.line())
+}
+
+/// `got` equals `expected`.
+#[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a call with values reads best, and is no hot path"
+)]
+pub(crate) fn same<T: PartialEq + Debug>(what: &str, expected: T, got: T) -> Result<()> {
+    if expected != got {
+        bail!("{}: {what}: expected {expected:?}, got {got:?}", here());
+    }
+    Ok(())
+}
+
+/// The condition holds.
+#[track_caller]
+pub(crate) fn holds(what: &str, condition: bool) -> Result<()> {
+    if !condition {
+        bail!("{}: {what}", here());
+    }
+    Ok(())
+}
+
+/// All of `got` is as `pattern` has it.
+#[track_caller]
+pub(crate) fn matches(what: &str, pattern: &str, got: &str) -> Result<()> {
+    if regex(pattern, "$")?.is_match(got) {
+        return Ok(());
+    }
+    let mut expected = pattern.split('\n');
+    let mut lines = got.split('\n');
+    for number in 1.. {
+        match (expected.next(), lines.next()) {
+            (Some(e), Some(g)) if regex(e, "$")?.is_match(g) => {}
+            (None, None) => break,
+            (e, g) => bail!(
+                "{}: {what}, line {number}: expected {}, got {}; all of it: {got:?}",
+                here(),
+                e.map_or("no more".into(), |e| format!("{e:?}")),
+                g.map_or("the end".into(), |g| format!("{g:?}")),
+            ),
+        }
+    }
+    bail!("{}: {what}: expected {pattern:?}, got {got:?}", here());
+}
+
+/// A pattern that a text must begin with.
+pub(crate) fn beginning(pattern: &str) -> Result<Regex> {
+    regex(pattern, "")
+}
+
+fn regex(pattern: &str, end: &str) -> Result<Regex> {
+    let mut text = regex::escape(pattern);
+    for (mark, meaning) in MARKS {
+        text = text.replace(&regex::escape(mark), meaning);
+    }
+    Ok(Regex::new(&format!("^(?:{text}){end}"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_stand_for_figures_and_all_else_for_itself() {
+        let pattern = "recvfrom ('127.0.0.1', <port>): a.b  seq=<n> rtt=<ms> ms\n<any>";
+        matches("text", pattern, "recvfrom ('127.0.0.1', 7000): a.b  seq=1 rtt=0.143 ms\n")
+            .expect("the figures match");
+        for wrong in [
+            "recvfrom ('127.0.0.1', 7000): a+b  seq=1 rtt=0.143 ms\n",
+            "recvfrom ('127.0.0.1', 0): a.b  seq=1 rtt=0.143 ms\n",
+            "recvfrom ('127.0.0.1', 7000): a.b  seq=1 rtt=0.14 ms\n",
+            "recvfrom ('127.0.0.1', 7000): a.b  seq=1 rtt=0.143 ms\nx\ny",
+        ] {
+            let _ = matches("text", pattern, wrong).expect_err("a difference");
+        }
+    }
+
+    #[test]
+    fn a_difference_is_told_by_its_line() {
+        let error = matches("text", "one\ntwo\n", "one\nthree\n").expect_err("a difference");
+        let text = error.to_string();
+        assert!(text.contains("line 2: expected \"two\", got \"three\""), "{text}");
+    }
+}

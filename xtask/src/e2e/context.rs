@@ -1,0 +1,138 @@
+//! What every scenario is given: the built programs, the receive and send path under test, the
+//! lock on the default port, and short ways to start each program.
+
+use std::ffi::OsString;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+
+use super::IoPath;
+use super::process::{Finished, Launch, Process};
+use super::programs::{self, Programs};
+
+/// The port that the tutorial uses.
+pub(crate) const DEFAULT_PORT: u16 = 7000;
+
+/// The last of the server's start lines.
+const READY: &str = "wait for connection...\n";
+
+pub(crate) struct Context {
+    pub(crate) root: PathBuf,
+    pub(crate) programs: Programs,
+    pub(crate) io: IoPath,
+    /// Stands for the user's home, so that nobody's real history is touched.
+    pub(crate) home: TempDir,
+    default_port: Mutex<()>,
+}
+
+/// A server that says it is ready.
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    /// What it serves, in the order of its start lines.
+    pub(crate) addresses: Vec<SocketAddr>,
+}
+
+impl Context {
+    pub(crate) fn new(root: PathBuf, io: IoPath) -> Result<Self> {
+        let programs = programs::build(&root)?;
+        let home = tempfile::tempdir().context("no temporary directory")?;
+        Ok(Self { root, programs, io, home, default_port: Mutex::new(()) })
+    }
+
+    /// Takes the default port for one scenario; fails where something outside holds it.
+    pub(crate) fn default_port(&self) -> Result<MutexGuard<'_, ()>> {
+        let guard = self.default_port.lock().unwrap_or_else(PoisonError::into_inner);
+        match UdpSocket::bind(("0.0.0.0", DEFAULT_PORT)) {
+            Ok(_) => Ok(guard),
+            Err(error) => bail!("this scenario needs port {DEFAULT_PORT}: {error}"),
+        }
+    }
+
+    fn launch(&self, program: &PathBuf) -> Launch {
+        Launch::new(program).env("HOME", self.home.path()).env("XDG_STATE_HOME", self.home.path())
+    }
+
+    /// The server with nothing but what `--io` this run is for.
+    pub(crate) fn server(&self) -> Launch {
+        let launch = self.launch(&self.programs.server);
+        match self.io {
+            IoPath::Auto => launch,
+            IoPath::Portable => launch.args(["--io", "portable"]),
+        }
+    }
+
+    pub(crate) fn client(&self) -> Launch {
+        self.launch(&self.programs.client)
+    }
+
+    pub(crate) fn heartbeat(&self) -> Launch {
+        self.launch(&self.programs.heartbeat)
+    }
+
+    /// A ready server on a free port of 127.0.0.1.
+    pub(crate) fn serve(&self, options: &[&str]) -> Result<Server> {
+        self.serve_on("127.0.0.1:0", options)
+    }
+
+    /// A ready server on `bind`.
+    pub(crate) fn serve_on(&self, bind: &str, options: &[&str]) -> Result<Server> {
+        Server::start(self.server().args(["--bind", bind]).args(options))
+    }
+
+    /// Runs the client to its end.
+    pub(crate) fn ask<I: IntoIterator<Item: Into<OsString>>>(&self, args: I) -> Result<Finished> {
+        self.client().args(args).finish()
+    }
+
+    /// Runs the heartbeat to its end.
+    pub(crate) fn beat<I: IntoIterator<Item: Into<OsString>>>(&self, args: I) -> Result<Finished> {
+        self.heartbeat().args(args).finish()
+    }
+}
+
+impl Server {
+    /// Starts `launch` and waits for its start lines.
+    pub(crate) fn start(launch: Launch) -> Result<Self> {
+        let process = launch.spawn()?;
+        let addresses = process.out.wait_until(start_lines);
+        let addresses = addresses.with_context(|| {
+            format!(
+                "no start lines: stdout {:?}, stderr {:?}",
+                process.out.text(),
+                process.err.text()
+            )
+        })?;
+        Ok(Self { process, addresses })
+    }
+
+    /// Starts `launch`, reads its start lines, and leaves its output unread from there on.
+    pub(crate) fn start_unread(launch: Launch) -> Result<Self> {
+        let mut process = launch.stdout_unread().spawn()?;
+        let lines = process.read_up_to(READY)?;
+        let addresses = start_lines(&lines).context("no start lines")?;
+        Ok(Self { process, addresses })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address().port()
+    }
+
+    /// Stops it as Ctrl-C does.
+    pub(crate) fn stop(self) -> Result<Finished> {
+        self.process.interrupt()
+    }
+}
+
+/// The addresses of the `server start at:` lines, once `wait for connection...` stands below.
+fn start_lines(bytes: &[u8]) -> Option<Vec<SocketAddr>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (starts, _) = text.split_once(READY)?;
+    starts.lines().map(|l| l.strip_prefix("server start at: ")?.parse().ok()).collect()
+}

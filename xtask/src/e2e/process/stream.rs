@@ -1,0 +1,85 @@
+//! What a child has said so far on one of its streams, and waiting for what it has yet to say.
+
+use std::io::Read;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use super::super::check;
+use super::super::clock::{Deadline, PATIENCE};
+
+/// The bytes read so far, filled by a thread.
+#[derive(Clone, Default)]
+pub(crate) struct Stream(Arc<(Mutex<Heard>, Condvar)>);
+
+#[derive(Default)]
+struct Heard {
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+impl Stream {
+    /// Reads `source` to its end on a thread of its own.
+    pub(crate) fn drain(&self, mut source: impl Read + Send + 'static) {
+        let stream = self.clone();
+        std::thread::spawn(move || {
+            let mut chunk = vec![0; 64 * 1024];
+            while let Ok(n @ 1..) = source.read(&mut chunk) {
+                stream.lock().bytes.extend_from_slice(&chunk[..n]);
+                stream.0.1.notify_all();
+            }
+            stream.close();
+        });
+    }
+
+    /// Nothing more will come.
+    pub(crate) fn close(&self) {
+        self.lock().ended = true;
+        self.0.1.notify_all();
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.lock().bytes.clone()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.lock().bytes).into_owned()
+    }
+
+    /// Waits until the text matches `pattern` from its beginning; gives the text.
+    pub(crate) fn wait_for(&self, pattern: &str) -> Result<String> {
+        let pattern = check::beginning(pattern)?;
+        self.wait_until(|bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            pattern.is_match(&text).then(|| text.into_owned())
+        })
+    }
+
+    /// Waits until `look` finds in the bytes what it looks for.
+    pub(crate) fn wait_until<T>(&self, mut look: impl FnMut(&[u8]) -> Option<T>) -> Result<T> {
+        let deadline = Deadline::after(PATIENCE);
+        let mut state = self.lock();
+        loop {
+            if let Some(found) = look(&state.bytes) {
+                return Ok(found);
+            }
+            if state.ended {
+                bail!("the stream ended");
+            }
+            let Some(left) = deadline.left() else { bail!("the wait was too long") };
+            let woken = self.0.1.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits for the end of the stream, for so long at most.
+    pub(crate) fn wait_for_end(&self, wait: Duration) {
+        let ended = self.0.1.wait_timeout_while(self.lock(), wait, |state| !state.ended);
+        drop(ended);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Heard> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,63 @@
+//! All scenarios, one file a subject. A scenario's name is `file/function`.
+
+mod addresses;
+mod admission;
+mod books;
+mod client_matching;
+mod client_script;
+mod client_terminal;
+mod events;
+mod heartbeat_plan;
+mod heartbeat_run;
+mod heartbeat_verdict;
+mod output;
+mod payloads;
+mod ports;
+mod signals;
+mod stamp;
+mod tutorial;
+mod tutorial_python;
+mod usage;
+
+use super::runner::Scenario;
+
+/// Lists the scenarios of a file by the names of their functions.
+macro_rules! scenarios {
+    ($subject:literal: $($function:ident),+ $(,)?) => {
+        pub(super) fn all() -> Vec<$crate::e2e::runner::Scenario> {
+            vec![$($crate::e2e::runner::Scenario {
+                name: concat!($subject, "/", stringify!($function)).to_owned(),
+                run: Box::new($function),
+            }),+]
+        }
+    };
+}
+use scenarios;
+
+/// Every scenario but those of the README, in the order of the files.
+pub(super) fn all() -> Vec<Scenario> {
+    // Those that take longest stand first, so that none of them runs alone at the end.
+    [
+        tutorial::all(),
+        tutorial_python::all(),
+        heartbeat_plan::all(),
+        heartbeat_verdict::all(),
+        heartbeat_run::all(),
+        client_matching::all(),
+        client_script::all(),
+        client_terminal::all(),
+        stamp::all(),
+        books::all(),
+        output::all(),
+        admission::all(),
+        addresses::all(),
+        ports::all(),
+        signals::all(),
+        payloads::all(),
+        events::all(),
+        usage::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,159 @@
+//! Outputs that break, fill up, are closed, or are never read: the server serves on without
+//! them, the client and the heartbeat end quietly.
+
+use std::fs::OpenOptions;
+
+use anyhow::{Context as _, Result};
+use rustix::process::Signal;
+
+use super::scenarios;
+use crate::e2e::check;
+use crate::e2e::context::{Context, Server};
+use crate::e2e::net::{Asker, Peer, closed};
+use crate::e2e::process::{Launch, Process};
+
+scenarios!("output":
+    a_broken_pipe_ends_the_client_quietly,
+    a_broken_pipe_ends_the_heartbeat_quietly,
+    the_server_serves_on_with_a_broken_pipe,
+    the_server_serves_on_with_a_full_disk,
+    the_server_serves_on_with_closed_streams,
+    the_server_serves_on_with_an_unread_pipe,
+    the_client_with_a_full_disk,
+    quiet_and_raw_print_nothing_else,
+    no_escape_sequence_in_a_pipe,
+);
+
+fn a_broken_pipe_ends_the_client_quietly(context: &Context) -> Result<()> {
+    let peer = Peer::echo()?;
+    let lines = "hello\n".repeat(2_000);
+    let client = context.client().arg(peer.address.to_string()).stdin(lines);
+    let finished = client.stdout_reader_gone().finish()?;
+    finished.exits(0)?.complains("")?;
+    check::holds("it ended before the input did", peer.seen().len() < 2_000)
+}
+
+fn a_broken_pipe_ends_the_heartbeat_quietly(context: &Context) -> Result<()> {
+    let peer = Peer::echo()?;
+    let heartbeat = context.heartbeat().args([peer.address.to_string().as_str(), "-i", "10ms"]);
+    heartbeat.stdout_reader_gone().finish()?.exits(0)?.complains("")?;
+    Ok(())
+}
+
+/// A server whose start lines cannot be read, on a port that was chosen for it.
+fn serve_blindly(launch: Launch) -> Result<Server> {
+    let address = closed()?;
+    let process = launch.args(["--bind", &address.to_string()]).spawn()?;
+    Asker::new()?.await_service(address)?;
+    Ok(Server { process, addresses: vec![address] })
+}
+
+/// `count` echoes in a row, none of them lost, and the server still there.
+fn serves_on(server: &Server, count: usize) -> Result<()> {
+    let asker = Asker::new()?;
+    for n in 0..count {
+        let payload = format!("datagram {n}");
+        asker.expect(server.address(), payload.as_bytes(), format!("echo {payload}").as_bytes())?;
+    }
+    check::holds("the server still runs", server.process.runs()?)
+}
+
+/// It ends when asked to, without a panic.
+fn ends(process: Process) -> Result<()> {
+    process.signal(Signal::TERM)?;
+    let finished = process.finish()?;
+    finished.exits(0)?;
+    check::holds(&format!("no panic: {}", finished.err()), !finished.err().contains("panicked"))
+}
+
+fn the_server_serves_on_with_a_broken_pipe(context: &Context) -> Result<()> {
+    let server = serve_blindly(context.server().stdout_reader_gone())?;
+    serves_on(&server, 2_000)?;
+    ends(server.process)
+}
+
+fn the_server_serves_on_with_a_full_disk(context: &Context) -> Result<()> {
+    let full = OpenOptions::new().write(true).open("/dev/full").context("no /dev/full")?;
+    let server = serve_blindly(context.server().stdout_file(full))?;
+    serves_on(&server, 2_000)?;
+    ends(server.process)
+}
+
+fn the_server_serves_on_with_closed_streams(context: &Context) -> Result<()> {
+    let address = closed()?;
+    let program = context.programs.server.display();
+    let script = format!("exec '{program}' --bind {address} <&- >&- 2>&-");
+    let process = Launch::new("bash").args(["-c", script.as_str()]).spawn()?;
+    Asker::new()?.await_service(address)?;
+    let server = Server { process, addresses: vec![address] };
+    serves_on(&server, 500)?;
+    ends(server.process)
+}
+
+/// Not one echo is lost while nobody reads, and of each datagram it is known whether its line
+/// was shown.
+fn the_server_serves_on_with_an_unread_pipe(context: &Context) -> Result<()> {
+    const COUNT: usize = 20_000;
+    let mut server = Server::start_unread(context.server().args(["--bind", "127.0.0.1:0"]))?;
+    serves_on(&server, COUNT)?;
+    server.process.start_reading();
+    let finished = server.stop()?;
+    finished.exits(0)?;
+    let out = finished.out();
+    let shown = out.lines().filter(|l| l.starts_with("recvfrom (")).count();
+    let not_shown: usize = out
+        .lines()
+        .filter_map(|l| l.strip_prefix("... ")?.strip_suffix(" datagrams not shown"))
+        .filter_map(|n| n.parse::<usize>().ok())
+        .sum();
+    check::holds("some lines were dropped", not_shown > 0)?;
+    check::same("lines shown and not shown", COUNT, shown + not_shown)?;
+    check::holds(
+        "the summary is there",
+        out.contains(&format!("\n{COUNT} received, {COUNT} replied, 0 refused, 0 failed, ")),
+    )
+}
+
+fn the_client_with_a_full_disk(context: &Context) -> Result<()> {
+    let peer = Peer::echo()?;
+    let full = OpenOptions::new().write(true).open("/dev/full").context("no /dev/full")?;
+    let client = context.client().arg(peer.address.to_string()).stdin("one\ntwo\n");
+    let finished = client.stdout_file(full).finish()?;
+    check::holds(&format!("no panic: {}", finished.err()), !finished.err().contains("panicked"))
+}
+
+fn quiet_and_raw_print_nothing_else(context: &Context) -> Result<()> {
+    let server = context.serve(&["-q", "--raw"])?;
+    let target = server.address().to_string();
+    let client = context.ask([target.as_str(), "--raw", "-m", "one", "-m", "two"])?;
+    client.exits(0)?.prints("onetwo")?.complains("")?;
+    context.beat([target.as_str(), "-q", "-c", "2", "-i", "0.05"])?.exits(0)?.prints(
+        "--- <any> heartbeat statistics ---\n\
+         2 sent, 2 received, 0 lost (0.0%), 0 late, 0 duplicate, 0 reordered\nrtt <any>\nrtt <any>\n",
+    )?;
+    server.stop()?.exits(0)?.prints(
+        "server start at: <any>\nwait for connection...\n--- <any> server statistics ---\n\
+         4 received, 4 replied, 0 refused, 0 failed, 0 lost in this host\nrefused: <any>\n",
+    )?;
+    Ok(())
+}
+
+/// Also with much to say on stderr, and with a wish for colour in the environment.
+fn no_escape_sequence_in_a_pipe(context: &Context) -> Result<()> {
+    let launch = context.server().args(["--bind", "127.0.0.1:0", "-vv"]).env("CLICOLOR", "1");
+    let server = Server::start(launch)?;
+    let target = server.address().to_string();
+    let ended = [
+        context.ask([target.as_str(), "-vv", "-m", "\x1b[31mred"])?,
+        context.beat([target.as_str(), "-vv", "-c", "1", "-p", "\x1b[31mred"])?,
+        context.ask(["--no-such-option"])?,
+        context.ask(["--help"])?,
+        server.stop()?,
+    ];
+    for finished in &ended {
+        for bytes in [&finished.stdout, &finished.stderr] {
+            check::holds("no escape character in a pipe", !bytes.contains(&0x1b))?;
+        }
+    }
+    Ok(())
+}

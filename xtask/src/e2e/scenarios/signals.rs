@@ -1,0 +1,130 @@
+//! Ctrl-C, SIGTERM and the snapshot signal, on all three programs.
+
+use anyhow::Result;
+use rustix::process::Signal;
+
+use super::scenarios;
+use crate::e2e::check;
+use crate::e2e::context::{Context, Server};
+use crate::e2e::net::{Asker, Peer};
+
+scenarios!("signals":
+    the_server_stops_with_a_summary,
+    the_client_stops_with_a_summary,
+    the_heartbeat_stops_with_a_summary,
+    what_is_in_flight_is_pending,
+    a_second_signal_ends_at_once,
+    a_snapshot_and_on,
+);
+
+fn the_server_stops_with_a_summary(context: &Context) -> Result<()> {
+    for signal in [Signal::INT, Signal::TERM] {
+        let server = context.serve(&[])?;
+        Asker::new()?.expect(server.address(), b"hello", b"echo hello")?;
+        server.process.signal(signal)?;
+        server.process.finish()?.exits(0)?.complains("")?.prints(
+            "server start at: <any>\nwait for connection...\nrecvfrom <any>: hello\n--- <any>\n\
+             1 received, 1 replied, 0 refused, 0 failed, 0 lost in this host\nrefused: <any>\n",
+        )?;
+    }
+    Ok(())
+}
+
+fn the_client_stops_with_a_summary(context: &Context) -> Result<()> {
+    for signal in [Signal::INT, Signal::TERM] {
+        let peer = Peer::echo()?;
+        let mut client = context.client().arg(peer.address.to_string()).stdin_open().spawn()?;
+        client.write(b"hello\n")?;
+        client.wait_for("sendto <any>: hello\nrecvfrom <any>: echo hello\n")?;
+        client.signal(signal)?;
+        client.finish()?.exits(0)?.complains("")?.prints(
+            "sendto <any>: hello\nrecvfrom <any>: echo hello\n1 sent, 1 replied, 0 lost\nrtt <any>\n",
+        )?;
+    }
+    // Stopped while a message is unanswered: that one was not answered.
+    let peer = Peer::silent()?;
+    let client = context.client().args([peer.address.to_string().as_str(), "-m", "x", "-W", "60"]);
+    let client = client.spawn()?;
+    client.wait_for("sendto <any>: x\n")?;
+    let finished = client.interrupt()?;
+    finished.exits(1)?;
+    check::holds(
+        &format!("{:?} has a summary", finished.out()),
+        finished.out().contains("\n1 sent, 0 replied, "),
+    )
+}
+
+fn the_heartbeat_stops_with_a_summary(context: &Context) -> Result<()> {
+    for signal in [Signal::INT, Signal::TERM] {
+        let peer = Peer::echo()?;
+        let process = context.heartbeat().arg(peer.address.to_string()).spawn()?;
+        process.wait_for("sendto <any>\nrecvfrom <any>\n")?;
+        process.signal(signal)?;
+        process.finish()?.exits(0)?.complains("")?.prints(
+            "sendto <any>\nrecvfrom <any>\n--- <any> heartbeat statistics ---\n\
+             1 sent, 1 received, 0 lost (0.0%), 0 late, 0 duplicate, 0 reordered\nrtt <any>\nrtt <any>\n",
+        )?;
+    }
+    Ok(())
+}
+
+fn what_is_in_flight_is_pending(context: &Context) -> Result<()> {
+    let peer = Peer::new(|r| if r.number == 1 { vec![r.echo()] } else { Vec::new() })?;
+    let target = peer.address.to_string();
+    let process = context.heartbeat().args([&target, "-i", "0.1", "-W", "60"]).spawn()?;
+    process.wait_for("sendto <any>\nrecvfrom <any>\nsendto <any>\nsendto <any>\n")?;
+    let finished = process.interrupt()?;
+    finished.exits(0)?;
+    let out = finished.out();
+    let sent = out.lines().filter(|l| l.starts_with("sendto ")).count();
+    let pending = sent - 1;
+    let counts = format!(
+        "\n{sent} sent, 1 received, 0 lost (0.0%), 0 late, 0 duplicate, 0 reordered, {pending} pending\n"
+    );
+    check::holds(&format!("{out:?} has {counts:?}"), out.contains(&counts))
+}
+
+/// With an output that nobody reads there is something to wait for after the first signal.
+fn a_second_signal_ends_at_once(context: &Context) -> Result<()> {
+    let server = Server::start_unread(context.server().args(["--bind", "127.0.0.1:0"]))?;
+    let asker = Asker::new()?;
+    let payload = [b'x'; 1_000];
+    for _ in 0..500 {
+        asker.expect(server.address(), &payload, &[b"echo ", payload.as_slice()].concat())?;
+    }
+    server.process.signal(Signal::TERM)?;
+    server.process.signal(Signal::TERM)?;
+    let finished = server.process.finish_unread()?;
+    check::holds("no panic", !finished.err().contains("panicked"))
+}
+
+fn a_snapshot_and_on(context: &Context) -> Result<()> {
+    let server = context.serve(&["-q"])?;
+    let asker = Asker::new()?;
+    asker.expect(server.address(), b"hello", b"echo hello")?;
+    server.process.signal(Signal::USR1)?;
+    let snapshot = server.process.wait_for_stderr("<any>\n")?;
+    check::holds(&format!("{snapshot:?} has the count"), snapshot.contains('1'))?;
+    asker.expect(server.address(), b"still", b"echo still")?;
+    server.stop()?.exits(0)?.complains("<any>\n")?;
+
+    let peer = Peer::echo()?;
+    let process =
+        context.heartbeat().args([&peer.address.to_string(), "-q", "-i", "0.1"]).spawn()?;
+    peer.wait_until(|seen| seen.len() >= 2)?;
+    process.signal(Signal::USR1)?;
+    process.wait_for_stderr("<any>\n")?;
+    let seen = peer.seen().len();
+    peer.wait_until(|now| now.len() >= seen + 2)?;
+    process.interrupt()?.exits(0)?.complains("<any>\n")?;
+
+    let mut client = context.client().arg(peer.address.to_string()).stdin_open().spawn()?;
+    client.write(b"one\n")?;
+    client.wait_for("sendto <any>\nrecvfrom <any>\n")?;
+    client.signal(Signal::USR1)?;
+    client.wait_for_stderr("<any>\n")?;
+    client.write(b"two\n")?;
+    client.end_input();
+    client.finish()?.exits(0)?.complains("<any>\n")?;
+    Ok(())
+}

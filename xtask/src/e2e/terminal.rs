@@ -1,0 +1,107 @@
+//! A program on a terminal: it runs on a pseudo-terminal of its own, what it writes is drawn on
+//! a screen by a terminal emulator, and the scenario types and reads the screen as a person does.
+
+use std::io::Write as _;
+use std::num::NonZeroU16;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use pty_process::blocking::Command;
+use shared_child::SharedChild;
+
+use super::check;
+use super::clock::{Deadline, PATIENCE};
+use super::process::{Stream, remember, tidy_environment};
+
+const ROWS: NonZeroU16 = NonZeroU16::new(40).expect("not zero");
+const COLUMNS: NonZeroU16 = NonZeroU16::new(100).expect("not zero");
+
+/// A program and its terminal.
+pub(crate) struct Terminal {
+    child: Arc<SharedChild>,
+    pty: Arc<pty_process::blocking::Pty>,
+    output: Stream,
+}
+
+impl Terminal {
+    /// Starts `program` on a fresh terminal.
+    pub(crate) fn start(program: &Path, args: &[&str], home: &Path) -> Result<Self> {
+        let (pty, pts) = pty_process::blocking::open().context("cannot open a terminal")?;
+        pty.resize(pty_process::Size::new(ROWS.get(), COLUMNS.get()))
+            .context("cannot size the terminal")?;
+        let mut command = Command::new(program)
+            .args(args)
+            .env("TERM", "xterm-256color")
+            .env("HOME", home)
+            .env("XDG_STATE_HOME", home);
+        let mut unwanted = Vec::new();
+        tidy_environment(|name| unwanted.push(name.to_owned()));
+        for name in unwanted {
+            command = command.env_remove(name);
+        }
+        let child = command.spawn(pts).context("cannot start on a terminal")?;
+        let child = Arc::new(SharedChild::new(child).context("cannot look after the child")?);
+        remember(&child);
+        let pty = Arc::new(pty);
+        let output = Stream::default();
+        output.drain(Reader(Arc::clone(&pty)));
+        Ok(Self { child, pty, output })
+    }
+
+    pub(crate) fn type_in(&self, text: &str) -> Result<()> {
+        (&*self.pty).write_all(text.as_bytes()).context("cannot type")
+    }
+
+    /// Waits until the screen, as [`Terminal::screen`] gives it, matches `pattern` as a whole.
+    pub(crate) fn wait_for(&self, pattern: &str) -> Result<()> {
+        self.wait_until(|screen| check::matches("screen", pattern, screen).is_ok())
+            .with_context(|| format!("expected the screen {pattern:?}"))
+    }
+
+    /// Waits until the screen is as `look` wants it.
+    pub(crate) fn wait_until(&self, look: impl Fn(&str) -> bool) -> Result<()> {
+        let found = self.output.wait_until(|bytes| look(&draw(bytes)).then_some(()));
+        found.with_context(|| format!("the screen is {:?}", self.screen()))
+    }
+
+    /// The screen as it is now, without the blanks at the ends of rows and the empty rows below.
+    pub(crate) fn screen(&self) -> String {
+        draw(&self.output.bytes())
+    }
+
+    /// Waits for the program's end; gives its exit code and the last screen.
+    pub(crate) fn finish(self) -> Result<(i32, String)> {
+        let deadline = Deadline::after(PATIENCE);
+        let Some(status) = self.child.wait_deadline(deadline.instant())? else {
+            bail!("it does not end; its screen: {:?}", self.screen());
+        };
+        let code = status.code().with_context(|| format!("{status}: {:?}", self.screen()))?;
+        self.output.wait_for_end(PATIENCE);
+        Ok((code, self.screen()))
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads the terminal's own side on the thread that drains it.
+struct Reader(Arc<pty_process::blocking::Pty>);
+
+impl std::io::Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        (&*self.0).read(buffer)
+    }
+}
+
+fn draw(bytes: &[u8]) -> String {
+    let mut parser = vt100::Parser::new(ROWS, COLUMNS, 0);
+    parser.process(bytes);
+    let rows: Vec<String> =
+        parser.screen().rows(0, COLUMNS.get()).map(|row| row.trim_end().to_owned()).collect();
+    rows.join("\n").trim_end().to_owned()
+}

@@ -1,0 +1,219 @@
+//! What must never be in this workspace, as ordinary tests over its sources.
+//!
+//! Each rule is a function over a file's text, tried on a text that breaks it, so that a rule
+//! that finds nothing any more is noticed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use regex::Regex;
+use serde_json::Value;
+
+/// A file is read in one sitting: lines before its tests.
+const LONGEST: usize = 350;
+/// `main.rs` is a parse, a call, an exit code.
+const LONGEST_MAIN: usize = 80;
+
+/// The one file that holds, as samples, what it forbids.
+const THIS_FILE: &str = "xtask/tests/tidy.rs";
+
+struct Source {
+    path: String,
+    text: String,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace above").to_owned()
+}
+
+/// All Rust files of the product and its chores, by their paths from the root.
+fn sources() -> Vec<Source> {
+    let mut files = Vec::new();
+    for top in ["crates", "xtask", "fuzz"] {
+        collect(&root().join(top), &mut files);
+    }
+    assert!(files.len() > 20, "the sources were not found");
+    files
+        .into_iter()
+        .map(|path| Source {
+            text: fs::read_to_string(&path).expect("a readable source"),
+            path: path.strip_prefix(root()).expect("below the root").display().to_string(),
+        })
+        .collect()
+}
+
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries {
+        let path = entry.expect("a readable directory").path();
+        if path.is_dir() && !path.ends_with("target") {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// The lines of code, numbered from 1, without those that are comments.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .map(|(i, l)| (i + 1, l))
+        .filter(|(_, l)| !l.trim_start().starts_with("//"))
+}
+
+/// The lines before the tests of a file.
+fn before_tests(text: &str) -> usize {
+    text.lines().take_while(|l| *l != "#[cfg(test)]").count()
+}
+
+/// Every line of code in which `pattern` is found, as `path:line: text`.
+fn found(sources: &[&Source], pattern: &str) -> Vec<String> {
+    let pattern = Regex::new(pattern).expect("a proper pattern");
+    let mut found = Vec::new();
+    for source in sources {
+        for (number, line) in code(&source.text) {
+            if pattern.is_match(line) {
+                found.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    found
+}
+
+/// No source of the workspace that `applies` names holds `pattern`, but `sample` does.
+fn never(pattern: &str, sample: &str, applies: impl Fn(&str) -> bool) {
+    let sample = Source { path: "sample".to_owned(), text: sample.to_owned() };
+    assert_eq!(found(&[&sample], pattern).len(), 1, "the rule {pattern} does not find its sample");
+    let sources = sources();
+    let chosen: Vec<&Source> = sources.iter().filter(|s| applies(&s.path)).collect();
+    assert!(!chosen.is_empty(), "the rule {pattern} applies to no file");
+    let found = found(&chosen, pattern);
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+fn is_test(path: &str) -> bool {
+    path.contains("/tests/") || path.ends_with("tests.rs")
+}
+
+#[test]
+fn unsafe_code_stands_in_sys_alone() {
+    never(r"\bunsafe\s*(\{|fn\b|impl\b|extern\b)", "let x = unsafe { y() };", |path| {
+        !path.starts_with("crates/udp-core/src/sys/") && path != THIS_FILE
+    });
+}
+
+#[test]
+fn unsafe_code_is_allowed_in_sys_alone() {
+    never(r"(allow|expect)\(\s*unsafe_code", "#![allow(unsafe_code)]", |path| {
+        !path.starts_with("crates/udp-core/src/sys") && path != THIS_FILE
+    });
+}
+
+#[test]
+fn the_portable_path_is_free_of_sys() {
+    never(r"\b(crate|super)::sys\b", "use crate::sys::mmsg;", |path| {
+        path.starts_with("crates/udp-core/src/batch/portable")
+    });
+}
+
+#[test]
+fn nothing_prints_but_the_printer() {
+    never(r"\b(e?print(ln)?|dbg)!", "    println!(\"x\");", |path| {
+        !is_test(path) && !path.contains("/examples/") && !path.contains("/benches/")
+    });
+}
+
+#[test]
+fn nothing_is_left_to_be_done() {
+    // Written apart, so that this file does not hold what it forbids.
+    let marks = ["todo!\\(", "unimplemented!\\(", "#\\[ignore", "\\bTO", "\\bFIX"];
+    let pattern =
+        format!("{}|{}|{}|{}DO\\b|{}ME\\b", marks[0], marks[1], marks[2], marks[3], marks[4]);
+    let sample = format!("    let x = 1; // {}DO: more", "TO");
+    never(&pattern, &sample, |path| path != THIS_FILE);
+}
+
+#[test]
+fn time_is_read_in_one_place() {
+    never(r"\b(Instant|SystemTime)::now\(|thread::sleep\(", "let t = Instant::now();", |path| {
+        !["crates/udp-core/src/clock.rs", "xtask/src/e2e/clock.rs", "xtask/src/ci.rs", THIS_FILE]
+            .contains(&path)
+            && !path.starts_with("xtask/src/bench/")
+            && !path.starts_with("xtask/peers/")
+    });
+}
+
+/// The parts that take bytes and times as arguments own no socket, no file and no clock.
+#[test]
+fn pure_parts_are_pure() {
+    let pure = Regex::new(
+        r"(?x)^crates/(
+            udp-heartbeat/src/(schedule|beat|window|session|verdict|stats/|state)
+          | udp-client/src/exchange
+          | udp-server/src/(policy|service)/
+          | udp-core/src/(text|stamp)/
+        )",
+    )
+    .expect("a proper pattern");
+    never(
+        r"\bUdpSocket\b|std::fs\b|\bFile::|clock::(mono|wall|sleep)|SystemClock",
+        "let now = clock::mono();",
+        |path| pure.is_match(path),
+    );
+}
+
+#[test]
+fn the_black_box_shares_no_code_with_the_programs() {
+    never(r"\budp_(core|server|client|heartbeat)::", "use udp_core::batch;", |path| {
+        path.starts_with("xtask/src/e2e/")
+    });
+}
+
+#[test]
+fn a_file_is_read_in_one_sitting() {
+    assert_eq!(before_tests("a\nb\n#[cfg(test)]\nmod tests {}\n"), 2);
+    let long: Vec<String> = sources()
+        .iter()
+        .map(|s| (before_tests(&s.text), &s.path))
+        .filter(|(lines, path)| {
+            let longest = if path.ends_with("src/main.rs") { LONGEST_MAIN } else { LONGEST };
+            *lines > longest && !is_test(path)
+        })
+        .map(|(lines, path)| format!("{path}: {lines} lines before its tests"))
+        .collect();
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn a_file_opens_by_saying_what_it_is_for() {
+    let silent: Vec<String> = sources()
+        .into_iter()
+        .filter(|s| !s.text.starts_with("//!") && !s.path.starts_with("fuzz/fuzz_targets/"))
+        .map(|s| s.path)
+        .collect();
+    assert!(silent.is_empty(), "no //! at the top of:\n{}", silent.join("\n"));
+}
+
+#[test]
+fn no_program_depends_on_another() {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(root())
+        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .output()
+        .expect("cargo metadata runs");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
+    let programs = ["udp-server", "udp-client", "udp-heartbeat"];
+    let packages = metadata["packages"].as_array().expect("packages");
+    let mut seen = 0;
+    for package in packages {
+        seen += usize::from(programs.iter().any(|p| package["name"] == *p));
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            let name = dependency["name"].as_str().expect("a name");
+            let package = &package["name"];
+            assert!(!programs.contains(&name), "{package} depends on the program {name}");
+        }
+    }
+    assert_eq!(seen, programs.len(), "the programs were not found");
+}
