@@ -96,6 +96,9 @@ pub mod cli;
 pub mod clock;
 pub mod endpoint;
 pub mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod lane;
 pub mod socket;
 pub mod stamp;

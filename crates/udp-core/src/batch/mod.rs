@@ -34,7 +34,7 @@
 //! ```
 
 #[cfg(target_os = "linux")]
-mod control;
+pub(crate) mod control;
 #[cfg(target_os = "linux")]
 mod linux;
 mod outbox;

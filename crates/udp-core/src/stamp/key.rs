@@ -43,7 +43,7 @@ impl Key {
     }
 
     /// The HMAC of `bytes`.
-    pub(super) fn sign(&self, bytes: &[u8]) -> [u8; DIGEST_LEN] {
+    pub(crate) fn sign(&self, bytes: &[u8]) -> [u8; DIGEST_LEN] {
         let digest = self.keyed.clone().chain_update(bytes).finalize().into_bytes();
         std::array::from_fn(|i| digest[i])
     }
