@@ -7,6 +7,25 @@ pub mod args;
 pub mod config;
 pub mod counters;
 pub mod event;
+mod host;
+mod ledger;
+mod open;
+mod output;
 pub mod policy;
 pub mod report;
+mod server;
 pub mod service;
+mod systemd;
+mod telling;
+mod trouble;
+mod worker;
+
+use udp_core::cli::{Console, Exit, Failure};
+
+/// Runs the program: from what was typed to how it ended.
+///
+/// # Errors
+/// Bad usage, or what keeps the server from starting.
+pub fn run(args: args::Args, console: &Console) -> Result<Exit, Failure> {
+    server::run(&config::Config::try_from(args)?, console)
+}

@@ -1,3 +1,7 @@
-//! a UDP echo server and STAMP reflector.
+//! A UDP echo server and STAMP reflector: parse, run, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    udp_core::cli::main(udp_server::run)
+}

@@ -16,7 +16,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use udp_core::clock::Mono;
 
@@ -110,6 +110,8 @@ struct Set {
 /// The buckets of all sources.
 #[derive(Debug)]
 pub struct Limiter {
+    rate: Rate,
+    bitten: AtomicBool,
     /// Nanoseconds that one reply costs.
     interval: u64,
     /// Nanoseconds that a full bucket is worth.
@@ -129,12 +131,24 @@ impl Limiter {
         };
         let interval = rate.interval();
         Some(Limiter {
+            rate,
+            bitten: AtomicBool::new(false),
             interval,
             depth: interval.saturating_mul(u64::from(rate.burst)),
             everyone,
             key: RandomState::new(),
             sets: OnceLock::new(),
         })
+    }
+
+    /// What each source that is limited may have.
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// Whether this is the first time that anybody asks: the limit's first bite is said aloud.
+    pub fn is_first_bite(&self) -> bool {
+        !self.bitten.swap(true, Relaxed)
     }
 
     /// Whether replies to `ip` are limited at all.
@@ -274,6 +288,12 @@ mod tests {
         assert_eq!(limiter.take(ip("8.8.8.8"), 100_000, at_ms(0)), 400);
         assert_eq!(limiter.take(ip("8.8.8.8"), 100_000, at_ms(1000)), 200);
         assert!(Limiter::new(RateLimit::Off).is_none());
+    }
+
+    #[test]
+    fn the_first_bite_is_the_first_once() {
+        let limiter = every("1/1");
+        assert_eq!([(); 3].map(|()| limiter.is_first_bite()), [true, false, false]);
     }
 
     #[test]

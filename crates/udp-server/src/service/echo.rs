@@ -9,7 +9,7 @@ use std::ops::Range;
 use udp_core::batch::Received;
 use udp_core::clock::Mono;
 
-use crate::policy::{Policy, Refusal, fits, loops};
+use crate::policy::{Limits, Refusal, fits, loops};
 
 /// The service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,27 +28,28 @@ impl Echo {
         &self.prefix
     }
 
-    /// Judges the datagrams of one admitted run, whose addresses [`Policy::admit_run`] found to be
+    /// Judges the datagrams of one admitted run, whose addresses
+    /// [`Policy::admit_run`](crate::policy::Policy::admit_run) found to be
     /// in order: every datagram is in exactly one of the ranges told, in order. `None` is answered.
     pub fn judge(
         &self,
         run: Received<'_>,
-        policy: &Policy,
+        limits: &Limits,
         now: Mono,
         mut verdict: impl FnMut(Range<usize>, Option<Refusal>),
     ) {
         let datagrams = run.meta.datagrams();
         let ip = run.meta.peer.ip();
-        let towers = self.towers(run, policy);
+        let towers = self.towers(run, limits);
         let wanted = u32::try_from(datagrams - towers).unwrap_or(u32::MAX);
-        let mut tokens = policy.take(ip, wanted, now);
+        let mut tokens = limits.take(ip, wanted, now);
         // All but the last of a run have the first one's length, and the last is not longer.
         let too_long = !fits(ip, self.prefix.len() + run.meta.segment);
         if towers == 0 && tokens == wanted {
             return verdict(0..datagrams, too_long.then_some(Refusal::TooLong));
         }
         let one_by_one = run.segments().map(|payload| {
-            if towers > 0 && policy.is_tower(payload, &self.prefix) {
+            if towers > 0 && limits.is_tower(payload, &self.prefix) {
                 return Some(Refusal::Tower);
             }
             if tokens == 0 {
@@ -61,11 +62,11 @@ impl Echo {
     }
 
     /// How many of the run's datagrams are towers; most lengths rule it out for all of them.
-    fn towers(&self, run: Received<'_>, policy: &Policy) -> usize {
+    fn towers(&self, run: Received<'_>, limits: &Limits) -> usize {
         if self.prefix.is_empty() || run.meta.segment < loops::TOWER * self.prefix.len() {
             return 0;
         }
-        run.segments().filter(|payload| policy.is_tower(payload, &self.prefix)).count()
+        run.segments().filter(|payload| limits.is_tower(payload, &self.prefix)).count()
     }
 }
 
@@ -93,21 +94,15 @@ fn in_ranges(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Access, GroupReplies, Limiter, LoopGuard, RateLimit, Sources};
+    use crate::policy::{Limiter, LoopGuard, RateLimit};
     use proptest::prelude::*;
     use std::net::SocketAddr;
     use std::sync::Arc;
     use udp_core::batch::{Destination, Meta};
 
-    fn policy(rate: &str) -> Policy {
+    fn limits(rate: &str) -> Limits {
         let limit: RateLimit = rate.parse().unwrap();
-        Policy {
-            groups: GroupReplies::Never,
-            sources: Sources::new(LoopGuard::On, [7000]),
-            access: Arc::new(Access::new(&[], &[])),
-            limiter: Limiter::new(limit).map(Arc::new),
-            guard: LoopGuard::On,
-        }
+        Limits { limiter: Limiter::new(limit).map(Arc::new), guard: LoopGuard::On }
     }
 
     fn meta(peer: &str, len: usize, segment: usize) -> Meta {
@@ -131,14 +126,14 @@ mod tests {
         peer: &str,
         payload: &[u8],
         segment: usize,
-        policy: &Policy,
+        limits: &Limits,
     ) -> Vec<(Range<usize>, Option<Refusal>)> {
         let meta = meta(peer, payload.len(), segment);
         let run = Received { meta: &meta, bytes: payload };
         let mut told = Vec::new();
         Echo::new(prefix.to_vec()).judge(
             run,
-            policy,
+            limits,
             Mono::from_nanos(1_000_000_000),
             |range, why| {
                 told.push((range, why));
@@ -167,7 +162,7 @@ mod tests {
             (b"echo ", V6, long(65_523), Some(Refusal::TooLong)),
             (b"", V6, long(65_527), None),
         ] {
-            let told = judged(prefix, peer, &payload, payload.len(), &policy("0"));
+            let told = judged(prefix, peer, &payload, payload.len(), &limits("0"));
             assert_eq!(told, [(0..1, expected)], "{} bytes from {peer}", payload.len());
         }
     }
@@ -175,15 +170,15 @@ mod tests {
     #[test]
     fn a_run_is_judged_at_once_unless_its_datagrams_differ() {
         let plain = vec![b'x'; 80 * 3 + 10];
-        assert_eq!(judged(b"echo ", V4, &plain, 80, &policy("0")), [(0..4, None)]);
+        assert_eq!(judged(b"echo ", V4, &plain, 80, &limits("0")), [(0..4, None)]);
         let mut mixed = plain;
         mixed[80..160].copy_from_slice(&b"echo ".repeat(16));
         assert_eq!(
-            judged(b"echo ", V4, &mixed, 80, &policy("0")),
+            judged(b"echo ", V4, &mixed, 80, &limits("0")),
             [(0..1, None), (1..2, Some(Refusal::Tower)), (2..4, None)]
         );
         assert_eq!(
-            judged(b"echo ", V4, &mixed, 80, &policy("1/2")),
+            judged(b"echo ", V4, &mixed, 80, &limits("1/2")),
             [
                 (0..1, None),
                 (1..2, Some(Refusal::Tower)),
@@ -193,7 +188,7 @@ mod tests {
             "a tower costs no token"
         );
         assert_eq!(
-            judged(b"", V4, &mixed, 80, &policy("1/1")),
+            judged(b"", V4, &mixed, 80, &limits("1/1")),
             [(0..1, None), (1..4, Some(Refusal::OverRate))]
         );
     }
@@ -208,7 +203,7 @@ mod tests {
             let mut payload: Vec<u8> =
                 kinds.iter().flat_map(|tower| if *tower { b"echo ".repeat(16) } else { vec![0; 80] }).collect();
             payload.truncate((kinds.len() - 1) * 80 + last);
-            let told = judged(b"echo ", "8.8.8.8:5000", &payload, 80, &policy(&format!("1/{burst}")));
+            let told = judged(b"echo ", "8.8.8.8:5000", &payload, 80, &limits(&format!("1/{burst}")));
             let mut next = 0;
             for (range, _) in &told {
                 prop_assert_eq!(range.start, next);

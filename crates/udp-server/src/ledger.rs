@@ -1,0 +1,140 @@
+//! What became of each datagram, written down where it is decided: one worker's books, and the
+//! log lines that go with them.
+
+use std::time::Duration;
+
+use udp_core::ErrorClass;
+use udp_core::batch::Sent;
+use udp_core::clock::Mono;
+use udp_core::endpoint::host_port;
+use udp_core::error::describe;
+
+use crate::counters::Books;
+use crate::host;
+use crate::policy::{Limiter, Refusal, Sources};
+use crate::trouble::{Kind, More, Said};
+
+/// How long a list of broadcast addresses is trusted after the kernel refused a peer.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The books of one worker, with what was said about them.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// The counts.
+    pub(crate) books: Books,
+    said: Said,
+    /// What log lines call the socket.
+    socket: String,
+    looked: Option<Mono>,
+}
+
+impl Ledger {
+    /// Empty books of the socket called `socket`.
+    pub(crate) fn new(socket: String) -> Self {
+        Ledger { books: Books::default(), said: Said::default(), socket, looked: None }
+    }
+
+    /// `datagrams` of `peer` are not answered.
+    pub(crate) fn refused(
+        &mut self,
+        refusal: Refusal,
+        datagrams: u64,
+        peer: std::net::SocketAddr,
+        limiter: Option<&Limiter>,
+        now: Mono,
+    ) {
+        self.books.refuse(refusal, datagrams);
+        if refusal == Refusal::OverRate
+            && let Some(limiter) = limiter
+            && limiter.is_first_bite()
+        {
+            let (rate, burst) = (limiter.rate().per_second(), limiter.rate().burst());
+            log::warn!(
+                "{} asks for more than {rate} replies a second (burst {burst}) and is not answered \
+                 beyond that, nor is anyone else who does; --rate-limit changes this",
+                peer.ip()
+            );
+        }
+        if log::log_enabled!(log::Level::Info)
+            && let Some(more) = self.said.speak(Kind::Refused(refusal), datagrams, now)
+        {
+            log::info!("{} is not answered: {}{}", host_port(peer), refusal.as_str(), More(more));
+        }
+    }
+
+    /// The kernel took a reply, or did not.
+    pub(crate) fn sent(&mut self, sent: &Sent, sources: &mut Sources, now: Mono) {
+        let datagrams = sent.datagrams as u64;
+        let Err(error) = &sent.result else {
+            self.books.replied += datagrams;
+            return;
+        };
+        let class = ErrorClass::of(error);
+        if class == ErrorClass::Denied && self.is_broadcast(sent.peer.ip(), sources, now) {
+            return self.refused(Refusal::UnanswerableSource, datagrams, sent.peer, None, now);
+        }
+        self.books.failed += datagrams;
+        if let Some(more) = self.said.speak(Kind::Send(class), datagrams, now) {
+            log::warn!(
+                "cannot send to {}: {}{}",
+                host_port(sent.peer),
+                describe(error),
+                More(more)
+            );
+        }
+    }
+
+    /// A receive failed.
+    pub(crate) fn receive_failed(&mut self, error: &std::io::Error, now: Mono) {
+        if let Some(more) = self.said.speak(Kind::Receive(ErrorClass::of(error)), 1, now) {
+            log::warn!("cannot receive on {}: {}{}", self.socket, describe(error), More(more));
+        }
+    }
+
+    /// Whether `ip` is a broadcast address of a network that this host has now: one that came up
+    /// after the start is learnt from the kernel's refusal to send there.
+    fn is_broadcast(&mut self, ip: std::net::IpAddr, sources: &mut Sources, now: Mono) -> bool {
+        let due = self.looked.is_none_or(|last| now.saturating_since(last) >= LOOK_AGAIN);
+        if due {
+            self.looked = Some(now);
+            sources.set_broadcasts(host::broadcasts());
+        }
+        sources.is_broadcast(ip)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{LoopGuard, Reason};
+    use std::io;
+    use std::net::SocketAddr;
+
+    const NOW: Mono = Mono::from_nanos(1_000_000_000);
+
+    fn sent(peer: &str, datagrams: usize, result: Result<(), io::ErrorKind>) -> Sent {
+        let peer: SocketAddr = peer.parse().unwrap();
+        Sent { peer, first: 0, datagrams, result: result.map_err(io::Error::from) }
+    }
+
+    #[test]
+    fn each_datagram_is_booked_once() {
+        let mut ledger = Ledger::new("127.0.0.1:7000".into());
+        let mut sources = Sources::new(LoopGuard::On, []);
+        let peer = "10.0.0.1:5000";
+        ledger.books.received = 3 + 2 + 1 + 4 + 5;
+        ledger.sent(&sent(peer, 3, Ok(())), &mut sources, NOW);
+        ledger.sent(&sent(peer, 2, Err(io::ErrorKind::NetworkUnreachable)), &mut sources, NOW);
+        ledger.sent(
+            &sent("255.255.255.255:5", 1, Err(io::ErrorKind::PermissionDenied)),
+            &mut sources,
+            NOW,
+        );
+        ledger.sent(&sent("8.8.8.8:5", 4, Err(io::ErrorKind::PermissionDenied)), &mut sources, NOW);
+        ledger.refused(Refusal::Tower, 5, peer.parse().unwrap(), None, NOW);
+        assert!(ledger.books.balance());
+        assert_eq!((ledger.books.replied, ledger.books.failed), (3, 6));
+        assert_eq!(ledger.books.refused_for(Reason::Source), 1);
+        assert_eq!(ledger.books.refused_for(Reason::Loop), 5);
+    }
+}

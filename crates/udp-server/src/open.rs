@@ -1,0 +1,246 @@
+//! Opens the sockets that the configuration names, before anything is served.
+//!
+//! Several workers of one address share its port by SO_REUSEPORT, under which the kernel would
+//! also let a second server of the same user in: so a plain socket is bound first and closed
+//! again, which fails while anyone else is there. The option is never cleared afterwards, or all
+//! traffic would fall to one socket.
+
+use std::net::{SocketAddr, UdpSocket};
+
+use udp_core::cli::Failure;
+use udp_core::endpoint::{Role, host_port};
+use udp_core::error::{Error, Operation};
+use udp_core::socket::{Granted, SocketConfig};
+use udp_core::{Endpoint, Family};
+
+use crate::config::{BufferSize, Config, Reply, STAMP_PORT};
+use crate::event::{Kind, Service};
+use crate::systemd::Inherited;
+
+/// An address that is served, and its sockets: one for each worker.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// Where, and what.
+    pub(crate) service: Service,
+    /// At least one.
+    pub(crate) sockets: Vec<UdpSocket>,
+}
+
+/// Opens everything that `config` names, beside what the service manager passed.
+///
+/// # Errors
+/// A name that does not resolve, or the first socket that cannot be opened.
+pub(crate) fn listeners(
+    config: &Config,
+    inherited: Vec<Inherited>,
+) -> Result<Vec<Listener>, Failure> {
+    let echo = if config.reply == Reply::Nothing { Kind::Sink } else { Kind::Echo };
+    let resolve = |endpoint: &Endpoint, default_port| {
+        let found = endpoint.resolve(Role::Serve, config.family, default_port);
+        found.map(|addresses| addresses.first().copied())
+    };
+    let default = (config.binds.is_empty() && inherited.is_empty()).then(|| config.default_bind());
+    let mut wanted: Vec<(SocketAddr, Kind)> = Vec::new();
+    for endpoint in config.binds.iter().chain(&default) {
+        wanted.extend(resolve(endpoint, udp_core::endpoint::DEFAULT_PORT)?.map(|a| (a, echo)));
+    }
+    for endpoint in &config.stamps {
+        wanted.extend(resolve(endpoint, STAMP_PORT)?.map(|address| (address, Kind::Stamp)));
+    }
+    if config.workers > 1 && !inherited.is_empty() {
+        return Err(Failure::usage("a socket passed by the service manager has one worker"));
+    }
+    let mut listeners = Vec::with_capacity(inherited.len() + wanted.len());
+    for Inherited { socket, stamp } in inherited {
+        let kind = if stamp { Kind::Stamp } else { echo };
+        listeners.push(adopt(config, socket, kind)?);
+    }
+    for (address, kind) in &wanted {
+        let only_v6 = config.family == Family::V6 || has_v4_twin(*address, &wanted);
+        listeners.push(open(config, *address, *kind, only_v6)?);
+    }
+    Ok(listeners)
+}
+
+/// Whether an IPv4 address is to be served on the same port beside `[::]`, which would otherwise
+/// claim it too.
+fn has_v4_twin(address: SocketAddr, wanted: &[(SocketAddr, Kind)]) -> bool {
+    let twin = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
+    address.ip().is_unspecified()
+        && address.is_ipv6()
+        && address.port() != 0
+        && wanted.iter().any(|(other, _)| twin(other))
+}
+
+fn open(
+    config: &Config,
+    mut address: SocketAddr,
+    kind: Kind,
+    only_v6: bool,
+) -> Result<Listener, Failure> {
+    let plain = SocketConfig {
+        bind: Some(address),
+        only_v6,
+        reuse_address: config.reuse_address,
+        reuse_port: config.reuse_port,
+        recv_buffer: Some(config.recv_buffer.bytes()),
+        send_buffer: config.send_buffer,
+        ..SocketConfig::default()
+    };
+    if config.workers > 1 && !config.reuse_port {
+        let probe = plain.open()?;
+        address = local(&probe.socket, address)?;
+    }
+    let mut sockets = Vec::with_capacity(config.workers);
+    for _ in 0..config.workers {
+        let shared = config.reuse_port || config.workers > 1;
+        let opened =
+            SocketConfig { bind: Some(address), reuse_port: shared, ..plain.clone() }.open()?;
+        // The first of a group that asked for any port says which one it is.
+        address = local(&opened.socket, address)?;
+        if sockets.is_empty() {
+            tell_buffers(config, address, opened.granted);
+        }
+        sockets.push(opened.socket);
+    }
+    Ok(Listener { service: Service { address, kind }, sockets })
+}
+
+/// Takes a socket that is bound already, and gives it the buffers that were asked for.
+fn adopt(config: &Config, socket: UdpSocket, kind: Kind) -> Result<Listener, Failure> {
+    let failed = |operation, source| Error { operation, address: None, source };
+    let address =
+        socket.local_addr().map_err(|e| failed(Operation::Configure("the address"), e))?;
+    let buffers = socket2::SockRef::from(&socket);
+    let result = buffers.set_recv_buffer_size(config.recv_buffer.bytes());
+    result.map_err(|e| failed(Operation::Configure("SO_RCVBUF"), e))?;
+    if let Some(bytes) = config.send_buffer {
+        let result = buffers.set_send_buffer_size(bytes);
+        result.map_err(|e| failed(Operation::Configure("SO_SNDBUF"), e))?;
+    }
+    if let Ok(granted) = Granted::read(&socket) {
+        tell_buffers(config, address, granted);
+    }
+    let address = udp_core::endpoint::canonical(address);
+    Ok(Listener { service: Service { address, kind }, sockets: vec![socket] })
+}
+
+fn local(socket: &UdpSocket, asked: SocketAddr) -> Result<SocketAddr, Error> {
+    let fail = |e| Error::new(Operation::Bind, host_port(asked), e);
+    socket.local_addr().map_err(fail)
+}
+
+/// Says what the kernel granted, where it is less than asked: always if the user asked.
+fn tell_buffers(config: &Config, address: SocketAddr, granted: Granted) {
+    let level = |size| match size {
+        BufferSize::Asked(_) => log::Level::Warn,
+        BufferSize::Default(_) => log::Level::Info,
+    };
+    let sizes = [
+        ("receive", Some(config.recv_buffer), granted.recv_buffer, "net.core.rmem_max"),
+        (
+            "send",
+            config.send_buffer.map(BufferSize::Asked),
+            granted.send_buffer,
+            "net.core.wmem_max",
+        ),
+    ];
+    for (name, asked, got, limit) in sizes {
+        let Some(size) = asked else { continue };
+        if got < size.bytes() {
+            log::log!(
+                level(size),
+                "{}: asked for a {name} buffer of {} bytes, got {got} (see {limit})",
+                host_port(address),
+                size.bytes()
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use udp_core::cli::Exit;
+
+    fn config(line: &str) -> Config {
+        let words = std::iter::once("udp-server").chain(line.split_whitespace());
+        Config::try_from(crate::args::Args::try_parse_from(words).unwrap()).unwrap()
+    }
+
+    fn opened(line: &str) -> Vec<Listener> {
+        listeners(&config(line), Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn one_listener_an_address_and_one_socket_a_worker() {
+        for (line, kinds, sockets) in [
+            ("-b 127.0.0.1:0", vec![Kind::Echo], 1),
+            ("-b 127.0.0.1:0 --sink", vec![Kind::Sink], 1),
+            ("-b 127.0.0.1:0 --workers 3", vec![Kind::Echo], 3),
+            ("-b 127.0.0.1:0 --workers 2 --reuse-port", vec![Kind::Echo], 2),
+            (
+                "-b 127.0.0.1:0 -b :0 --stamp 127.0.0.1:0",
+                vec![Kind::Echo, Kind::Echo, Kind::Stamp],
+                1,
+            ),
+        ] {
+            let listeners = opened(line);
+            assert_eq!(listeners.iter().map(|l| l.service.kind).collect::<Vec<_>>(), kinds);
+            for listener in listeners {
+                assert_eq!(listener.sockets.len(), sockets, "{line}");
+                for socket in &listener.sockets {
+                    assert_eq!(socket.local_addr().unwrap(), listener.service.address);
+                }
+                assert_ne!(listener.service.address.port(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_start_is_refused_with_workers_too() {
+        for workers in ["", " --workers 2"] {
+            let first = opened(&format!("-b 127.0.0.1:0{workers}"));
+            let address = first[0].service.address;
+            for options in ["", " --workers 2", " --reuse-address", " --reuse-port"] {
+                let line = format!("-b {address}{options}");
+                let result = listeners(&config(&line), Vec::new());
+                // Servers that both share by intent are one user's own business.
+                let both = !workers.is_empty() && options == " --reuse-port";
+                assert_eq!(result.is_err(), !both, "{line} after{workers}");
+                if let Err(failure) = result {
+                    assert_eq!(failure.exit, Exit::Local);
+                    assert_eq!(
+                        failure.message,
+                        format!("cannot bind {address}: address already in use")
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn both_families_can_be_named_on_one_port() {
+        let v4 = opened("-b 0.0.0.0:0");
+        let port = v4[0].service.address.port();
+        drop(v4);
+        let both = opened(&format!("-b [::]:{port} -b 0.0.0.0:{port}"));
+        assert_eq!(both.len(), 2);
+    }
+
+    #[test]
+    fn what_was_passed_takes_the_default_addresss_place() {
+        let passed = |stamp| Inherited { socket: UdpSocket::bind("127.0.0.1:0").unwrap(), stamp };
+        let listeners = listeners(&config(""), vec![passed(false), passed(true)]).unwrap();
+        let kinds: Vec<_> = listeners.iter().map(|l| l.service.kind).collect();
+        assert_eq!(kinds, [Kind::Echo, Kind::Stamp]);
+        assert!(super::listeners(&config("--workers 2"), vec![passed(false)]).is_err());
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_a_usage_error() {
+        let failure = listeners(&config("-b no.such.name.invalid:7000"), Vec::new()).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+    }
+}

@@ -1,0 +1,104 @@
+//! Stdout, watched: the end of the program must know whether the reader is slow or stuck.
+//!
+//! A reader that is only slow gets the summary; one that has taken nothing for a while (a paused
+//! terminal, a pipe that nobody reads) must not keep the program from ending.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use udp_core::clock::{self, Mono};
+
+/// How long one write may take at the end before the reader counts as stuck.
+const STUCK_AFTER: Duration = Duration::from_millis(50);
+
+/// An output that shows when its present write began.
+pub(crate) struct Watched<W> {
+    output: W,
+    /// Nanoseconds of the monotonic clock, 0 while nothing is being written.
+    writing_since: Arc<AtomicU64>,
+}
+
+/// The other end of a [`Watched`].
+#[derive(Debug, Clone)]
+pub(crate) struct Watch {
+    writing_since: Arc<AtomicU64>,
+}
+
+impl<W> Watched<W> {
+    /// Watches `output`.
+    pub(crate) fn new(output: W) -> (Self, Watch) {
+        let writing_since = Arc::new(AtomicU64::new(0));
+        let watch = Watch { writing_since: Arc::clone(&writing_since) };
+        (Watched { output, writing_since }, watch)
+    }
+}
+
+impl Watch {
+    /// Whether the reader has not taken what is being written for too long.
+    pub(crate) fn is_stuck(&self) -> bool {
+        let since = self.writing_since.load(Relaxed);
+        since != 0 && clock::mono().saturating_since(Mono::from_nanos(since)) >= STUCK_AFTER
+    }
+}
+
+impl<W: Write> Write for Watched<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writing_since.store(clock::mono().as_nanos().max(1), Relaxed);
+        let result = self.output.write(bytes);
+        self.writing_since.store(0, Relaxed);
+        result
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+/// Stdout without the standard library's line buffer in between: the printer gathers lines itself.
+pub(crate) fn stdout() -> Box<dyn Write + Send> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        if let Ok(descriptor) = io::stdout().as_fd().try_clone_to_owned() {
+            return Box::new(std::fs::File::from(descriptor));
+        }
+    }
+    Box::new(io::stdout())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam_channel::{Receiver, bounded};
+
+    struct Gated(Receiver<()>);
+
+    impl Write for Gated {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_write_that_does_not_end_is_noticed_and_one_that_does_is_not() {
+        let (open, gate) = bounded::<()>(0);
+        let (mut watched, watch) = Watched::new(Gated(gate));
+        assert!(!watch.is_stuck());
+        let writer = std::thread::spawn(move || watched.write(b"x").unwrap());
+        let end = clock::mono() + Duration::from_secs(60);
+        while !watch.is_stuck() && clock::mono() < end {
+            std::thread::yield_now();
+        }
+        assert!(watch.is_stuck());
+        drop(open);
+        assert_eq!(writer.join().unwrap(), 1);
+        assert!(!watch.is_stuck());
+    }
+}

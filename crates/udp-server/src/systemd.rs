@@ -1,0 +1,58 @@
+//! The service manager's side: sockets that it passes (`sd_listen_fds(3)`) and being told when the
+//! server is ready (`sd_notify(3)`). Without a service manager nothing happens.
+
+use std::net::UdpSocket;
+
+use udp_core::cli::Failure;
+
+/// A socket that was passed.
+#[derive(Debug)]
+pub(crate) struct Inherited {
+    /// Bound already.
+    pub(crate) socket: UdpSocket,
+    /// Whether it is the reflector's: `FileDescriptorName=stamp` in its unit.
+    pub(crate) stamp: bool,
+}
+
+/// The sockets passed in LISTEN_FDS, in their order; none without it.
+///
+/// # Errors
+/// A local failure, if one of them is no UDP socket.
+#[cfg(unix)]
+pub(crate) fn inherited() -> Result<Vec<Inherited>, Failure> {
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let mut names = names.split(':');
+    let mut passed = listenfd::ListenFd::from_env();
+    let mut sockets = Vec::with_capacity(passed.len());
+    for index in 0..passed.len() {
+        let stamp = names.next() == Some("stamp");
+        let socket = passed.take_udp_socket(index).map_err(|error| {
+            let reason = udp_core::error::describe(&error);
+            Failure::local(format!("cannot serve the socket that was passed: {reason}"))
+                .with_hint("the socket unit needs ListenDatagram=")
+        })?;
+        sockets.extend(socket.map(|socket| Inherited { socket, stamp }));
+    }
+    Ok(sockets)
+}
+
+/// No such thing here.
+#[cfg(not(unix))]
+pub(crate) fn inherited() -> Result<Vec<Inherited>, Failure> {
+    Ok(Vec::new())
+}
+
+/// Says that the server is ready to serve.
+pub(crate) fn tell_ready() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        log::warn!("cannot tell the service manager: {}", udp_core::error::describe(&error));
+    }
+}
+
+/// Says that the server is about to end.
+pub(crate) fn tell_stopping() {
+    #[cfg(target_os = "linux")]
+    // It is ending: nobody is there to be told that this failed.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+}

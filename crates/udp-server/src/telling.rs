@@ -1,0 +1,125 @@
+//! The way to stdout: a reporter behind the printer, and an end that waits for a slow reader but
+//! not for a stuck one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use udp_core::cli::Failure;
+use udp_core::cli::printer::{Policy, Printer};
+use udp_core::clock;
+use udp_core::error::describe;
+
+use crate::config::Format;
+use crate::event::{Event, Pool, Shape, Summary, Teller};
+use crate::output::{Watch, Watched, stdout};
+use crate::report::{Json, Report, Text};
+
+/// Events that wait for the printer at most. Blocks are fewer, so what is full is the pool.
+const EVENTS: usize = 256;
+/// For how long after the end datagrams that wait to be shown still are; then only the summary is.
+const SHOW_FOR: Duration = Duration::from_millis(50);
+/// How long the end waits for a reader that still takes something.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often the end looks whether the reader is stuck.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// The printer at work, and what it renders.
+pub(crate) struct Telling {
+    printer: Printer<Event>,
+    format: Format,
+    watch: Watch,
+    /// Set when what is not shown yet shall not be: it is counted instead.
+    skip: Arc<AtomicBool>,
+    /// Blocks go back where they came from.
+    pool: Pool,
+}
+
+impl Telling {
+    /// Starts the printer on stdout.
+    ///
+    /// # Errors
+    /// A local failure, when the system has no thread for it.
+    pub(crate) fn start(format: Format) -> Result<Self, Failure> {
+        let (shape, mut report): (Shape, Box<dyn Report>) = match format {
+            Format::Text => (Shape::TEXT, Box::new(Text::default())),
+            Format::Json => (Shape::JSON, Box::new(Json)),
+        };
+        let pool = Pool::new(shape);
+        let skip = Arc::new(AtomicBool::new(false));
+        let (output, watch) = Watched::new(stdout());
+        let (blocks, skipping) = (pool.clone(), Arc::clone(&skip));
+        let mut said = 0;
+        let render = move |event: Event, out: &mut Vec<u8>| {
+            if let Event::Datagrams(block) = &event {
+                if skipping.load(Ordering::Relaxed) {
+                    blocks.count_not_shown(block.len() as u64);
+                } else {
+                    for (record, kept) in block.iter() {
+                        report.datagram(record, kept, out);
+                    }
+                }
+            }
+            // Before the summary, and after the datagrams that were shown.
+            let not_shown = blocks.not_shown();
+            if not_shown > said {
+                report.not_shown(not_shown - said, clock::wall(), out);
+                said = not_shown;
+            }
+            match event {
+                Event::Datagrams(block) => blocks.recycle(block),
+                Event::Start(services) => report.start(&services, clock::wall(), out),
+                Event::Dropped(reason, count) => report.dropped(reason, count, clock::wall(), out),
+                Event::Summary(summary) => report.summary(&summary, clock::wall(), out),
+            }
+        };
+        let printer =
+            Printer::start(output, render, |_, _| {}, EVENTS, Policy::Lossy).map_err(|error| {
+                Failure::local(format!("cannot start the printer: {}", describe(&error)))
+            })?;
+        Ok(Telling { printer, format, watch, skip, pool })
+    }
+
+    /// How it is told.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Tells `event`, if there is room.
+    pub(crate) fn tell(&self, event: Event) {
+        // Whatever finds no room here comes again with the summary's counts.
+        let _ = self.printer.handle().offer(event);
+    }
+
+    /// A worker's end, one of `workers`.
+    pub(crate) fn teller(&self, workers: usize) -> Teller {
+        Teller::new(self.printer.handle().clone(), self.pool.clone(), workers)
+    }
+
+    /// Tells the end, when the workers are gone, and writes what is left.
+    pub(crate) fn finish(self, summary: Summary) {
+        let handle = self.printer.handle();
+        let start = clock::mono();
+        let mut last = Some(Event::Summary(summary));
+        while !self.watch.is_stuck() {
+            if let Some(event) = last.take()
+                && let Err(event) = handle.offer(event)
+            {
+                last = Some(event);
+            }
+            let looked = clock::mono();
+            handle.wait_until_written(LOOK);
+            let now = clock::mono();
+            // It returns early when nothing is left to be written.
+            if (last.is_none() && now.saturating_since(looked) < LOOK)
+                || now.saturating_since(start) >= PATIENCE
+            {
+                break;
+            }
+            if now.saturating_since(start) >= SHOW_FOR {
+                self.skip.store(true, Ordering::Relaxed);
+            }
+        }
+        self.printer.finish(Some(LOOK));
+    }
+}

@@ -1,0 +1,345 @@
+//! One worker, one socket, nothing shared: receive, admit, reply, send.
+//!
+//! It waits for the first datagram and then takes what is there, never for a batch to fill, so a
+//! lone datagram is answered at once. There is no lock and no allocation for a datagram, one clock
+//! reading a batch and one look-up of the rate a run. No error of a receive or a send ends it.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use socket2::SockRef;
+use udp_core::batch::{Destination, Io, Meta, Outbox, Received, SLOT, Slots, Wait};
+use udp_core::clock::{self, Mono, Wall};
+
+use crate::counters::{Books, Published};
+use crate::event::{Record, Teller};
+use crate::ledger::Ledger;
+use crate::policy::{Policy, Reason, Refusal, SentTo};
+use crate::service::stamp::Arrival;
+use crate::service::{Echo, Reflector};
+use crate::trouble::BackOff;
+
+/// Slots of a batch: more gain nothing, and a burst of the largest datagrams touches all of them.
+const SLOTS: usize = 32;
+/// Answers in an outbox; a run with refusals in its midst may take several.
+const ENTRIES: usize = 256;
+/// Bytes of reflected packets that wait to be sent together.
+const REFLECTED: usize = 256 * 1024;
+/// How long a stopped worker goes on answering what is queued already.
+const DRAIN: Duration = Duration::from_millis(40);
+
+/// What a worker answers with.
+#[derive(Debug)]
+pub(crate) enum Service {
+    /// The bytes that came.
+    Echo(Echo),
+    /// Nothing.
+    Sink,
+    /// The session-reflector.
+    Stamp(Reflector),
+}
+
+/// How many datagrams are still to be served, over all workers (`--count`).
+#[derive(Debug)]
+pub(crate) struct Quota {
+    left: AtomicU64,
+    spent: Sender<()>,
+}
+
+impl Quota {
+    /// Serves `count`, and then says so on `spent`.
+    pub(crate) fn new(count: u64, spent: Sender<()>) -> Self {
+        Quota { left: AtomicU64::new(count), spent }
+    }
+
+    /// How many of `wanted` may be served.
+    fn claim(&self, wanted: u64) -> u64 {
+        let claim = |left: u64| Some(left.saturating_sub(wanted));
+        let left = self.left.fetch_update(Relaxed, Relaxed, claim).unwrap_or(0);
+        if left <= wanted {
+            // One message is enough; the channel may hold it already, or be gone.
+            let _ = self.spent.try_send(());
+        }
+        left.min(wanted)
+    }
+
+    fn is_spent(&self) -> bool {
+        self.left.load(Relaxed) == 0
+    }
+}
+
+/// What a worker is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// The socket, in batches.
+    pub(crate) io: Io,
+    /// The same socket, to shrink its queue at the end.
+    pub(crate) socket: UdpSocket,
+    /// The receive size.
+    pub(crate) max_datagram: usize,
+    /// What is answered.
+    pub(crate) service: Service,
+    /// Who is answered.
+    pub(crate) policy: Policy,
+    /// Where the books are shown.
+    pub(crate) published: Arc<Published>,
+    /// Where datagrams are told, if they are.
+    pub(crate) teller: Option<Teller>,
+    /// After how many datagrams to stop, if at all.
+    pub(crate) quota: Option<Arc<Quota>>,
+    /// Closed when the server stops, to end a wait.
+    pub(crate) stop: Receiver<()>,
+    /// What log lines call the socket.
+    pub(crate) name: String,
+}
+
+/// A worker, ready to run.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    parts: Parts,
+    slots: Slots,
+    outbox: Outbox,
+    ledger: Ledger,
+    /// Datagrams of the present batch that were refused: slot, which of its run, why.
+    refused: Vec<(usize, Range<usize>, Reason)>,
+    /// Datagrams of each slot that are within the quota.
+    served: Vec<usize>,
+    scratch: Vec<u8>,
+}
+
+impl Worker {
+    /// Allocates all that the worker will ever need.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let prefix = match &parts.service {
+            Service::Echo(echo) => echo.prefix(),
+            Service::Sink | Service::Stamp(_) => &[],
+        };
+        let size = if parts.io.abilities().gro { SLOT } else { parts.max_datagram };
+        let mut slots = Slots::new(SLOTS, size, prefix.len());
+        let fits = slots.set_prefix(prefix);
+        debug_assert!(fits, "the headroom was made for it");
+        let reflects = matches!(parts.service, Service::Stamp(_));
+        let own = if reflects { REFLECTED } else { 0 };
+        Worker {
+            ledger: Ledger::new(parts.name.clone()),
+            outbox: Outbox::new(ENTRIES, own),
+            scratch: if reflects { vec![0; size] } else { Vec::new() },
+            refused: Vec::with_capacity(ENTRIES),
+            served: vec![0; SLOTS],
+            slots,
+            parts,
+        }
+    }
+
+    /// Serves until it is woken; answers what is queued then, as far as there is time. Returns the
+    /// final books, and the kernel's count of datagrams lost.
+    pub(crate) fn run(mut self) -> (Books, Option<u64>) {
+        let waker = self.parts.io.waker();
+        let lost_before = self.parts.io.drops().unwrap_or(0);
+        let mut back_off = BackOff::default();
+        let mut end: Option<Mono> = None;
+        let mut held_back = false;
+        loop {
+            let wait = if held_back { Wait::Now } else { Wait::Block(None) };
+            match self.parts.io.receive(&mut self.slots, wait) {
+                Ok(0) => {
+                    if waker.is_woken() {
+                        break;
+                    }
+                    held_back = false;
+                    self.hand_over();
+                }
+                Ok(_) => {
+                    back_off.worked();
+                    held_back = !self.serve();
+                }
+                Err(_) if waker.is_woken() => break,
+                Err(error) => self.wait_after(&error, &mut back_off),
+            }
+            if self.parts.quota.as_ref().is_some_and(|quota| quota.is_spent()) {
+                break;
+            }
+            if waker.is_woken() {
+                let end = *end.get_or_insert_with(|| self.last_orders());
+                if clock::mono() >= end {
+                    break;
+                }
+            }
+        }
+        self.hand_over();
+        let lost = self.parts.io.drops().map(|lost| lost.saturating_sub(lost_before));
+        (self.ledger.books, lost)
+    }
+
+    /// Serves one batch. False if something told about it is held back.
+    fn serve(&mut self) -> bool {
+        let now = clock::mono();
+        self.refused.clear();
+        for slot in 0..self.slots.len() {
+            let mut meta = *self.slots.get(slot).meta;
+            let datagrams = meta.datagrams();
+            let served = match &self.parts.quota {
+                None => datagrams,
+                // At most what was asked, so it fits.
+                Some(quota) => quota.claim(datagrams as u64) as usize,
+            };
+            self.served[slot] = served;
+            if served < datagrams {
+                meta.len = if served == 0 { 0 } else { meta.range(served - 1).end };
+            }
+            if served > 0 {
+                self.ledger.books.received += served as u64;
+                self.answer(slot, &meta, served, now);
+            }
+        }
+        self.send(now);
+        self.parts.published.show(&self.ledger.books);
+        self.tell()
+    }
+
+    /// Admits and answers the datagrams of one slot: the first `served` ones, which `meta` is of.
+    fn answer(&mut self, slot: usize, meta: &Meta, served: usize, now: Mono) {
+        if matches!(self.parts.service, Service::Sink) {
+            return;
+        }
+        if let Err(refusal) = self.parts.policy.admit_run(meta.peer, sent_to(meta)) {
+            return self.refuse(slot, 0..served, meta.peer, refusal, now);
+        }
+        match self.parts.service {
+            Service::Echo(_) => self.echo(slot, meta, now),
+            Service::Stamp(_) => self.reflect(slot, meta, now),
+            Service::Sink => {}
+        }
+    }
+
+    fn echo(&mut self, slot: usize, meta: &Meta, now: Mono) {
+        let Worker { parts, slots, outbox, ledger, refused, .. } = self;
+        let Service::Echo(echo) = &parts.service else { return };
+        let bytes = slots.get(slot).bytes.get(..meta.len).unwrap_or_default();
+        let Policy { sources, limits, .. } = &mut parts.policy;
+        let io = &mut parts.io;
+        echo.judge(Received { meta, bytes }, limits, now, |range, refusal| match refusal {
+            Some(refusal) => {
+                let limiter = limits.limiter.as_deref();
+                ledger.refused(refusal, range.len() as u64, meta.peer, limiter, now);
+                refused.push((slot, range, refusal.reason()));
+            }
+            None => {
+                if outbox.echo(slots, slot, range.clone()).is_err() {
+                    io.send(outbox, slots, |sent| ledger.sent(&sent, sources, now));
+                    // It is empty now, and has room for more than one.
+                    let _ = outbox.echo(slots, slot, range);
+                }
+            }
+        });
+    }
+
+    fn reflect(&mut self, slot: usize, meta: &Meta, now: Mono) {
+        let at = meta.timestamp.unwrap_or_else(clock::wall);
+        let arrival = Arrival { peer: meta.peer, at, ttl: meta.ttl };
+        for index in 0..meta.datagrams() {
+            let Worker { parts, slots, outbox, scratch, .. } = &mut *self;
+            let Service::Stamp(reflector) = &mut parts.service else { return };
+            let request = slots.get(slot).bytes.get(meta.range(index)).unwrap_or_default();
+            let admitted = reflector.open(request).and_then(|packet| {
+                let token = parts.policy.limits.take(meta.peer.ip(), 1, now);
+                if token == 0 { Err(Refusal::OverRate) } else { Ok(packet) }
+            });
+            match admitted {
+                Err(refusal) => self.refuse(slot, index..index + 1, meta.peer, refusal, now),
+                Ok(packet) => {
+                    let times = (now, clock::wall());
+                    let len = reflector.reflect(&packet, request, arrival, times, scratch);
+                    let reply = scratch.get(..len).unwrap_or_default();
+                    if outbox.push(meta.peer, meta.source(), reply).is_err() {
+                        self.send(now);
+                        let reply = self.scratch.get(..len).unwrap_or_default();
+                        // It is empty now, and has room for more than one.
+                        let _ = self.outbox.push(meta.peer, meta.source(), reply);
+                    }
+                }
+            }
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        slot: usize,
+        range: Range<usize>,
+        peer: SocketAddr,
+        refusal: Refusal,
+        now: Mono,
+    ) {
+        let limiter = self.parts.policy.limits.limiter.as_deref();
+        self.ledger.refused(refusal, range.len() as u64, peer, limiter, now);
+        self.refused.push((slot, range, refusal.reason()));
+    }
+
+    fn send(&mut self, now: Mono) {
+        let Worker { parts, slots, outbox, ledger, .. } = self;
+        if !outbox.is_empty() {
+            let sources = &mut parts.policy.sources;
+            parts.io.send(outbox, slots, |sent| ledger.sent(&sent, sources, now));
+        }
+    }
+
+    /// Tells of the batch's datagrams; false if something is held back.
+    fn tell(&mut self) -> bool {
+        let Some(teller) = &mut self.parts.teller else { return true };
+        let at = if teller.wants_times() { clock::wall() } else { Wall::default() };
+        let mut refused = self.refused.iter().peekable();
+        for (slot, received) in self.slots.iter().enumerate() {
+            let meta = received.meta;
+            let served = self.served[slot];
+            for (index, payload) in received.segments().enumerate().take(served) {
+                let mut record = Record::new(at, meta.peer, payload.len(), meta.truncated);
+                let is_past = |(in_slot, range, _): &&(usize, Range<usize>, Reason)| {
+                    (*in_slot, range.end) <= (slot, index)
+                };
+                while refused.peek().is_some_and(is_past) {
+                    refused.next();
+                }
+                let this =
+                    refused.peek().filter(|(s, range, _)| *s == slot && range.contains(&index));
+                record.refused = this.map(|(.., reason)| *reason);
+                teller.tell(record, payload);
+            }
+        }
+        teller.end_batch()
+    }
+
+    fn hand_over(&mut self) {
+        if let Some(teller) = &mut self.parts.teller {
+            teller.hand_over();
+        }
+    }
+
+    /// Says that a receive failed, and waits a little if that goes on.
+    fn wait_after(&mut self, error: &std::io::Error, back_off: &mut BackOff) {
+        self.hand_over();
+        self.ledger.receive_failed(error, clock::mono());
+        if let Some(span) = back_off.failed() {
+            // Ends early when the server stops.
+            let _ = self.parts.stop.recv_timeout(span);
+        }
+    }
+
+    /// The server stops: until when to answer what is queued. The queue is made as short as it can
+    /// be, so that what still comes is not queued behind it but counted as lost by the kernel.
+    fn last_orders(&self) -> Mono {
+        // If it cannot be made shorter, the time alone sets the end.
+        let _ = SockRef::from(&self.parts.socket).set_recv_buffer_size(0);
+        clock::mono() + DRAIN
+    }
+}
+
+fn sent_to(meta: &Meta) -> SentTo {
+    match meta.destination {
+        Destination::Broadcast | Destination::Multicast => SentTo::Group,
+        Destination::Unicast | Destination::Unknown => SentTo::Us,
+    }
+}
