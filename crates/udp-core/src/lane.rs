@@ -223,6 +223,11 @@ impl<T: Copy> Lanes<T> {
         }
     }
 
+    /// The request outstanding on the lane: the one that an error on its socket is about.
+    pub fn outstanding(&self, lane: LaneId) -> Option<T> {
+        if self.is(lane, State::Outstanding) { self.lanes[lane.slot()].owner } else { None }
+    }
+
     /// What a datagram that arrived on the lane is.
     pub fn arrival(&mut self, lane: LaneId, now: Mono) -> Arrival<T> {
         let Some(&Lane { generation, state, owner, since }) = self.lanes.get(lane.slot()) else {
@@ -371,6 +376,18 @@ mod tests {
             lanes.settle(first, at(seq * 200 + 1));
         }
         assert_eq!(lanes.open(), 1);
+    }
+
+    #[test]
+    fn only_an_outstanding_request_is_what_an_error_is_about() {
+        let mut lanes = lanes(Ports::UpTo(8));
+        let lane = opened(lanes.lease(1, at(0)));
+        assert_eq!(lanes.outstanding(lane), Some(1));
+        lanes.settle(lane, at(1));
+        assert_eq!(lanes.outstanding(lane), None);
+        assert_eq!(lanes.lease(2, at(300)), Lease::Reuse(lane));
+        lanes.expire(lane, at(400));
+        assert_eq!(lanes.outstanding(lane), None);
     }
 
     #[test]
