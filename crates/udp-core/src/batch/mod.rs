@@ -158,13 +158,7 @@ impl Io {
             });
         }
         let (Backend::Auto | Backend::Portable) = backend;
-        let receiver = portable::PortableReceiver::new(
-            Arc::clone(&socket),
-            waker.clone(),
-            bound,
-            options.busy_poll,
-        );
-        let sender = portable::PortableSender::new(socket, bound);
+        let (receiver, sender) = portable::open(socket, waker.clone(), bound, options);
         Ok(Io {
             receiver: Receiver { waker, half: ReceiveHalf::Portable(receiver) },
             sender: Sender { half: SendHalf::Portable(sender) },

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
 use super::Slots;
@@ -78,6 +78,16 @@ pub(super) enum Home {
     Slot(usize),
     /// The outbox itself.
     Own,
+}
+
+impl Source {
+    /// Whether what goes to `peer` leaves from here even if it is not said: the loopback address
+    /// answers itself. Not so for any other address, whose route may prefer another one of ours.
+    pub(super) fn is_implied(&self, peer: SocketAddr) -> bool {
+        const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+        self.address == peer.ip() && (self.address == V4 || self.address == V6)
+    }
 }
 
 impl Outbox {

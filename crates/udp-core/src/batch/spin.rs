@@ -5,9 +5,11 @@
 //! wastes the processor where it does not. So it is done only while recent datagrams came within
 //! the budget, and otherwise tried once in a while, since datagrams may come faster for it.
 
+use std::io;
 use std::time::Duration;
 
-use crate::clock::Mono;
+use super::Slots;
+use crate::clock::{self, Mono};
 
 /// How many gaps in a row must be longer than the budget before spinning ends.
 const PATIENCE: u8 = 4;
@@ -58,5 +60,35 @@ impl Spin {
             self.idle = 0;
         }
         Some(now + self.budget)
+    }
+}
+
+/// A receiver that can be asked without waiting.
+pub(super) trait Ask {
+    /// Takes what is there. How many slots it filled.
+    fn ask(&mut self, slots: &mut Slots) -> io::Result<usize>;
+    /// What decides for this receiver.
+    fn spin(&mut self) -> &mut Spin;
+    /// Whether it was told not to wait any more.
+    fn is_woken(&self) -> bool;
+}
+
+/// Asks without waiting, as long as that is worth it. How many slots were filled; none if it is
+/// time to sleep.
+pub(super) fn take_now(receiver: &mut impl Ask, slots: &mut Slots) -> io::Result<usize> {
+    if !receiver.spin().enabled() {
+        return Ok(0);
+    }
+    let taken = receiver.ask(slots)?;
+    if taken > 0 {
+        return Ok(taken);
+    }
+    let Some(until) = receiver.spin().until(clock::mono()) else { return Ok(0) };
+    loop {
+        let taken = receiver.ask(slots)?;
+        if taken > 0 || receiver.is_woken() || clock::mono() >= until {
+            return Ok(taken);
+        }
+        std::hint::spin_loop();
     }
 }

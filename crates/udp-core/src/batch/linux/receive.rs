@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::control::{Control, read_name};
-use super::super::spin::Spin;
+use super::super::spin::{self, Spin};
 use super::super::{Abilities, Destination, Meta, Options, SLOT, Slots, Wait, Waker};
 use crate::clock;
 use crate::sys::{ReceiveCall, Taken, keep_small_pages, sockopt};
@@ -67,8 +67,8 @@ impl LinuxReceiver {
         self.fit(slots);
         let taken = match wait {
             Wait::Now => self.take(slots, false),
-            Wait::Block(limit) => match self.take_spinning(slots) {
-                Ok(0) if self.waker.is_woken() => Ok(0),
+            Wait::Block(_) if self.waker.is_woken() => self.take(slots, false),
+            Wait::Block(limit) => match spin::take_now(self, slots) {
                 Ok(0) => {
                     self.set_timeout(limit)?;
                     self.take(slots, true)
@@ -91,28 +91,6 @@ impl LinuxReceiver {
             let (memory, ..) = slots.parts();
             keep_small_pages(memory);
             slots.advised = true;
-        }
-    }
-
-    /// Asks without waiting, as long as spinning is worth it.
-    fn take_spinning(&mut self, slots: &mut Slots) -> io::Result<usize> {
-        if self.waker.is_woken() {
-            return self.take(slots, false);
-        }
-        if !self.spin.enabled() {
-            return Ok(0);
-        }
-        let taken = self.take(slots, false)?;
-        if taken > 0 {
-            return Ok(taken);
-        }
-        let Some(until) = self.spin.until(clock::mono()) else { return Ok(0) };
-        loop {
-            let taken = self.take(slots, false)?;
-            if taken > 0 || self.waker.is_woken() || clock::mono() >= until {
-                return Ok(taken);
-            }
-            std::hint::spin_loop();
         }
     }
 
@@ -159,6 +137,20 @@ impl LinuxReceiver {
             self.timeout = limit;
         }
         Ok(())
+    }
+}
+
+impl spin::Ask for LinuxReceiver {
+    fn ask(&mut self, slots: &mut Slots) -> io::Result<usize> {
+        self.take(slots, false)
+    }
+
+    fn spin(&mut self) -> &mut Spin {
+        &mut self.spin
+    }
+
+    fn is_woken(&self) -> bool {
+        self.waker.is_woken()
     }
 }
 

@@ -167,7 +167,7 @@ impl Wire {
             false => control::write_name(&mut name, message.peer, self.v6),
         };
         filling.message(&name[..used], |out| {
-            let source = message.source.filter(|_| !self.pinned);
+            let source = message.source.filter(|s| !self.pinned && !s.is_implied(message.peer));
             let segment = u16::try_from(message.segment).ok().filter(|_| datagrams > 1);
             control::write(out, source, segment)
         });

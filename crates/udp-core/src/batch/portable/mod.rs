@@ -1,0 +1,74 @@
+//! The backend that works everywhere: one datagram a call, in safe code, without our own system
+//! calls.
+//!
+//! A socket that is bound to one address is served by the standard library alone: what arrives was
+//! sent to that address, and replies leave from it. Bound to a wildcard, the standard library can
+//! tell neither, and a server that answered broadcasts, or from another address than was asked,
+//! would break its promises. There, and where stamps or header fields are asked for, `messages`
+//! takes the calls with control messages where it knows the system; elsewhere the destination is
+//! [`Destination::Unknown`] and replies leave from where routing says. Never is a run merged or
+//! segmented, and lost datagrams are not counted.
+
+#[cfg(target_os = "linux")]
+mod messages;
+mod receive;
+mod send;
+
+pub(super) use receive::PortableReceiver;
+pub(super) use send::PortableSender;
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use super::{Abilities, Options, Waker};
+
+/// Both halves for `socket`, bound to `bound`.
+pub(super) fn open(
+    socket: Arc<UdpSocket>,
+    waker: Waker,
+    bound: SocketAddr,
+    options: &Options,
+) -> (PortableReceiver, PortableSender) {
+    let pinned = !bound.ip().is_unspecified();
+    let plain = Abilities { destination: pinned, ..Abilities::default() };
+    #[cfg(target_os = "linux")]
+    let told = if !pinned || options.timestamps || options.ttl || options.ecn {
+        messages::ask(&socket, bound, options)
+    } else {
+        Told::default()
+    };
+    #[cfg(not(target_os = "linux"))]
+    let told = Told::default();
+    let abilities =
+        Abilities { destination: pinned || told.destination, timestamps: told.timestamps, ..plain };
+    let receiver =
+        PortableReceiver::new(Arc::clone(&socket), waker, bound, abilities, told, options);
+    let sender = PortableSender::new(socket, bound, told.destination && !pinned);
+    (receiver, sender)
+}
+
+/// What the control messages of this socket tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Told {
+    destination: bool,
+    timestamps: bool,
+    header: bool,
+}
+
+impl Told {
+    /// Whether control messages are worth reading.
+    fn any(self) -> bool {
+        self.destination || self.timestamps || self.header
+    }
+}
+
+/// Repeats a call that a signal ended.
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The receiving half.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::spin::{self, Spin};
+use super::super::{Abilities, Destination, Meta, Options, Slots, Wait, Waker};
+use super::{Told, uninterrupted};
+use crate::clock;
+use crate::endpoint::{canonical, canonical_ip};
+
+/// How long a receive blocks before it looks whether it was woken, where [`Waker::wake`] does not
+/// end the call itself.
+const LOOK_UP: Option<Duration> =
+    if cfg!(target_os = "linux") { None } else { Some(Duration::from_millis(50)) };
+
+/// The receiving half.
+#[derive(Debug)]
+pub(in super::super) struct PortableReceiver {
+    socket: Arc<UdpSocket>,
+    waker: Waker,
+    /// The address bound to, unless it is a wildcard.
+    bound: Option<SocketAddr>,
+    abilities: Abilities,
+    told: Told,
+    spin: Spin,
+    mode: Option<Mode>,
+    look_up: Option<Duration>,
+}
+
+/// How the socket is set to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Now,
+    Timed(Duration),
+    Ever,
+}
+
+impl PortableReceiver {
+    pub(super) fn new(
+        socket: Arc<UdpSocket>,
+        waker: Waker,
+        bound: SocketAddr,
+        abilities: Abilities,
+        told: Told,
+        options: &Options,
+    ) -> Self {
+        PortableReceiver {
+            socket,
+            waker,
+            bound: (!bound.ip().is_unspecified()).then_some(bound),
+            abilities,
+            told,
+            spin: Spin::new(options.busy_poll),
+            mode: None,
+            look_up: LOOK_UP,
+        }
+    }
+
+    pub(in super::super) fn abilities(&self) -> Abilities {
+        self.abilities
+    }
+
+    pub(in super::super) fn receive(&mut self, slots: &mut Slots, wait: Wait) -> io::Result<usize> {
+        slots.set_filled(0);
+        let taken = match wait {
+            Wait::Now => self.take(slots, Mode::Now)?,
+            Wait::Block(limit) => match spin::take_now(self, slots)? {
+                0 => self.take_within(slots, limit)?,
+                taken => taken,
+            },
+        };
+        if taken > 0 && self.spin.enabled() {
+            self.spin.received(clock::mono());
+        }
+        Ok(taken)
+    }
+
+    /// Waits, in short spans if only between them a wake-up can be seen.
+    fn take_within(&mut self, slots: &mut Slots, limit: Option<Duration>) -> io::Result<usize> {
+        let mut left = limit;
+        while !self.waker.is_woken() {
+            let span = left.into_iter().chain(self.look_up).min();
+            let taken = self.take(slots, span.map_or(Mode::Ever, Mode::Timed))?;
+            left = left.map(|left| left.saturating_sub(span.unwrap_or_default()));
+            if taken > 0 || left == Some(Duration::ZERO) {
+                return Ok(taken);
+            }
+        }
+        self.take(slots, Mode::Now)
+    }
+
+    /// One datagram into the first slot. How many came.
+    fn take(&mut self, slots: &mut Slots, mode: Mode) -> io::Result<usize> {
+        self.set_mode(mode)?;
+        let (memory, layout, metas) = slots.parts();
+        let (start, end) = (layout.start(0), layout.start(0) + layout.room());
+        let (Some(room), Some(meta)) = (memory.get_mut(start..end), metas.first_mut()) else {
+            return Ok(0);
+        };
+        match self.receive_one(room, mode) {
+            Ok(Some(mut one)) => {
+                one.truncated = one.len > layout.size;
+                one.len = one.len.min(layout.size);
+                one.segment = one.len;
+                *meta = one;
+                slots.set_filled(1);
+                Ok(1)
+            }
+            Ok(None) => Ok(0),
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                Ok(0)
+            }
+            // A shutdown ends the call without an address, which is an error to std.
+            Err(_) if mode != Mode::Now && self.waker.is_woken() => Ok(0),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// One datagram, with `len` as received.
+    fn receive_one(&self, room: &mut [u8], mode: Mode) -> io::Result<Option<Meta>> {
+        #[cfg(target_os = "linux")]
+        if self.told.any() {
+            let (len, peer, control) =
+                uninterrupted(|| super::messages::receive(&self.socket, room, self.told))?;
+            // A shutdown ends a wait with no bytes and no address worth looking at.
+            let ended = || len == 0 && mode != Mode::Now && self.waker.is_woken();
+            let Some(peer) = peer.filter(|_| !ended()) else { return Ok(None) };
+            let mut meta = self.plain(len, peer);
+            meta.interface = control.interface;
+            meta.timestamp = control.timestamp;
+            meta.ttl = control.ttl;
+            meta.ecn = control.ecn;
+            if self.told.destination {
+                meta.local = control.local();
+                meta.destination = control.destination();
+            }
+            return Ok(Some(meta));
+        }
+        let _only_there = mode;
+        let (len, peer) = uninterrupted(|| self.socket.recv_from(room))?;
+        Ok(Some(self.plain(len, peer)))
+    }
+
+    /// What is known of every datagram.
+    fn plain(&self, len: usize, peer: SocketAddr) -> Meta {
+        let local = self.bound.map(|bound| canonical_ip(bound.ip()));
+        Meta {
+            peer: canonical(peer),
+            local: local.filter(|local| !local.is_multicast()),
+            interface: 0,
+            destination: match local {
+                None => Destination::Unknown,
+                Some(local) if local.is_multicast() => Destination::Multicast,
+                Some(_) => Destination::Unicast,
+            },
+            len,
+            segment: len,
+            truncated: false,
+            timestamp: None,
+            ttl: None,
+            ecn: None,
+        }
+    }
+
+    fn set_mode(&mut self, mode: Mode) -> io::Result<()> {
+        if self.mode == Some(mode) {
+            return Ok(());
+        }
+        self.mode = None;
+        self.socket.set_nonblocking(mode == Mode::Now)?;
+        match mode {
+            Mode::Now => {}
+            // Zero would mean to wait for ever.
+            Mode::Timed(span) => {
+                self.socket.set_read_timeout(Some(span.max(Duration::from_micros(1))))?;
+            }
+            Mode::Ever => self.socket.set_read_timeout(None)?,
+        }
+        self.mode = Some(mode);
+        Ok(())
+    }
+}
+
+impl spin::Ask for PortableReceiver {
+    fn ask(&mut self, slots: &mut Slots) -> io::Result<usize> {
+        self.take(slots, Mode::Now)
+    }
+
+    fn spin(&mut self) -> &mut Spin {
+        &mut self.spin
+    }
+
+    fn is_woken(&self) -> bool {
+        self.waker.is_woken()
+    }
+}
