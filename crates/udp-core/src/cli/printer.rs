@@ -25,6 +25,10 @@ pub enum Policy {
     Lossless,
 }
 
+/// How far a lossy printer steps back, of 19.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
 /// Text is gathered up to this many bytes before it is written.
 const BLOCK: usize = 64 * 1024;
 
@@ -99,6 +103,9 @@ impl<T: Send + 'static> Printer<T> {
         let shared = Arc::new(Shared::default());
         let state = Arc::clone(&shared);
         thread::Builder::new().name("printer".into()).spawn(move || {
+            if policy == Policy::Lossy {
+                step_back();
+            }
             let mut writer = Writer { output, shared: state, gone, error: None };
             writer.run(&incoming, render, missed);
             // The receiver may have given up waiting.
@@ -203,6 +210,13 @@ impl<T> Handle<T> {
     pub fn is_gone(&self) -> bool {
         self.shared.gone.load(Ordering::Relaxed)
     }
+}
+
+/// Where lines may be lost, what they tell about goes first when the processors are busy.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    // If it is refused, the printer competes like any other thread.
+    let _ = crate::sys::set_nice(NICE);
 }
 
 /// The printer's thread.

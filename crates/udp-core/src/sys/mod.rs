@@ -10,11 +10,15 @@
 #![expect(unsafe_code, reason = "system calls that std and socket2 do not offer")]
 
 mod memory;
+#[cfg(feature = "cli")]
+mod priority;
 mod receive;
 mod send;
 pub(crate) mod sockopt;
 
 pub(crate) use memory::keep_small_pages;
+#[cfg(feature = "cli")]
+pub(crate) use priority::set_nice;
 pub(crate) use receive::{ReceiveCall, Taken};
 pub(crate) use send::{Filling, Ready, SendCall};
 
