@@ -4,13 +4,16 @@
 use std::net::{Ipv4Addr, UdpSocket};
 
 /// The broadcast addresses of this host's IPv4 networks, as far as it tells them.
+#[cfg(unix)]
 pub(crate) fn broadcasts() -> Vec<Ipv4Addr> {
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let broadcast = |interface: &if_addrs::Interface| match &interface.addr {
-        if_addrs::IfAddr::V4(v4) => v4.broadcast,
-        if_addrs::IfAddr::V6(_) => None,
-    };
-    interfaces.iter().filter_map(broadcast).collect()
+    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
+    interfaces.filter_map(|it| Some(it.broadcast?.as_sockaddr_in()?.ip())).collect()
+}
+
+/// The standard library does not tell them.
+#[cfg(not(unix))]
+pub(crate) fn broadcasts() -> Vec<Ipv4Addr> {
+    Vec::new()
 }
 
 /// Datagrams that found `socket`'s receive queue full since it was made, by the kernel's count

@@ -6,12 +6,14 @@
 pub mod args;
 pub mod config;
 pub mod counters;
+mod crew;
 pub mod event;
 mod host;
 mod ledger;
 mod open;
 mod output;
 pub mod policy;
+mod quota;
 pub mod report;
 mod server;
 pub mod service;

@@ -1,31 +1,22 @@
 //! The server as a whole: opens the sockets, starts the workers and the printer, waits for a
 //! reason to end, and sums up.
 
-use std::net::UdpSocket;
-use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, select, tick};
-use udp_core::batch::{Backend, Io, Options, Waker};
+use crossbeam_channel::{never, select, tick};
 use udp_core::cli::shutdown::{SignalEvent, Signals};
 use udp_core::cli::{Console, Exit, Failure};
 use udp_core::endpoint::host_port;
-use udp_core::error::describe;
-use udp_core::stamp::Key;
 
-use crate::args::IoPath;
-use crate::config::{Config, Detail, Format, LARGEST_DATAGRAM, Reply};
-use crate::counters::{Books, Published};
-use crate::event::{Event, Kind, Service as Served, Summary};
-use crate::host;
-use crate::open::{self, Listener};
-use crate::policy::{Limiter, Limits, Policy, Reason, Sources};
+use crate::config::{Config, Format};
+use crate::counters::Books;
+use crate::crew::Crew;
+use crate::event::{Event, Service, Summary};
+use crate::open;
+use crate::policy::Reason;
 use crate::report::Counts;
-use crate::service::{Echo, Reflector};
 use crate::systemd;
 use crate::telling::Telling;
-use crate::worker::{Parts, Quota, Service, Worker};
 
 /// How often refusals are told in JSON.
 const DROPPED_EVERY: Duration = Duration::from_secs(1);
@@ -37,7 +28,7 @@ const DROPPED_EVERY: Duration = Duration::from_secs(1);
 pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
     let signals = Signals::install()?;
     let listeners = open::listeners(config, systemd::inherited()?)?;
-    let services: Vec<Served> = listeners.iter().map(|l| l.service.clone()).collect();
+    let services: Vec<Service> = listeners.iter().map(|l| l.service.clone()).collect();
     let telling = Telling::start(config.format)?;
     let crew = Crew::start(config, listeners, &telling)?;
     telling.tell(Event::Start(services.clone()));
@@ -51,7 +42,7 @@ pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
 }
 
 struct Server {
-    services: Vec<Served>,
+    services: Vec<Service>,
     crew: Crew,
     telling: Telling,
     /// Refusals that were told so far.
@@ -113,184 +104,5 @@ impl Server {
         }
         let summary = self.summary(books, lost);
         self.telling.finish(summary);
-    }
-}
-
-/// The workers.
-struct Crew {
-    threads: Vec<JoinHandle<(Books, Option<u64>)>>,
-    wakers: Vec<Waker>,
-    /// Second descriptors of the workers' sockets, to ask the kernel about them.
-    sockets: Vec<UdpSocket>,
-    published: Vec<Arc<Published>>,
-    /// What was lost before the server had the socket.
-    lost_before: u64,
-    /// Dropped when it is time to stop.
-    stop: Option<Sender<()>>,
-    /// Says that the datagrams to be served were served.
-    spent: Receiver<()>,
-    /// Says that a worker is no more.
-    ended: Receiver<()>,
-}
-
-impl Crew {
-    fn start(
-        config: &Config,
-        listeners: Vec<Listener>,
-        telling: &Telling,
-    ) -> Result<Self, Failure> {
-        let (spent_sender, spent) = bounded(1);
-        let (ended_sender, ended) = bounded(1);
-        let (stop, stopped) = bounded(0);
-        let quota = config.count.map(|count| Arc::new(Quota::new(count, spent_sender.clone())));
-        // Without a quota nobody sends, and the channel must stay open.
-        let spent = if quota.is_some() { spent } else { never() };
-        let ports = listeners.iter().map(|listener| listener.service.address.port());
-        let mut sources = Sources::new(config.guard, ports);
-        sources.set_broadcasts(host::broadcasts());
-        let limits =
-            Limits { limiter: Limiter::new(config.rate_limit).map(Arc::new), guard: config.guard };
-        let access = Arc::new(config.access.clone());
-        let policy = Policy { groups: config.groups, sources, access, limits };
-        let key = config.stamp_key_file.as_deref().map(read_key).transpose()?;
-        let workers: usize = listeners.iter().map(|listener| listener.sockets.len()).sum();
-
-        let mut crew = Crew {
-            threads: Vec::with_capacity(workers),
-            wakers: Vec::with_capacity(workers),
-            sockets: Vec::with_capacity(workers),
-            published: Vec::with_capacity(workers),
-            lost_before: 0,
-            stop: Some(stop),
-            spent,
-            ended,
-        };
-        for Listener { service, sockets } in listeners {
-            let name = host_port(service.address);
-            for socket in sockets {
-                let copy = || {
-                    socket
-                        .try_clone()
-                        .map_err(|e| Failure::local(format!("cannot use {name}: {}", describe(&e))))
-                };
-                crew.sockets.push(copy()?);
-                let second = copy()?;
-                let published = Arc::new(Published::default());
-                let io = Io::new(socket, backend(config.io), &options(config, service.kind))?;
-                crew.wakers.push(io.waker());
-                crew.published.push(Arc::clone(&published));
-                let teller = match config.detail {
-                    Detail::Quiet => None,
-                    Detail::Datagrams => Some(telling.teller(workers)),
-                };
-                let worker = Worker::new(Parts {
-                    io,
-                    socket: second,
-                    max_datagram: config.max_datagram,
-                    service: service_of(config, service.kind, key.as_ref()),
-                    policy: policy.clone(),
-                    published,
-                    teller,
-                    quota: quota.clone(),
-                    stop: stopped.clone(),
-                    name: name.clone(),
-                });
-                crew.spawn(worker, &name, Ended(ended_sender.clone()))?;
-            }
-        }
-        crew.lost_before = crew.count_lost().unwrap_or(0);
-        Ok(crew)
-    }
-
-    fn spawn(&mut self, worker: Worker, name: &str, ended: Ended) -> Result<(), Failure> {
-        let thread = std::thread::Builder::new().name("worker".into()).spawn(move || {
-            let _says_so_when_dropped = ended;
-            worker.run()
-        });
-        self.threads.push(thread.map_err(|error| {
-            Failure::local(format!("cannot start a thread for {name}: {}", describe(&error)))
-        })?);
-        Ok(())
-    }
-
-    /// All that the workers have shown so far.
-    fn books(&self) -> Books {
-        let mut sum = Books::default();
-        for published in &self.published {
-            sum += published.books();
-        }
-        sum
-    }
-
-    /// Datagrams lost in this host so far.
-    fn lost(&self) -> Option<u64> {
-        self.count_lost().map(|lost| lost.saturating_sub(self.lost_before))
-    }
-
-    fn count_lost(&self) -> Option<u64> {
-        self.sockets.iter().map(host::drops).sum()
-    }
-
-    /// Stops the workers; the final books, and datagrams lost in this host.
-    fn stop(&mut self) -> (Books, Option<u64>) {
-        self.stop = None;
-        for waker in &self.wakers {
-            waker.wake();
-        }
-        let mut books = Books::default();
-        let mut lost = Some(0);
-        for (thread, published) in self.threads.drain(..).zip(&self.published) {
-            // One that panicked leaves the books that it last showed.
-            let (its_books, its_lost) = thread.join().unwrap_or((published.books(), None));
-            books += its_books;
-            lost = lost.zip(its_lost).map(|(sum, its)| sum + its);
-        }
-        (books, lost.or_else(|| self.lost()))
-    }
-}
-
-/// Says so when a worker's thread ends, whatever the reason.
-struct Ended(Sender<()>);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        // Once is enough, and at the end nobody listens.
-        let _ = self.0.try_send(());
-    }
-}
-
-fn read_key(file: &std::path::Path) -> Result<Key, Failure> {
-    let failed = |reason: String| {
-        Failure::local(format!("cannot use the key file {}: {reason}", file.display()))
-    };
-    let content = std::fs::read(file).map_err(|error| failed(describe(&error)))?;
-    Key::from_file_bytes(&content).map_err(|error| failed(error.to_string()))
-}
-
-fn service_of(config: &Config, kind: Kind, key: Option<&Key>) -> Service {
-    match (kind, &config.reply) {
-        (Kind::Stamp, _) => Service::Stamp(Reflector::new(key.cloned())),
-        (_, Reply::Echo(prefix)) => Service::Echo(Echo::new(prefix.clone())),
-        (_, Reply::Nothing) => Service::Sink,
-    }
-}
-
-fn backend(io: IoPath) -> Backend {
-    match io {
-        IoPath::Auto => Backend::Auto,
-        IoPath::Portable => Backend::Portable,
-    }
-}
-
-/// What to ask of the kernel. Merged runs need room for the largest one; a reflector wants a time
-/// stamp and a TTL for each packet, and so no merged runs.
-fn options(config: &Config, kind: Kind) -> Options {
-    let reflects = kind == Kind::Stamp;
-    Options {
-        gro: !reflects && config.max_datagram == LARGEST_DATAGRAM,
-        timestamps: reflects,
-        ttl: reflects,
-        ecn: false,
-        busy_poll: config.busy_poll.unwrap_or_default(),
     }
 }

@@ -7,10 +7,9 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use socket2::SockRef;
 use udp_core::batch::{Destination, Io, Meta, Outbox, Received, SLOT, Slots, Wait};
 use udp_core::clock::{self, Mono, Wall};
@@ -19,6 +18,7 @@ use crate::counters::{Books, Published};
 use crate::event::{Record, Teller};
 use crate::ledger::Ledger;
 use crate::policy::{Policy, Reason, Refusal, SentTo};
+use crate::quota::Quota;
 use crate::service::stamp::Arrival;
 use crate::service::{Echo, Reflector};
 use crate::trouble::BackOff;
@@ -41,35 +41,6 @@ pub(crate) enum Service {
     Sink,
     /// The session-reflector.
     Stamp(Reflector),
-}
-
-/// How many datagrams are still to be served, over all workers (`--count`).
-#[derive(Debug)]
-pub(crate) struct Quota {
-    left: AtomicU64,
-    spent: Sender<()>,
-}
-
-impl Quota {
-    /// Serves `count`, and then says so on `spent`.
-    pub(crate) fn new(count: u64, spent: Sender<()>) -> Self {
-        Quota { left: AtomicU64::new(count), spent }
-    }
-
-    /// How many of `wanted` may be served.
-    fn claim(&self, wanted: u64) -> u64 {
-        let claim = |left: u64| Some(left.saturating_sub(wanted));
-        let left = self.left.fetch_update(Relaxed, Relaxed, claim).unwrap_or(0);
-        if left <= wanted {
-            // One message is enough; the channel may hold it already, or be gone.
-            let _ = self.spent.try_send(());
-        }
-        left.min(wanted)
-    }
-
-    fn is_spent(&self) -> bool {
-        self.left.load(Relaxed) == 0
-    }
 }
 
 /// What a worker is made of.
@@ -184,8 +155,7 @@ impl Worker {
             let datagrams = meta.datagrams();
             let served = match &self.parts.quota {
                 None => datagrams,
-                // At most what was asked, so it fits.
-                Some(quota) => quota.claim(datagrams as u64) as usize,
+                Some(quota) => quota.claim(datagrams),
             };
             self.served[slot] = served;
             if served < datagrams {

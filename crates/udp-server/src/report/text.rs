@@ -9,7 +9,7 @@ use udp_core::endpoint::host_port;
 use udp_core::text::escape::escape_prefix_into;
 
 use super::{Report, SHOWN};
-use crate::event::{Kind, Record, Service, Summary};
+use crate::event::{Record, Service, Summary};
 use crate::policy::Reason;
 
 /// The text reporter.
@@ -22,9 +22,8 @@ pub struct Text {
 
 impl Report for Text {
     fn start(&mut self, services: &[Service], _: Wall, out: &mut Vec<u8>) {
-        for Service { address, kind } in services {
-            let note = if *kind == Kind::Stamp { " (stamp)" } else { "" };
-            line(out, format_args!("server start at: {}{note}", host_port(*address)));
+        for service in services {
+            line(out, format_args!("server start at: {}", host_port(service.address)));
         }
         line(out, format_args!("wait for connection..."));
     }
@@ -96,6 +95,7 @@ fn line(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 mod tests {
     use super::*;
     use crate::counters::Books;
+    use crate::event::Kind;
 
     const NOW: Wall = Wall::from_nanos(0);
 
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(
             shown(|text, out| text.start(&three, NOW, out)),
             "server start at: 127.0.0.1:7000\nserver start at: [::1]:7000\n\
-             server start at: 127.0.0.1:862 (stamp)\nwait for connection...\n"
+             server start at: 127.0.0.1:862\nwait for connection...\n"
         );
     }
 
