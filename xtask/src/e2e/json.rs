@@ -30,7 +30,8 @@ fn event(schema: &jsonschema::Validator, line: &str) -> Result<Value> {
 }
 
 fn schema(root: &Path, program: &str) -> Result<jsonschema::Validator> {
-    let path = root.join("schema").join(format!("{program}.schema.json"));
+    let name = program.strip_prefix("udp-").unwrap_or(program);
+    let path = root.join("schema").join(format!("{name}.schema.json"));
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
     let schema: Value =
