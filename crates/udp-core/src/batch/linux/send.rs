@@ -43,6 +43,18 @@ impl LinuxSender {
         }
     }
 
+    /// From now on, as if the kernel refused to segment datagrams of at least `least` bytes.
+    #[cfg(test)]
+    pub(in super::super) fn refuse(&mut self, least: usize, number: i32) {
+        self.wire.refuse = Some((least, number));
+    }
+
+    /// Whether datagrams of `length` bytes to `peer` would be joined.
+    #[cfg(test)]
+    pub(in super::super) fn joins(&mut self, peer: SocketAddr, length: usize) -> bool {
+        self.gso && self.refusals.allow(peer, length)
+    }
+
     pub(in super::super) fn send(
         &mut self,
         outbox: &mut Outbox,
