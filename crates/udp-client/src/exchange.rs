@@ -96,6 +96,11 @@ impl Exchange {
         self.due.len()
     }
 
+    /// How many ports are open.
+    pub fn ports(&self) -> usize {
+        self.lanes.open()
+    }
+
     /// Where message `seq` leaves from. Say [`sent`](Self::sent), [`unsent`](Self::unsent) or
     /// [`unopened`](Self::unopened) next.
     pub fn lease(&mut self, seq: u64, now: Mono) -> Lease {

@@ -1,0 +1,111 @@
+//! Where messages come from: the command line, stdin, or a person. Each has a thread of its own
+//! and feeds the session through a bounded channel.
+
+mod editor;
+mod lines;
+mod prompt;
+
+pub use editor::{Restore, Screen};
+pub use prompt::PROMPT;
+
+use std::io::{self, BufReader, Read};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use udp_core::cli::Failure;
+use udp_core::error::describe;
+
+use crate::config::{Coding, Config, Source};
+
+/// Batches of messages that may wait for the session.
+const CAPACITY: usize = 2;
+
+/// A message, or why what was written is none.
+pub type Item = Result<Vec<u8>, String>;
+
+/// What an input says.
+#[derive(Debug)]
+pub enum Feed {
+    /// Messages, in order.
+    Items(Vec<Item>),
+    /// There are no more.
+    End,
+    /// The person pressed Ctrl-C.
+    Interrupted,
+    /// It cannot be read any more: one line for the user.
+    Failed(String),
+}
+
+/// An input at work.
+#[derive(Debug)]
+pub struct Input {
+    /// What it says.
+    pub feed: Receiver<Feed>,
+    /// For a prompt: asks for one message.
+    pub ask: Option<Sender<()>>,
+}
+
+/// Starts the input that the configuration names, and where that is a line editor, gives the
+/// screen that it shares.
+///
+/// # Errors
+/// A local failure: no thread, or no terminal.
+pub fn start(config: &Config) -> Result<(Input, Option<Screen>), Failure> {
+    let coding = config.coding;
+    let (sender, feed) = bounded(CAPACITY);
+    let (ask, asked) = bounded(1);
+    match &config.source {
+        Source::Given(messages) => {
+            let items = messages.iter().cloned().map(Ok).collect();
+            // There is room for both.
+            let _ = sender.send(Feed::Items(items));
+            let _ = sender.send(Feed::End);
+        }
+        Source::Lines => spawn(move || read_lines(coding, &sender))?,
+        Source::Whole => spawn(move || read_whole(coding, &sender))?,
+        Source::PlainPrompt => {
+            spawn(move || prompt::run(coding, &asked, &sender))?;
+            return Ok((Input { feed, ask: Some(ask) }, None));
+        }
+        Source::Editor => {
+            let (editor, screen) = editor::Editor::open(config.history)?;
+            spawn(move || editor.run(coding, &asked, &sender))?;
+            return Ok((Input { feed, ask: Some(ask) }, Some(screen)));
+        }
+    }
+    Ok((Input { feed, ask: None }, None))
+}
+
+fn spawn(run: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    let started = thread::Builder::new().name("input".into()).spawn(run);
+    started.map(drop).map_err(|e| Failure::local(format!("cannot read: {}", describe(&e))))
+}
+
+fn read_lines(coding: Coding, sender: &Sender<Feed>) {
+    let mut input = BufReader::with_capacity(64 * 1024, io::stdin());
+    let end = match lines::read(&mut input, coding, |items| sender.send(items).is_ok()) {
+        Ok(()) => Feed::End,
+        Err(error) => Feed::Failed(cannot_read(&error)),
+    };
+    // The session may have ended first.
+    let _ = sender.send(end);
+}
+
+fn read_whole(coding: Coding, sender: &Sender<Feed>) {
+    let mut written = Vec::new();
+    let limit = lines::longest(coding);
+    // One more than may be, to see that there is more.
+    let feed = match io::stdin().take(limit as u64 + 1).read_to_end(&mut written) {
+        Err(error) => Feed::Failed(cannot_read(&error)),
+        Ok(_) if written.len() > limit => {
+            Feed::Items(vec![Err("stdin is longer than a datagram can be".into())])
+        }
+        Ok(_) => Feed::Items(vec![coding.decode(written)]),
+    };
+    let _ = sender.send(feed);
+    let _ = sender.send(Feed::End);
+}
+
+fn cannot_read(error: &io::Error) -> String {
+    format!("cannot read stdin: {}", describe(error))
+}

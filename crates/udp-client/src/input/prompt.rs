@@ -1,0 +1,34 @@
+//! Asking at a terminal that understands no escape sequences: the session writes the prompt, the
+//! terminal itself does the editing, and a line is read when one is asked for.
+
+use std::io::{self, BufRead};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::{Feed, cannot_read};
+use crate::config::Coding;
+
+/// What a person is asked with.
+pub const PROMPT: &str = "please input message: ";
+
+/// Reads a line each time that one is asked for.
+pub(super) fn run(coding: Coding, asked: &Receiver<()>, sender: &Sender<Feed>) {
+    let mut stdin = io::stdin().lock();
+    while asked.recv().is_ok() {
+        let mut line = Vec::new();
+        let feed = match stdin.read_until(b'\n', &mut line) {
+            Err(error) => Feed::Failed(cannot_read(&error)),
+            Ok(0) => Feed::End,
+            Ok(_) => {
+                if line.ends_with(b"\n") {
+                    line.pop();
+                }
+                Feed::Items(vec![coding.decode(line)])
+            }
+        };
+        let last = !matches!(feed, Feed::Items(_));
+        if sender.send(feed).is_err() || last {
+            return;
+        }
+    }
+}

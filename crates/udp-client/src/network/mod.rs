@@ -1,0 +1,164 @@
+//! The sockets behind the lanes: opening, sending, closing. Receiving is the [`receiver`]'s.
+//!
+//! A lane towards one peer is a connected socket, because only to such a one does the kernel tell
+//! a refusal (ICMP port unreachable, `udp(7)`). It has a companion on the same port that is not
+//! connected and hears everybody else, so that datagrams from addresses that were not asked are
+//! seen and counted. A broadcast or multicast address is never the source of a reply, so there a
+//! lane is one socket that is not connected, and whoever answers answers.
+
+mod ports;
+mod receiver;
+mod route;
+
+pub use ports::{Ports, PortsFull};
+pub use receiver::{Arrived, Batch, Receiver, What};
+pub use route::{Audience, Route};
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mio::net::UdpSocket;
+use udp_core::clock::Mono;
+use udp_core::endpoint::host_port;
+use udp_core::lane::LaneId;
+use udp_core::{Error, Operation};
+
+use crate::tally::Manner;
+
+/// Times that a send is tried again because it reported what an earlier one met.
+const STALE_ERRORS: usize = 3;
+
+/// The lanes' sockets.
+#[derive(Debug)]
+pub struct Network {
+    route: Route,
+    manner: Manner,
+    ports: Arc<Ports>,
+    /// By the lane's slot.
+    open: Vec<Option<Line>>,
+    /// Opened at the start, so that what cannot work is said at once.
+    first: Option<ports::Port>,
+}
+
+/// What is needed to send on a lane.
+#[derive(Debug)]
+struct Line {
+    socket: Arc<UdpSocket>,
+    peer: SocketAddr,
+    audience: Audience,
+}
+
+/// How a send went.
+#[derive(Debug)]
+pub enum Sent {
+    /// The datagram left; it was about to at this time.
+    At(Mono),
+    /// There is no room for it now.
+    Busy,
+    /// It cannot leave.
+    Failed(Error),
+}
+
+impl Network {
+    /// Opens the first lane's sockets and starts the receiver, where replies are awaited.
+    ///
+    /// # Errors
+    /// When no socket can be opened: a local failure.
+    pub fn start(route: Route, manner: Manner) -> Result<(Network, Receiver), Error> {
+        let (ports, receiver) = Ports::start().map_err(|e| Error {
+            operation: Operation::Open,
+            address: Some(host_port(route.peer())),
+            source: e,
+        })?;
+        let first = Some(ports::Port::open(&route, manner)?);
+        Ok((Network { route, manner, ports, open: Vec::new(), first }, receiver))
+    }
+
+    /// Who is asked now.
+    pub fn peer(&self) -> SocketAddr {
+        self.route.peer()
+    }
+
+    /// Who is asked on this lane.
+    pub fn peer_of(&self, lane: LaneId) -> SocketAddr {
+        self.line(lane).map_or(self.peer(), |line| line.peer)
+    }
+
+    /// Turns to the target's next address, if the lane's is not the last; lanes opened from now on
+    /// lead there.
+    pub fn turn_from(&mut self, lane: LaneId) -> bool {
+        let refused = self.peer_of(lane);
+        refused != self.peer() || self.route.turn()
+    }
+
+    /// Opens the sockets of a new lane.
+    ///
+    /// # Errors
+    /// The first system call that failed; [`PortsFull`] tells whether for want of descriptors.
+    pub fn open(&mut self, lane: LaneId) -> Result<(), Error> {
+        let port = match self.first.take() {
+            Some(port) if port.peer() == self.peer() => port,
+            _ => ports::Port::open(&self.route, self.manner)?,
+        };
+        let (peer, audience) = (port.peer(), self.route.audience());
+        let socket = match self.manner {
+            Manner::Ask => self.ports.listen(lane, port).map_err(|source| Error {
+                operation: Operation::Receive,
+                address: Some(host_port(peer)),
+                source,
+            })?,
+            Manner::Tell => port.into_socket(),
+        };
+        while self.open.len() <= lane.slot() {
+            self.open.push(None);
+        }
+        self.open[lane.slot()] = Some(Line { socket, peer, audience });
+        Ok(())
+    }
+
+    /// Sends `bytes` from the lane. A send that reports an earlier datagram's refusal did not send
+    /// this one (`udp(7)`), so it is tried again; each such report is told to `refused`.
+    pub fn send(&self, lane: LaneId, bytes: &[u8], mut refused: impl FnMut()) -> Sent {
+        let Some(line) = self.line(lane) else { return Sent::Busy };
+        let mut stale = 0;
+        loop {
+            let now = udp_core::clock::mono();
+            let error = match line.send(bytes) {
+                Ok(_) => return Sent::At(now),
+                Err(error) => error,
+            };
+            use udp_core::ErrorClass as Class;
+            match Class::of(&error) {
+                Class::Interrupted => {}
+                Class::NotReady | Class::NoBuffer => return Sent::Busy,
+                Class::Refused if stale < STALE_ERRORS => {
+                    stale += 1;
+                    refused();
+                }
+                _ => return Sent::Failed(Error::new(Operation::Send, host_port(line.peer), error)),
+            }
+        }
+    }
+
+    /// Closes the lane's sockets.
+    pub fn close(&mut self, lane: LaneId) {
+        if let Some(line) = self.open.get_mut(lane.slot()) {
+            *line = None;
+            self.ports.forget(lane);
+        }
+    }
+
+    fn line(&self, lane: LaneId) -> Option<&Line> {
+        self.open.get(lane.slot())?.as_ref()
+    }
+}
+
+impl Line {
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self.audience {
+            Audience::One => self.socket.send(bytes),
+            Audience::Many => self.socket.send_to(bytes, self.peer),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The open ports, shared between the session, which opens and closes them, and the receiver.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mio::net::UdpSocket;
+use mio::{Interest, Poll, Registry, Token, Waker};
+use socket2::SockRef;
+use udp_core::endpoint::host_port;
+use udp_core::lane::LaneId;
+use udp_core::socket::SocketConfig;
+use udp_core::{Error, Operation};
+
+use super::receiver::{self, Receiver};
+use super::route::{Audience, Route};
+use crate::tally::Manner;
+
+/// The token of what wakes the receiver; no slot comes near it.
+pub(super) const WAKE: Token = Token(usize::MAX);
+
+/// The sockets of one lane before it has a name.
+#[derive(Debug)]
+pub(super) struct Port {
+    socket: UdpSocket,
+    strangers: Option<UdpSocket>,
+    peer: SocketAddr,
+}
+
+/// The sockets of one lane, as the receiver sees them.
+#[derive(Debug)]
+pub(super) struct Listening {
+    pub(super) lane: LaneId,
+    pub(super) socket: Arc<UdpSocket>,
+    pub(super) strangers: Option<UdpSocket>,
+}
+
+/// The open ports.
+#[derive(Debug)]
+pub struct Ports {
+    registry: Registry,
+    waker: Waker,
+    over: AtomicBool,
+    /// By the lane's slot.
+    table: Mutex<Vec<Option<Listening>>>,
+}
+
+/// Whether a failed opening was for want of file descriptors: EMFILE or ENFILE of `socket(2)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortsFull {
+    /// It was: other ports can be opened once some are closed.
+    Yes,
+    /// It was not.
+    No,
+}
+
+impl PortsFull {
+    /// What `error` means.
+    pub fn of(error: &Error) -> PortsFull {
+        // POSIX leaves the numbers open; these are those of Linux, the BSDs and macOS.
+        match error.source.raw_os_error() {
+            Some(23 | 24) => PortsFull::Yes,
+            _ => PortsFull::No,
+        }
+    }
+}
+
+impl Ports {
+    /// An empty table and the receiver that serves it.
+    pub(super) fn start() -> io::Result<(Arc<Ports>, Receiver)> {
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let waker = Waker::new(&registry, WAKE)?;
+        let table = Mutex::default();
+        let ports = Arc::new(Ports { registry, waker, over: AtomicBool::new(false), table });
+        let receiver = receiver::start(poll, Arc::clone(&ports))?;
+        Ok((ports, receiver))
+    }
+
+    /// Hands a port's sockets to the receiver; the one to send with comes back.
+    pub(super) fn listen(&self, lane: LaneId, port: Port) -> io::Result<Arc<UdpSocket>> {
+        let Port { mut socket, mut strangers, .. } = port;
+        // Held over the registration: the receiver must find the port when its first event comes.
+        let mut table = self.table();
+        self.registry.register(&mut socket, token(lane.slot(), false), Interest::READABLE)?;
+        if let Some(strangers) = &mut strangers {
+            self.registry.register(strangers, token(lane.slot(), true), Interest::READABLE)?;
+        }
+        let socket = Arc::new(socket);
+        while table.len() <= lane.slot() {
+            table.push(None);
+        }
+        let listening = Listening { lane, socket: Arc::clone(&socket), strangers };
+        if let Some(place) = table.get_mut(lane.slot()) {
+            *place = Some(listening);
+        }
+        Ok(socket)
+    }
+
+    /// Takes a lane's sockets away from the receiver; closed, they leave the poll by themselves.
+    pub(super) fn forget(&self, lane: LaneId) {
+        if let Some(place) = self.table().get_mut(lane.slot()) {
+            *place = None;
+        }
+    }
+
+    /// Ends the receiver.
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Err(error) = self.waker.wake() {
+            log::debug!("cannot wake the receiver: {error}");
+        }
+    }
+
+    /// Whether it has been ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn table(&self) -> MutexGuard<'_, Vec<Option<Listening>>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The token of a lane's socket, or of its companion.
+fn token(slot: usize, strangers: bool) -> Token {
+    Token(slot * 2 + usize::from(strangers))
+}
+
+/// The slot behind a token, and whether it is the companion's.
+pub(super) fn untoken(token: Token) -> (usize, bool) {
+    (token.0 / 2, token.0 % 2 == 1)
+}
+
+impl Port {
+    /// Opens the sockets of one lane.
+    pub(super) fn open(route: &Route, manner: Manner) -> Result<Port, Error> {
+        let peer = route.peer();
+        let config = route.socket();
+        if route.audience() == Audience::Many {
+            let socket = UdpSocket::from_std(config.open()?.socket);
+            return Ok(Port { socket, strangers: None, peer });
+        }
+        if manner == Manner::Ask && cfg!(target_os = "linux") {
+            return Port::with_companion(&config, peer);
+        }
+        let socket = SocketConfig { connect: Some(peer), ..config }.open()?.socket;
+        Ok(Port { socket: UdpSocket::from_std(socket), strangers: None, peer })
+    }
+
+    /// Two sockets on one port. Linux delivers a datagram to the one whose address fits best, so
+    /// the connected one gets the peer's and the other the rest. SO_REUSEADDR is what lets the
+    /// second in, and is cleared again on both, lest other users come in too.
+    fn with_companion(config: &SocketConfig, peer: SocketAddr) -> Result<Port, Error> {
+        let strangers = config.open()?.socket;
+        let at = config.bind.map(host_port);
+        let fail = |option| {
+            let address = at.clone();
+            move |source| Error { operation: Operation::Configure(option), address, source }
+        };
+        let local = strangers.local_addr().map_err(fail("its port"))?;
+        let share = |on| SockRef::from(&strangers).set_reuse_address(on);
+        share(true).map_err(fail("SO_REUSEADDR"))?;
+        let connected = SocketConfig {
+            bind: Some(local),
+            connect: Some(peer),
+            reuse_address: true,
+            ..config.clone()
+        };
+        let opened = connected.open();
+        share(false).map_err(fail("SO_REUSEADDR"))?;
+        let socket = UdpSocket::from_std(opened?.socket);
+        Ok(Port { socket, strangers: Some(UdpSocket::from_std(strangers)), peer })
+    }
+
+    /// Whom it leads to.
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The socket to send with, where nothing is received.
+    pub(super) fn into_socket(self) -> Arc<UdpSocket> {
+        Arc::new(self.socket)
+    }
+}

@@ -1,0 +1,156 @@
+//! The receiving thread: waits for all ports at once and hands on what came, many at a time.
+//!
+//! Each datagram is stamped as soon as it is read, so that a busy session or a slow output does
+//! not lengthen round-trip times. The channel is bounded: where the session does not keep up,
+//! datagrams wait in their sockets, and what does not fit there the kernel drops.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Sender, bounded};
+use mio::event::Event;
+use mio::net::UdpSocket;
+use mio::{Events, Poll, Token};
+use udp_core::ErrorClass;
+use udp_core::clock::{self, Mono};
+use udp_core::endpoint::canonical;
+use udp_core::lane::LaneId;
+
+use super::ports::{self, Listening, Ports, WAKE};
+
+/// No UDP payload is longer.
+const LARGEST: usize = 65_536;
+/// Batches that may wait for the session.
+const CAPACITY: usize = 8;
+/// What is read of one socket before the others get their turn.
+const TURN: usize = 64;
+
+/// What came to one lane.
+#[derive(Debug)]
+pub struct Arrived {
+    /// The lane.
+    pub lane: LaneId,
+    /// When.
+    pub at: Mono,
+    /// What.
+    pub what: What,
+}
+
+/// Kinds of arrivals.
+#[derive(Debug)]
+pub enum What {
+    /// A datagram from somebody who can answer; where its bytes are in the batch.
+    Datagram(SocketAddr, Range<usize>),
+    /// A datagram from somebody else.
+    Stranger(SocketAddr, Range<usize>),
+    /// The peer's host says that nothing listens there.
+    Refused,
+    /// The receive failed in another way.
+    Failed(io::Error),
+}
+
+/// What came since the last batch, in order for each lane.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The arrivals.
+    pub arrivals: Vec<Arrived>,
+    bytes: Vec<u8>,
+}
+
+impl Batch {
+    /// The bytes of a datagram of this batch.
+    pub fn bytes(&self, range: &Range<usize>) -> &[u8] {
+        self.bytes.get(range.clone()).unwrap_or_default()
+    }
+}
+
+/// The receiving thread's end for the session. It ends with this.
+#[derive(Debug)]
+pub struct Receiver {
+    batches: crossbeam_channel::Receiver<Batch>,
+    ports: Arc<Ports>,
+}
+
+impl Receiver {
+    /// What came.
+    pub fn batches(&self) -> &crossbeam_channel::Receiver<Batch> {
+        &self.batches
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.ports.end();
+    }
+}
+
+/// Starts the thread.
+pub(super) fn start(poll: Poll, ports: Arc<Ports>) -> io::Result<Receiver> {
+    let (sender, batches) = bounded(CAPACITY);
+    let shared = Arc::clone(&ports);
+    let run = move || receive(poll, &shared, &sender);
+    thread::Builder::new().name("receiver".into()).spawn(run)?;
+    Ok(Receiver { batches, ports })
+}
+
+fn receive(mut poll: Poll, ports: &Ports, sender: &Sender<Batch>) {
+    let mut events = Events::with_capacity(256);
+    let mut buffer = vec![0; LARGEST];
+    let mut ready: Vec<Token> = Vec::new();
+    while !ports.is_over() {
+        // Sockets that had their turn and may hold more are looked at again at once.
+        let patience = (!ready.is_empty()).then_some(std::time::Duration::ZERO);
+        match poll.poll(&mut events, patience) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                log::error!("cannot wait for datagrams: {error}");
+                return;
+            }
+            _ => ready.extend(events.iter().map(Event::token).filter(|t| *t != WAKE)),
+        }
+        ready.sort_unstable();
+        ready.dedup();
+        let mut batch = Batch::default();
+        let table = ports.table();
+        ready.retain(|&token| {
+            let (slot, strangers) = ports::untoken(token);
+            let listening = table.get(slot).and_then(Option::as_ref);
+            listening.is_some_and(|it| drain(it, strangers, &mut buffer, &mut batch))
+        });
+        drop(table);
+        if !batch.arrivals.is_empty() && sender.send(batch).is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads a socket until it is empty (an event comes only once), or its turn is over: `true`.
+fn drain(port: &Listening, strangers: bool, buffer: &mut [u8], batch: &mut Batch) -> bool {
+    let socket: &UdpSocket = match (&port.strangers, strangers) {
+        (Some(companion), true) => companion,
+        _ => &port.socket,
+    };
+    for _ in 0..TURN {
+        let received = socket.recv_from(buffer);
+        let at = clock::mono();
+        let what = match received {
+            Ok((length, from)) => {
+                let start = batch.bytes.len();
+                batch.bytes.extend_from_slice(buffer.get(..length).unwrap_or_default());
+                let range = start..batch.bytes.len();
+                let from = canonical(from);
+                if strangers { What::Stranger(from, range) } else { What::Datagram(from, range) }
+            }
+            Err(error) => match ErrorClass::of(&error) {
+                ErrorClass::NotReady => return false,
+                ErrorClass::Interrupted => continue,
+                ErrorClass::Refused => What::Refused,
+                _ => What::Failed(error),
+            },
+        };
+        batch.arrivals.push(Arrived { lane: port.lane, at, what });
+    }
+    true
+}

@@ -1,0 +1,94 @@
+//! From where to whom: the target's addresses, the local one, and what sockets are to be like.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use udp_core::cli::Failure;
+use udp_core::endpoint::{DEFAULT_PORT, Role, host_port};
+use udp_core::socket::{ReceiveMode, SocketConfig};
+
+use crate::config::Config;
+
+/// Whose datagrams can be replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The peer's alone.
+    One,
+    /// Anybody's: a group was asked.
+    Many,
+}
+
+/// Whom to ask and how.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The target's addresses that are still to be tried, the current one last. Never empty.
+    peers: Vec<SocketAddr>,
+    bind: Option<SocketAddr>,
+    options: SocketConfig,
+}
+
+impl Route {
+    /// Resolves the target, and the local address where one was given.
+    ///
+    /// # Errors
+    /// Bad usage: a name that does not resolve, or two addresses that have no family in common.
+    pub fn resolve(config: &Config) -> Result<Route, Failure> {
+        let mut peers = config.target.resolve(Role::Ask, config.family, DEFAULT_PORT)?;
+        let mut bind = None;
+        if let Some(endpoint) = &config.bind {
+            let locals = endpoint.resolve(Role::Serve, config.family, 0)?;
+            let fits = |peer: &SocketAddr, local: &SocketAddr| peer.is_ipv4() == local.is_ipv4();
+            let local = locals.iter().find(|local| peers.iter().any(|peer| fits(peer, local)));
+            let Some(&local) = local else {
+                let (from, to) = (host_port(locals[0]), host_port(peers[0]));
+                let reason = format!("cannot ask {to} from {from}: their families differ");
+                return Err(Failure::usage(reason));
+            };
+            peers.retain(|peer| fits(peer, &local));
+            bind = Some(local);
+        }
+        peers.reverse();
+        let options = SocketConfig {
+            ttl: config.ttl,
+            dscp: config.dscp,
+            broadcast: config.broadcast,
+            mode: ReceiveMode::NonBlocking,
+            ..SocketConfig::default()
+        };
+        Ok(Route { peers, bind, options })
+    }
+
+    /// Who is asked now.
+    pub fn peer(&self) -> SocketAddr {
+        self.peers.last().copied().unwrap_or_else(|| SocketAddr::new(unspecified(false), 0))
+    }
+
+    /// Turns to the next address; `false` if there is none.
+    pub fn turn(&mut self) -> bool {
+        let more = self.peers.len() > 1;
+        if more {
+            self.peers.pop();
+        }
+        more
+    }
+
+    /// Whose datagrams can be replies. A subnet's broadcast address looks like any other, so the
+    /// user's leave to broadcast is what tells it.
+    pub fn audience(&self) -> Audience {
+        let group = match self.peer().ip() {
+            IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast() || self.options.broadcast,
+            IpAddr::V6(ip) => ip.is_multicast(),
+        };
+        if group { Audience::Many } else { Audience::One }
+    }
+
+    /// A socket for it that is not connected, on the local address that was given or any.
+    pub fn socket(&self) -> SocketConfig {
+        let v6 = self.peer().is_ipv6();
+        let local = self.bind.unwrap_or_else(|| SocketAddr::new(unspecified(v6), 0));
+        SocketConfig { bind: Some(local), only_v6: v6, ..self.options.clone() }
+    }
+}
+
+fn unspecified(v6: bool) -> IpAddr {
+    if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+}

@@ -1,0 +1,99 @@
+//! The receiving half: what came, and what did not come in time.
+
+use udp_core::Error;
+use udp_core::Operation;
+use udp_core::clock::{self, Mono};
+use udp_core::endpoint::host_port;
+use udp_core::lane::LaneId;
+
+use super::{BLOCK, Pending, Session};
+use crate::network::{Arrived, Batch, What};
+use crate::outcome::{Due, Outcome};
+use crate::transcript::Event;
+
+impl Session {
+    /// What came, in order.
+    pub(super) fn hear(&mut self, batch: &Batch) {
+        for Arrived { lane, at, what } in &batch.arrivals {
+            match what {
+                What::Datagram(peer, range) => {
+                    let bytes = batch.bytes(range);
+                    let outcome = self.exchange.arrival(*lane, bytes, *at);
+                    self.tell(outcome, *peer, bytes, *at);
+                }
+                What::Stranger(peer, range) => {
+                    let outcome = self.exchange.stranger();
+                    self.tell(outcome, *peer, batch.bytes(range), *at);
+                }
+                What::Refused => self.refused(*lane, *at),
+                What::Failed(error) => self.receive_failed(*lane, error, *at),
+            }
+            if self.said.out.len() >= BLOCK {
+                self.say();
+            }
+        }
+    }
+
+    fn tell(&mut self, outcome: Outcome, peer: std::net::SocketAddr, bytes: &[u8], at: Mono) {
+        let event = match outcome {
+            Outcome::Reply { seq, rtt, wrong } => {
+                self.last_rtt = rtt;
+                Event::Reply { seq, peer, bytes, rtt, wrong }
+            }
+            Outcome::Late { seq, after } => Event::Late { seq, peer, bytes, rtt: after },
+            Outcome::Unexpected { seq, stray } => Event::Unexpected { seq, peer, bytes, stray },
+        };
+        self.event(event, at);
+    }
+
+    /// Nothing listens at the address asked. Where the target has others and none has answered
+    /// yet, as a name may stand for both families, the message goes to the next.
+    pub(super) fn refused(&mut self, lane: LaneId, at: Mono) {
+        let peer = self.network.peer_of(lane);
+        let fresh = self.exchange.message(lane).is_some() && self.exchange.tally().replied == 0;
+        if fresh && self.network.turn_from(lane) {
+            log::info!(
+                "{} refused, going on to {}",
+                host_port(peer),
+                host_port(self.network.peer())
+            );
+            let message = self.exchange.recall(lane, at);
+            self.queue.extend(message.map(Pending::Message));
+            self.queue.rotate_right(1.min(self.queue.len()));
+            return;
+        }
+        if let Some(message) = self.exchange.refused(lane, at) {
+            self.event(Event::Refused { seq: Some(message.seq), peer }, at);
+        }
+    }
+
+    /// Such an error says something about the way, not about a message, which may be answered yet.
+    fn receive_failed(&mut self, lane: LaneId, error: &std::io::Error, at: Mono) {
+        let seq = self.exchange.message(lane).map(|message| message.seq);
+        let peer = host_port(self.network.peer_of(lane));
+        let source = match error.raw_os_error() {
+            Some(number) => std::io::Error::from_raw_os_error(number),
+            None => error.kind().into(),
+        };
+        let text = Error::new(Operation::Receive, peer, source).to_string();
+        self.event(Event::Error { seq, text: &text, hint: None }, at);
+    }
+
+    /// What is due: messages to send again or to give up, sockets to close.
+    pub(super) fn look_at_deadlines(&mut self) {
+        let now = clock::mono();
+        while let Some(due) = self.exchange.due(now) {
+            match due {
+                Due::Again { lane, attempt } => self.send_again(lane, attempt),
+                Due::Heard { .. } => {}
+                Due::Lost { seq, waited, attempts } => {
+                    let peer = self.network.peer();
+                    self.event(Event::Timeout { seq, peer, waited, attempts }, now);
+                }
+            }
+        }
+        while let Some(lane) = self.exchange.close_due(now) {
+            self.network.close(lane);
+        }
+    }
+}

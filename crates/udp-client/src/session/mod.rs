@@ -1,0 +1,309 @@
+//! The conversation at work: one select over input, network, deadline and interrupt.
+//!
+//! This is the one owner of what is going on. It asks the [`exchange`](crate::exchange) what to
+//! do, does it with the sockets, and tells the transcript; everything else is threads that feed
+//! it through channels.
+
+mod hear;
+mod send;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crossbeam_channel::{never, select};
+use udp_core::ErrorClass;
+use udp_core::cli::shutdown::{SignalEvent, Signals};
+use udp_core::cli::{Console, Exit, Failure};
+use udp_core::clock::{self, Mono, Wall};
+
+use crate::config::{Config, Format, Source};
+use crate::exchange::Exchange;
+use crate::input::{self, Feed, Input, PROMPT, Restore};
+use crate::network::{Network, Receiver, Route};
+use crate::outcome::{Message, Replies};
+use crate::output::{Notes, Output, Reader};
+use crate::tally::Manner;
+use crate::transcript::{Event, Json, Raw, Said, Text, Transcript};
+
+/// After the last reply, a second one is listened for: twice as long as the last reply took, and
+/// within these bounds.
+const AFTERMATH: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));
+/// What is said is handed on at the latest when it is so long.
+const BLOCK: usize = 64 * 1024;
+/// Batches that are heard in a row before anything else gets its turn.
+const HEARD_IN_A_ROW: usize = 16;
+/// How long to sleep when nothing is due.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Runs what is configured, and says how it ended.
+///
+/// # Errors
+/// A target that does not resolve, or a local failure.
+pub fn run(config: Config, console: &Console) -> Result<Exit, Failure> {
+    let route = Route::resolve(&config)?;
+    let (network, receiver) = Network::start(route, config.manner).map_err(|error| {
+        let denied = error.class() == ErrorClass::Denied;
+        let failure = Failure::from(error);
+        if denied && failure.hint.is_none() { failure.with_hint(send::BROADCAST) } else { failure }
+    })?;
+    let signals = Signals::install()?;
+    let editing = config.source == Source::Editor;
+    let restore = editing.then(Restore::note);
+    let (input, screen) = input::start(&config)?;
+    let notes = if config.source.is_prompt() { Notes::Together } else { Notes::Apart };
+    let output = Output::start(screen, notes, console, &signals)?;
+    let mut session = Session::new(config, network, output);
+    let ending = session.converse(&receiver, &input, &signals);
+    let editor_at_work = session.prompt == Prompt::Asked;
+    let exit = session.finish(ending);
+    if let Some(restore) = restore.filter(|_| editor_at_work) {
+        restore.restore();
+    }
+    exit
+}
+
+/// What waits for its turn.
+#[derive(Debug)]
+enum Pending {
+    Message(Message),
+    /// Input that makes no message, and why.
+    Unusable(String),
+}
+
+/// Whether a person is being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prompt {
+    Idle,
+    Asked,
+}
+
+/// Why a conversation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Done,
+    Stopped,
+    ReaderGone,
+}
+
+struct Session {
+    config: Config,
+    exchange: Exchange,
+    network: Network,
+    transcript: Box<dyn Transcript>,
+    said: Said,
+    output: Output,
+    queue: VecDeque<Pending>,
+    /// The number of the last message.
+    seq: u64,
+    input_over: bool,
+    prompt: Prompt,
+    /// No message leaves before.
+    next_send: Mono,
+    /// When a port may be ready, where none is.
+    lane_due: Option<Mono>,
+    /// Since when there has been no room on the way out.
+    busy_since: Option<Mono>,
+    last_rtt: Duration,
+    /// Until when a second reply to the last message is listened for.
+    aftermath: Option<Mono>,
+    /// Two readings of the same moment, to tell the wall time of others.
+    anchor: (Mono, Wall),
+    /// What went wrong with the input.
+    failure: Option<Failure>,
+}
+
+impl Session {
+    fn new(config: Config, network: Network, output: Output) -> Session {
+        let expectation = config.settings.expectation.clone();
+        let transcript: Box<dyn Transcript> = match config.format {
+            Format::Text => Box::new(Text::new(config.coding, expectation)),
+            Format::Raw => Box::new(Raw::new(expectation)),
+            Format::Json => Box::new(Json),
+        };
+        Session {
+            exchange: Exchange::new(config.settings.clone()),
+            config,
+            network,
+            transcript,
+            said: Said::default(),
+            output,
+            queue: VecDeque::new(),
+            seq: 0,
+            input_over: false,
+            prompt: Prompt::Idle,
+            next_send: Mono::default(),
+            lane_due: None,
+            busy_since: None,
+            last_rtt: Duration::ZERO,
+            aftermath: None,
+            anchor: (clock::mono(), clock::wall()),
+            failure: None,
+        }
+    }
+
+    fn converse(&mut self, receiver: &Receiver, input: &Input, signals: &Signals) -> Ending {
+        let no_input = never();
+        let reader_gone = self.output.reader_gone().clone();
+        loop {
+            self.anchor = (clock::mono(), clock::wall());
+            for batch in receiver.batches().try_iter().take(HEARD_IN_A_ROW) {
+                self.hear(&batch);
+            }
+            self.look_at_deadlines();
+            self.send_what_may_go();
+            if self.is_over() {
+                return Ending::Done;
+            }
+            self.ask(input);
+            self.say();
+            let wanted = self.queue.is_empty() && !self.input_over;
+            select! {
+                recv(receiver.batches()) -> batch => match batch {
+                    Ok(batch) => self.hear(&batch),
+                    Err(_) => return self.fail("cannot receive: the receiver has ended"),
+                },
+                recv(if wanted { &input.feed } else { &no_input }) -> feed => {
+                    self.prompt = Prompt::Idle;
+                    match feed {
+                        Ok(Feed::Items(items)) => self.take(items),
+                        Ok(Feed::End) => self.end_input(),
+                        Ok(Feed::Interrupted) => return Ending::Stopped,
+                        Ok(Feed::Failed(why)) => {
+                            self.failure = Some(Failure::local(why));
+                            self.end_input();
+                        }
+                        Err(_) => self.input_over = true,
+                    }
+                }
+                recv(signals.events()) -> event => match event {
+                    Ok(SignalEvent::Snapshot) => self.snapshot(),
+                    Ok(SignalEvent::Stop) | Err(_) => return Ending::Stopped,
+                },
+                recv(reader_gone) -> _ => return Ending::ReaderGone,
+                default(self.patience()) => {}
+            }
+        }
+    }
+
+    fn take(&mut self, items: Vec<input::Item>) {
+        for item in items {
+            self.queue.push_back(match item {
+                Ok(payload) => {
+                    self.seq += 1;
+                    Pending::Message(Message { seq: self.seq, payload })
+                }
+                Err(reason) => Pending::Unusable(reason),
+            });
+        }
+    }
+
+    fn end_input(&mut self) {
+        self.input_over = true;
+        if self.config.source == Source::PlainPrompt {
+            // The cursor still stands behind the prompt.
+            self.said.out.push(b'\n');
+        }
+    }
+
+    fn fail(&mut self, why: &str) -> Ending {
+        self.failure = Some(Failure::local(why));
+        Ending::Done
+    }
+
+    /// Shows the prompt once all is quiet.
+    fn ask(&mut self, input: &Input) {
+        let quiet = self.queue.is_empty() && self.exchange.outstanding() == 0;
+        let Some(ask) = input.ask.as_ref().filter(|_| quiet && !self.input_over) else { return };
+        if self.prompt == Prompt::Asked {
+            return;
+        }
+        if self.config.source == Source::PlainPrompt {
+            self.said.out.extend_from_slice(PROMPT.as_bytes());
+        }
+        self.say();
+        self.output.settle();
+        self.prompt = Prompt::Asked;
+        // There is room for it: it is asked for one line at a time.
+        let _ = ask.try_send(());
+    }
+
+    /// Hands on what there is to say. On a terminal without an editor the prompt moves down.
+    fn say(&mut self) {
+        let moved = self.config.source == Source::PlainPrompt
+            && self.prompt == Prompt::Asked
+            && !self.said.is_empty();
+        if moved {
+            self.said.out.insert(0, b'\n');
+        }
+        self.output.say(&mut self.said);
+        if moved {
+            self.said.out.extend_from_slice(PROMPT.as_bytes());
+            self.output.say(&mut self.said);
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>, at: Mono) {
+        let at = self.wall_time(at);
+        self.transcript.event(event, at, &mut self.said);
+    }
+
+    fn wall_time(&self, at: Mono) -> Wall {
+        let (mono, wall) = self.anchor;
+        let (at, mono, wall) = (at.as_nanos(), mono.as_nanos(), wall.as_nanos());
+        Wall::from_nanos(wall.saturating_add(at).saturating_sub(mono))
+    }
+
+    fn snapshot(&mut self) {
+        let in_flight = self.exchange.outstanding();
+        self.output.note(format!("{}, {in_flight} in flight", self.exchange.tally()));
+    }
+
+    /// Whether everything has been said and heard. A service that answers twice does so at once,
+    /// so the end waits that long for it.
+    fn is_over(&mut self) -> bool {
+        if !self.input_over || !self.queue.is_empty() || self.exchange.outstanding() > 0 {
+            return false;
+        }
+        let once = self.config.settings.replies != Replies::Any;
+        if !once || self.config.source.is_prompt() || self.exchange.tally().replied == 0 {
+            return true;
+        }
+        let now = clock::mono();
+        let span = (self.last_rtt * 2).clamp(AFTERMATH.0, AFTERMATH.1);
+        now >= *self.aftermath.get_or_insert(now + span)
+    }
+
+    /// How long there is nothing to do unless something happens.
+    fn patience(&self) -> Duration {
+        let can_send = !self.queue.is_empty() && self.exchange.outstanding() < self.config.window;
+        let send = can_send.then_some(self.lane_due.unwrap_or(self.next_send));
+        let dues = [self.exchange.next_due(), self.exchange.next_close(), send, self.aftermath];
+        let next = dues.into_iter().flatten().min();
+        next.map_or(LONG, |due| due.saturating_since(clock::mono()))
+    }
+
+    /// Sums up.
+    fn finish(mut self, ending: Ending) -> Result<Exit, Failure> {
+        self.exchange.stop();
+        if ending == Ending::ReaderGone {
+            return Ok(Exit::Worked);
+        }
+        if ending == Ending::Stopped && self.config.source == Source::PlainPrompt {
+            self.said.out.push(b'\n');
+        }
+        let peer = self.network.peer();
+        let tally = self.exchange.tally();
+        self.transcript.summary(tally, peer, clock::wall(), &mut self.said);
+        let exit = tally.exit(self.config.manner);
+        self.output.say(&mut self.said);
+        match (self.output.finish()?, self.failure) {
+            (Reader::Gone, _) => Ok(Exit::Worked),
+            (_, Some(failure)) => Err(failure),
+            _ => Ok(exit),
+        }
+    }
+
+    fn waits(&self) -> bool {
+        self.config.manner == Manner::Ask
+    }
+}

@@ -1,0 +1,181 @@
+//! The sending half: messages leave as the window, the interval and the ports allow.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use udp_core::clock::{self, Mono};
+use udp_core::lane::{LaneId, Lease};
+use udp_core::{Error, ErrorClass};
+
+use super::{BLOCK, Pending, Session};
+use crate::network::{PortsFull, Sent};
+use crate::outcome::Message;
+use crate::transcript::Event;
+
+/// How long to wait when there is no room for a datagram on its way out.
+const BUSY: Duration = Duration::from_millis(1);
+/// The way out where a broadcast is not permitted.
+pub(super) const BROADCAST: &str = "for a broadcast address, give --broadcast";
+
+impl Session {
+    /// Sends until something is in the way.
+    pub(super) fn send_what_may_go(&mut self) {
+        self.lane_due = None;
+        let mut now = clock::mono();
+        while self.exchange.outstanding() < self.config.window && now >= self.next_send {
+            let flow = match self.queue.pop_front() {
+                None => return,
+                Some(Pending::Unusable(reason)) => self.unusable(&reason, now),
+                Some(Pending::Message(message)) => self.dispatch(message, now),
+            };
+            if flow.is_break() {
+                return;
+            }
+            if self.said.out.len() >= BLOCK {
+                self.say();
+            }
+            now = clock::mono();
+        }
+    }
+
+    /// Input that makes no message. At a prompt a person sees it and types again.
+    fn unusable(&mut self, reason: &str, now: Mono) -> ControlFlow<()> {
+        if !self.config.source.is_prompt() {
+            self.exchange.tally_mut().unusable += 1;
+        }
+        self.event(Event::Error { seq: None, text: reason, hint: None }, now);
+        ControlFlow::Continue(())
+    }
+
+    fn dispatch(&mut self, message: Message, now: Mono) -> ControlFlow<()> {
+        let lane = match self.exchange.lease(message.seq, now) {
+            Lease::Reuse(lane) => lane,
+            Lease::Open { lane, close } => {
+                if let Some(old) = close {
+                    self.network.close(old);
+                }
+                match self.network.open(lane) {
+                    Ok(()) => lane,
+                    Err(error) => return self.unopened(lane, message, &error, now),
+                }
+            }
+            Lease::Wait { until } => {
+                self.lane_due = until;
+                self.queue.push_front(Pending::Message(message));
+                return ControlFlow::Break(());
+            }
+        };
+        let mut refusals = 0;
+        match self.network.send(lane, &message.payload, || refusals += 1) {
+            Sent::At(at) => {
+                self.busy_since = None;
+                self.next_send = at + self.config.interval;
+                self.left(lane, message, at, refusals);
+            }
+            Sent::Busy => {
+                self.exchange.unsent(lane, now);
+                return self.busy(message, now);
+            }
+            Sent::Failed(error) => {
+                self.exchange.unsent(lane, now);
+                self.failed(&message, &error, now);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// A message is on its way. What the send reported besides was about earlier ones.
+    fn left(&mut self, lane: LaneId, message: Message, at: Mono, refusals: u64) {
+        let peer = self.network.peer_of(lane);
+        let said_before = self.exchange.tally().refused > 0;
+        let sent = Event::Sent { seq: message.seq, attempt: 1, peer, bytes: &message.payload };
+        let wall = self.wall_time(at);
+        self.transcript.event(sent, wall, &mut self.said);
+        if self.waits() {
+            self.exchange.sent(lane, message, at);
+            return;
+        }
+        self.exchange.unsent(lane, at);
+        let tally = self.exchange.tally_mut();
+        tally.sent += 1;
+        tally.refused += refusals;
+        if refusals > 0 && !said_before {
+            self.event(Event::Refused { seq: None, peer }, at);
+        }
+    }
+
+    /// Sends a message again from its port.
+    pub(super) fn send_again(&mut self, lane: LaneId, attempt: u32) {
+        let Some(message) = self.exchange.message(lane) else { return };
+        let peer = self.network.peer_of(lane);
+        let mut refused = false;
+        let now = clock::mono();
+        match self.network.send(lane, &message.payload, || refused = true) {
+            Sent::At(at) => {
+                let sent = Event::Sent { seq: message.seq, attempt, peer, bytes: &message.payload };
+                let wall = self.wall_time(at);
+                self.transcript.event(sent, wall, &mut self.said);
+            }
+            // The copy before may be answered yet; if not, there is the next time.
+            Sent::Busy => log::debug!("no room to send message {} again", message.seq),
+            Sent::Failed(error) => {
+                let (seq, text) = (Some(message.seq), error.to_string());
+                self.event(Event::Error { seq, text: &text, hint: None }, now);
+            }
+        }
+        if refused {
+            self.refused(lane, now);
+        }
+    }
+
+    /// Without descriptors the ports that are open have to do.
+    fn unopened(
+        &mut self,
+        lane: LaneId,
+        message: Message,
+        error: &Error,
+        now: Mono,
+    ) -> ControlFlow<()> {
+        let full = PortsFull::of(error) == PortsFull::Yes;
+        self.exchange.unopened(lane, full);
+        if full && self.exchange.ports() > 0 {
+            log::info!("{error}: going on with {} ports", self.exchange.ports());
+            self.queue.push_front(Pending::Message(message));
+        } else {
+            self.failed(&message, error, now);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// There is no room on the way out: wait a little, but not for ever.
+    fn busy(&mut self, message: Message, now: Mono) -> ControlFlow<()> {
+        let since = *self.busy_since.get_or_insert(now);
+        if now >= since + self.config.settings.timeout {
+            self.busy_since = None;
+            self.exchange.tally_mut().failed += 1;
+            let text = "cannot send: no room on the way out";
+            self.event(Event::Error { seq: Some(message.seq), text, hint: None }, now);
+            return ControlFlow::Continue(());
+        }
+        self.next_send = now + BUSY;
+        self.queue.push_front(Pending::Message(message));
+        ControlFlow::Break(())
+    }
+
+    /// The message cannot leave this host. The others still go.
+    fn failed(&mut self, message: &Message, error: &Error, now: Mono) {
+        self.exchange.tally_mut().failed += 1;
+        self.next_send = now + self.config.interval;
+        let most = if self.network.peer().is_ipv4() { 65_507 } else { 65_527 };
+        let hint = match error.class() {
+            ErrorClass::TooLarge => Some(format!(
+                "it has {} bytes, and a datagram holds at most {most}",
+                message.payload.len()
+            )),
+            ErrorClass::Denied => Some(BROADCAST.to_string()),
+            _ => None,
+        };
+        let (seq, text) = (Some(message.seq), error.to_string());
+        self.event(Event::Error { seq, text: &text, hint: hint.as_deref() }, now);
+    }
+}
