@@ -248,3 +248,167 @@ fn word(bytes: &[u8], at: usize) -> Option<[u8; 4]> {
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk().copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DESTINATION_V4: (i32, i32) = (number::SOL_IP, number::IP_PKTINFO);
+    const DESTINATION_V6: (i32, i32) = (number::SOL_IPV6, number::IPV6_PKTINFO);
+
+    /// Messages end to end, as the kernel puts them.
+    fn messages(parts: &[((i32, i32), &[u8])]) -> Vec<u8> {
+        let mut out = vec![0; 512];
+        let mut used = 0;
+        for ((level, kind), data) in parts {
+            used = write_message(&mut out, used, *level, *kind, data);
+        }
+        out.truncate(used);
+        out
+    }
+
+    fn info_v4(to: [u8; 4], ours: [u8; 4]) -> Vec<u8> {
+        [&3_u32.to_ne_bytes()[..], &ours, &to].concat()
+    }
+
+    fn info_v6(to: &str) -> Vec<u8> {
+        let to: Ipv6Addr = to.parse().expect("an address");
+        [&to.octets()[..], &4_u32.to_ne_bytes()].concat()
+    }
+
+    #[test]
+    fn the_destination_is_told_by_both_kinds_of_packet_info() {
+        use Destination::{Broadcast, Multicast, Unicast, Unknown};
+        let local = [192, 0, 2, 1];
+        let v4 = |to| (DESTINATION_V4, info_v4(to, local));
+        let v6 = |to| (DESTINATION_V6, info_v6(to));
+        let cases = [
+            (vec![v4(local)], Some("192.0.2.1"), Unicast),
+            (vec![v4([192, 0, 2, 255])], Some("192.0.2.1"), Broadcast),
+            (vec![v4([255, 255, 255, 255])], Some("192.0.2.1"), Broadcast),
+            (vec![v4([224, 0, 0, 1])], Some("192.0.2.1"), Multicast),
+            (vec![v6("2001:db8::1")], Some("2001:db8::1"), Unicast),
+            (vec![v6("fe80::1")], Some("fe80::1"), Unicast),
+            (vec![v6("ff02::1")], None, Multicast),
+            // Dual stack: one alone does not tell a broadcast from a datagram of ours.
+            (vec![v6("::ffff:192.0.2.255")], Some("192.0.2.255"), Unknown),
+            (vec![v4([192, 0, 2, 255]), v6("::ffff:192.0.2.255")], Some("192.0.2.1"), Broadcast),
+            (vec![v6("::ffff:192.0.2.1"), v4(local)], Some("192.0.2.1"), Unicast),
+            (vec![], None, Unknown),
+        ];
+        for (parts, local, destination) in cases {
+            let parts: Vec<_> = parts.iter().map(|(kind, data)| (*kind, &data[..])).collect();
+            let control = Control::read(&messages(&parts));
+            let shown = control.local().map(|ip| ip.to_string());
+            assert_eq!((shown.as_deref(), control.destination()), (local, destination));
+        }
+    }
+
+    #[test]
+    fn everything_that_can_be_asked_for_is_read() {
+        let bytes = messages(&[
+            (
+                (number::SOL_SOCKET, number::SO_TIMESTAMPNS),
+                &[7_i64, 9].map(i64::to_ne_bytes).concat(),
+            ),
+            ((99, 99), b"unknown"),
+            ((number::SOL_IP, number::IP_TTL), &64_i32.to_ne_bytes()),
+            ((number::SOL_IP, number::IP_TOS), &[0b1011_1010]),
+            ((number::SOL_UDP, number::UDP_GRO), &1400_i32.to_ne_bytes()),
+            ((number::SOL_SOCKET, number::SO_RXQ_OVFL), &5_u32.to_ne_bytes()),
+            (DESTINATION_V4, &info_v4([127, 0, 0, 1], [127, 0, 0, 1])),
+        ]);
+        let all = Control {
+            v4: Some((Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST)),
+            v6: None,
+            interface: 3,
+            segment: Some(1400),
+            timestamp: Some(Wall::from_nanos(7_000_000_009)),
+            ttl: Some(64),
+            ecn: Some(2),
+            lost: Some(5),
+        };
+        assert_eq!(Control::read(&bytes), all);
+        let v6 = messages(&[
+            ((number::SOL_IPV6, number::IPV6_HOPLIMIT), &255_i32.to_ne_bytes()),
+            ((number::SOL_IPV6, number::IPV6_TCLASS), &0b1011_1001_i32.to_ne_bytes()),
+        ]);
+        let control = Control::read(&v6);
+        assert_eq!((control.ttl, control.ecn), (Some(255), Some(1)));
+    }
+
+    #[test]
+    fn nonsense_is_passed_over() {
+        let cases: [(_, &[u8]); 6] = [
+            ((number::SOL_UDP, number::UDP_GRO), &0_i32.to_ne_bytes()),
+            ((number::SOL_UDP, number::UDP_GRO), &(-1_i32).to_ne_bytes()),
+            ((number::SOL_IP, number::IP_TTL), &300_i32.to_ne_bytes()),
+            ((number::SOL_SOCKET, number::SO_TIMESTAMPNS), &[0xff; 16]),
+            (DESTINATION_V4, &[1; 11]),
+            (DESTINATION_V6, &[1; 19]),
+        ];
+        for (kind, data) in cases {
+            let bytes = messages(&[(kind, data)]);
+            assert_eq!(Control::read(&bytes), Control::default(), "{kind:?} {data:?}");
+            let cut = Control::read(&bytes[..bytes.len() - 1]);
+            assert_eq!(cut, Control::default(), "{kind:?} cut short");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let control = Control::read(&bytes);
+            prop_assert_ne!(control.segment, Some(0));
+            let _ = (control.local(), control.destination(), read_name(&bytes));
+        }
+
+        /// A length that the kernel would not give, in an otherwise good message.
+        #[test]
+        fn any_length_can_be_read(length in any::<usize>(), room in 0_usize..80) {
+            let mut bytes = messages(&[(DESTINATION_V4, &[1; 60])]);
+            bytes[..WORD].copy_from_slice(&length.to_ne_bytes());
+            bytes.truncate(room);
+            let _ = Control::read(&bytes);
+        }
+
+        #[test]
+        fn a_source_and_a_segment_size_are_read_back(
+            address in any::<IpAddr>(), interface in any::<u32>(), segment in 1_u16..,
+        ) {
+            let mut out = [0; 64];
+            let used = write(&mut out, Some(Source { address, interface }), Some(segment));
+            let (level, kind, _, rest) = first_message(&out[..used]).expect("a message");
+            match address {
+                IpAddr::V4(_) => prop_assert_eq!((level, kind), DESTINATION_V4),
+                IpAddr::V6(_) => prop_assert_eq!((level, kind), DESTINATION_V6),
+            }
+            let read = Control::read(&out[..used]);
+            prop_assert_eq!(read.interface, interface);
+            match address {
+                IpAddr::V4(v4) => prop_assert_eq!(read.v4, Some((Ipv4Addr::UNSPECIFIED, v4))),
+                IpAddr::V6(v6) => prop_assert_eq!(read.v6, Some(v6)),
+            }
+            let (level, kind, data, rest) = first_message(rest).expect("a second message");
+            prop_assert_eq!((level, kind), (number::SOL_UDP, number::UDP_SEGMENT));
+            prop_assert_eq!(data, &segment.to_ne_bytes()[..]);
+            prop_assert!(rest.is_empty());
+        }
+
+        #[test]
+        fn a_name_is_read_back(ip in any::<IpAddr>(), port in any::<u16>(), scope in any::<u32>()) {
+            let mut address = SocketAddr::new(ip.to_canonical(), port);
+            if let SocketAddr::V6(v6) = &mut address {
+                v6.set_scope_id(scope);
+            }
+            for v6_socket in [address.is_ipv6(), true] {
+                let mut name = [0; 28];
+                let used = write_name(&mut name, address, v6_socket);
+                prop_assert_eq!(read_name(&name[..used]), Some(address));
+                prop_assert_eq!(read_name(&name[..7]), None);
+            }
+        }
+    }
+}

@@ -242,3 +242,72 @@ const EMPTY: Meta = Meta {
     ttl: None,
     ecn: None,
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_neither_overlap_nor_share_a_cache_set() {
+        for (count, size, headroom) in [(1, 1, 0), (64, SLOT, 5), (33, 1024, 64), (17, 4000, 200)] {
+            let slots = Slots::new(count, size, headroom);
+            let layout = slots.layout;
+            let mut end = 0;
+            for i in 0..count {
+                let start = layout.start(i);
+                assert!(start - headroom >= end, "slot {i} of {size} bytes");
+                assert_eq!(start % LINE, 0);
+                end = start + layout.room();
+            }
+            assert!(end <= slots.memory.len());
+            let sets: std::collections::BTreeSet<usize> =
+                (0..count).map(|i| layout.start(i) % PAGE).collect();
+            assert_eq!(sets.len(), count.min(STAGGERED));
+        }
+    }
+
+    #[test]
+    fn what_is_asked_is_brought_within_bounds() {
+        let slots = Slots::new(0, 0, 0);
+        assert_eq!((slots.capacity(), slots.size()), (1, 1));
+        assert_eq!(Slots::new(1, usize::MAX, 0).size(), SLOT);
+        assert!(slots.is_empty());
+        let none = Slots::none();
+        assert_eq!((none.capacity(), none.len(), none.prefix()), (0, 0, &[][..]));
+    }
+
+    #[test]
+    fn a_prefix_stands_before_every_slot() {
+        let mut slots = Slots::new(20, 2000, 5);
+        for prefix in [&b"echo "[..], b"", b"longer"] {
+            assert!(slots.set_prefix(prefix));
+            assert_eq!(slots.prefix(), prefix);
+            for i in 0..20 {
+                assert_eq!(slots.prefixed(i, 3), [prefix, &[0; 3]].concat());
+            }
+        }
+        assert!(!slots.set_prefix(&[0; LINE + 1]), "more than there is room for");
+        assert_eq!(slots.prefix(), b"longer");
+    }
+
+    #[test]
+    fn a_run_is_cut_into_its_datagrams() {
+        // Bytes, segment, and the lengths that come of it.
+        let cases: [(usize, usize, &[usize]); 6] = [
+            (0, 0, &[0]),
+            (5, 5, &[5]),
+            (10, 5, &[5, 5]),
+            (11, 5, &[5, 5, 1]),
+            (3, 1, &[1, 1, 1]),
+            (65_535, 65_535, &[65_535]),
+        ];
+        let mut slots = Slots::new(1, SLOT, 0);
+        for (len, segment, lengths) in cases {
+            slots.metas[0] = Meta { len, segment, ..EMPTY };
+            slots.set_filled(1);
+            let received = slots.get(0);
+            assert!(received.segments().map(<[u8]>::len).eq(lengths.iter().copied()), "{len}");
+            assert_eq!(received.meta.datagrams(), lengths.len());
+        }
+    }
+}

@@ -92,3 +92,71 @@ pub(super) fn take_now(receiver: &mut impl Ask, slots: &mut Slots) -> io::Result
         std::hint::spin_loop();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUDGET: Duration = Duration::from_micros(50);
+
+    /// What is decided before each of the datagrams that come after these gaps, in microseconds.
+    fn decisions(gaps: impl IntoIterator<Item = u64>) -> Vec<bool> {
+        let mut spin = Spin::new(BUDGET);
+        let mut now = Mono::from_nanos(1_000_000_000);
+        let mut decided = Vec::new();
+        for gap in gaps {
+            decided.push(spin.until(now) == Some(now + BUDGET));
+            now = now + Duration::from_micros(gap);
+            spin.received(now);
+        }
+        decided
+    }
+
+    #[test]
+    fn close_datagrams_keep_it_going() {
+        assert_eq!(decisions([20; 100]), [true; 100]);
+        assert_eq!(decisions([50; 100]), [true; 100]);
+    }
+
+    #[test]
+    fn sparse_datagrams_end_it_but_for_a_try_now_and_then() {
+        let decided = decisions([1000; 200]);
+        let tries = decided[10..].iter().filter(|spun| **spun).count();
+        assert!((190 / 16..=190 / 16 + 1).contains(&tries), "{tries} tries");
+    }
+
+    #[test]
+    fn some_long_gaps_among_short_ones_do_not_end_it() {
+        let gaps = (0..100).map(|i| if i % 4 == 3 { 5000 } else { 20 });
+        assert_eq!(decisions(gaps), [true; 100]);
+    }
+
+    #[test]
+    fn a_try_that_works_starts_it_again() {
+        // 70 us apart when the receiver sleeps, 25 when it does not, as two sleepers are.
+        let mut spin = Spin::new(BUDGET);
+        let mut now = Mono::from_nanos(1_000_000_000);
+        let mut spun = 0;
+        for i in 0..200 {
+            let spinning = spin.until(now).is_some();
+            spun += usize::from(spinning && i >= 100);
+            let gap = if i < 20 {
+                5000
+            } else if spinning {
+                25
+            } else {
+                70
+            };
+            now = now + Duration::from_micros(gap);
+            spin.received(now);
+        }
+        assert_eq!(spun, 100);
+    }
+
+    #[test]
+    fn without_a_budget_it_never_spins() {
+        let mut spin = Spin::new(Duration::ZERO);
+        assert!(!spin.enabled());
+        assert_eq!(spin.until(Mono::from_nanos(5)), None);
+    }
+}

@@ -228,3 +228,139 @@ impl Message {
         if length < self.segment { room.min(1) } else { room }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use proptest::prelude::*;
+
+    use super::super::super::SLOT;
+    use super::*;
+
+    fn peer(n: u16) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000 + n)
+    }
+
+    /// Plans the whole outbox call by call. Of each message: peer, number of its first datagram,
+    /// segment, datagrams, bytes.
+    fn plan_all(
+        outbox: &Outbox,
+        slots: &Slots,
+        joins: impl Fn(SocketAddr, usize) -> bool,
+    ) -> Vec<(SocketAddr, usize, usize, usize, Vec<u8>)> {
+        let (mut plan, mut cursor, mut all) = (Plan::new(), Cursor::default(), Vec::new());
+        while plan.next(outbox, slots, &mut cursor, &joins) {
+            assert!(!plan.messages.is_empty() && plan.messages.len() <= MESSAGES);
+            assert!(plan.pieces.len() <= PIECES);
+            for (i, message) in plan.messages.iter().enumerate() {
+                let pieces: Vec<Piece> = plan.pieces(i).collect();
+                let bytes =
+                    pieces.iter().map(|p| plan.bytes(*p, outbox, slots)).collect::<Vec<_>>();
+                assert!(!bytes.is_empty());
+                for bytes in &bytes[..bytes.len() - 1] {
+                    assert_eq!(bytes.len() % message.segment, 0, "pieces are whole datagrams");
+                }
+                let Message { peer, first, segment, datagrams, .. } = *message;
+                all.push((peer, first, segment, datagrams, bytes.concat()));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn equal_neighbours_are_joined() {
+        // Peer and length of each datagram; datagrams of each message that comes of it.
+        type Case = (&'static [(u16, usize)], &'static [usize]);
+        let cases: [Case; 9] = [
+            (&[(1, 10)], &[1]),
+            (&[(1, 10), (1, 10), (1, 10)], &[3]),
+            (&[(1, 10), (2, 10), (1, 10)], &[1, 1, 1]),
+            (&[(1, 10), (1, 10), (1, 4), (1, 4)], &[3, 1]),
+            (&[(1, 4), (1, 10), (1, 10)], &[1, 2]),
+            (&[(1, 10), (1, 0), (1, 10)], &[1, 1, 1]),
+            (&[(1, 0), (1, 0)], &[1, 1]),
+            (&[(1, 40_000), (1, 40_000)], &[1, 1]),
+            (&[(1, 40_000), (1, 25_000), (1, 1)], &[2, 1]),
+        ];
+        for (datagrams, expected) in cases {
+            let mut outbox = Outbox::new(10, 100_000);
+            for (n, length) in datagrams {
+                outbox.push(peer(*n), None, &vec![1; *length]).expect("room");
+            }
+            let planned = plan_all(&outbox, &Slots::none(), |_, _| true);
+            let joined: Vec<usize> = planned.iter().map(|(.., datagrams, _)| *datagrams).collect();
+            assert_eq!(joined, expected, "{datagrams:?}");
+            let single = plan_all(&outbox, &Slots::none(), |_, _| false);
+            assert_eq!(single.len(), datagrams.len());
+        }
+    }
+
+    #[test]
+    fn different_sources_are_not_joined() {
+        let mut outbox = Outbox::new(10, 100);
+        for n in [1, 1, 2, 2] {
+            let source = Source { address: IpAddr::from([127, 0, 0, n]), interface: 0 };
+            outbox.push(peer(1), Some(source), b"alike").expect("room");
+        }
+        let planned = plan_all(&outbox, &Slots::none(), |_, _| true);
+        assert_eq!(planned.iter().map(|(.., n, _)| *n).collect::<Vec<_>>(), [2, 2]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever is joined: every datagram goes out once, whole, behind its prefix, in order,
+        /// and no message is more than the kernel takes.
+        #[test]
+        fn nothing_is_lost_or_reordered(
+            entries in proptest::collection::vec(
+                (0_u16..3, prop_oneof![0_usize..40, 1300_usize..1500, 60_000_usize..65_000], 1_usize..140,
+                 any::<bool>()),
+                0..40,
+            ),
+            prefix in prop_oneof![Just(&b""[..]), Just(&b"echo "[..])],
+        ) {
+            let mut slots = Slots::new(40, SLOT, 64);
+            prop_assert!(slots.set_prefix(prefix));
+            let mut outbox = Outbox::new(40, 1 << 20);
+            let mut expected = Vec::new();
+            for (i, (n, segment, datagrams, own)) in entries.into_iter().enumerate() {
+                if own {
+                    let bytes = vec![i as u8; segment];
+                    if outbox.push(peer(n), None, &bytes).is_ok() {
+                        expected.push((peer(n), bytes));
+                    }
+                    continue;
+                }
+                // A run whose last datagram is shorter.
+                let datagrams = datagrams.min(SLOT / segment.max(1)).max(1);
+                let tail = segment - if datagrams > 1 { segment / 3 } else { 0 };
+                let len = segment * (datagrams - 1) + tail;
+                let (memory, layout, metas) = slots.parts();
+                for (k, byte) in memory[layout.start(i)..][..len].iter_mut().enumerate() {
+                    *byte = (i + k) as u8;
+                }
+                metas[i].peer = peer(n);
+                (metas[i].len, metas[i].segment) = (len, segment);
+                slots.set_filled(40);
+                outbox.echo(&slots, i, 0..slots.get(i).meta.datagrams()).expect("room");
+                for bytes in slots.get(i).segments() {
+                    expected.push((peer(n), [prefix, bytes].concat()));
+                }
+            }
+            prop_assert_eq!(outbox.len(), expected.len());
+            let mut sent = Vec::new();
+            for (peer, first, segment, datagrams, bytes) in plan_all(&outbox, &slots, |_, _| true) {
+                prop_assert_eq!(first, sent.len());
+                prop_assert!(datagrams <= SEGMENTS);
+                prop_assert!(datagrams == 1 || bytes.len() <= BYTES);
+                let cut: Vec<&[u8]> =
+                    if bytes.is_empty() { vec![&[]] } else { bytes.chunks(segment).collect() };
+                prop_assert_eq!(cut.len(), datagrams);
+                sent.extend(cut.into_iter().map(|bytes| (peer, bytes.to_vec())));
+            }
+            prop_assert_eq!(sent, expected);
+        }
+    }
+}

@@ -193,3 +193,17 @@ impl std::fmt::Debug for LinuxReceiver {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_goes_on_where_32_bits_end() {
+        let mut drops = Drops::default();
+        for (now, total) in [(5, 5), (5, 5), (u32::MAX, u32::MAX.into()), (2, (1 << 32) + 2)] {
+            drops.note(now);
+            assert_eq!(drops.total, total);
+        }
+    }
+}

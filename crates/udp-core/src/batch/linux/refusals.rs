@@ -85,3 +85,73 @@ impl Refusals {
         !std::mem::replace(&mut self.said, true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(n: u8) -> SocketAddr {
+        SocketAddr::new(IpAddr::from([192, 0, 2, n]), 7000 + u16::from(n))
+    }
+
+    #[test]
+    fn a_refusal_holds_for_its_path_and_length() {
+        let mut refusals = Refusals::default();
+        assert!(refusals.note(peer(1), 1000, Reach::Path), "worth saying");
+        assert!(!refusals.note(peer(1), 800, Reach::Path), "but once");
+        refusals.note(peer(1), 900, Reach::Path);
+        let other_port = SocketAddr::new(peer(1).ip(), 1);
+        for (peer, length, allowed) in [
+            (peer(1), 799, true),
+            (peer(1), 800, false),
+            (other_port, 1400, false),
+            (peer(2), 1400, true),
+        ] {
+            assert_eq!(refusals.allow(peer, length), allowed, "{peer} {length}");
+        }
+    }
+
+    #[test]
+    fn a_device_without_the_means_ends_it_for_all() {
+        let mut refusals = Refusals::default();
+        refusals.note(peer(1), 1000, Reach::Socket);
+        assert!(!refusals.allow(peer(2), 2));
+    }
+
+    #[test]
+    fn a_path_is_tried_again_after_a_while() {
+        let mut refusals = Refusals::default();
+        refusals.note(peer(1), 1000, Reach::Path);
+        let tries = (0..RETRY * 3).filter(|_| refusals.allow(peer(1), 1000)).count();
+        assert_eq!(tries, 3);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_oldest_is_forgotten() {
+        let mut refusals = Refusals::default();
+        for n in 0..=PLACES as u8 {
+            refusals.note(peer(n), 1000, Reach::Path);
+        }
+        assert_eq!(refusals.places.len(), PLACES);
+        assert!(refusals.allow(peer(0), 1000));
+        assert!(!refusals.allow(peer(1), 1000));
+        assert!(!refusals.allow(peer(PLACES as u8), 1000));
+    }
+
+    #[test]
+    fn only_these_numbers_may_be_refusals() {
+        let cases = [
+            (libc::EIO, Some(Reach::Socket)),
+            (libc::EOPNOTSUPP, Some(Reach::Socket)),
+            (libc::EMSGSIZE, Some(Reach::Path)),
+            (libc::EINVAL, Some(Reach::Path)),
+            (libc::EAGAIN, None),
+            (libc::EPERM, None),
+            (libc::ENETUNREACH, None),
+            (libc::ECONNREFUSED, None),
+        ];
+        for (number, expected) in cases {
+            assert_eq!(reach(&io::Error::from_raw_os_error(number)), expected, "{number}");
+        }
+    }
+}
