@@ -241,6 +241,12 @@ impl Receiver {
         self.waker.clone()
     }
 
+    /// The socket: to wait on several at once, or to send on a connected one without an outbox.
+    /// Whoever only ever receives with [`Wait::Now`] may make it a non-blocking one.
+    pub fn socket(&self) -> &UdpSocket {
+        self.waker.socket()
+    }
+
     /// What this socket can tell and do.
     pub fn abilities(&self) -> Abilities {
         match &self.half {

@@ -22,6 +22,10 @@ impl Waker {
         Waker { socket, woken: Arc::default() }
     }
 
+    pub(super) fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
     /// Ends the blocked receive, if there is one, and lets no later one block. On Linux this is
     /// immediate; elsewhere a receive looks up at least every 50 ms.
     pub fn wake(&self) {
