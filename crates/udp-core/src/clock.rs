@@ -152,9 +152,19 @@ pub fn sleep(span: Duration) {
     std::thread::sleep(span);
 }
 
-/// Waits until `moment`; not at all if it has passed.
+/// Waits until `moment`; not at all if it has passed. On Linux no longer than the scheduler makes
+/// it: timers of the calling thread are then kept to the nanosecond, at the price of wake-ups that
+/// are not joined with others. For pacing; [`sleep`] does for everything else.
 pub fn sleep_until(moment: Mono) {
-    sleep(moment.saturating_since(mono()));
+    let span = moment.saturating_since(mono());
+    if span.is_zero() {
+        return;
+    }
+    #[cfg(target_os = "linux")]
+    if crate::sys::sleep(span).is_ok() {
+        return;
+    }
+    sleep(span);
 }
 
 /// Puts a time of day that the kernel stamped lately onto the monotonic clock, given both clocks

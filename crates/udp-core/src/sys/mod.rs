@@ -14,6 +14,7 @@ mod memory;
 mod priority;
 mod receive;
 mod send;
+mod sleep;
 pub(crate) mod sockopt;
 
 pub(crate) use memory::keep_small_pages;
@@ -21,6 +22,7 @@ pub(crate) use memory::keep_small_pages;
 pub(crate) use priority::set_nice;
 pub(crate) use receive::{ReceiveCall, Taken};
 pub(crate) use send::{Filling, Ready, SendCall};
+pub(crate) use sleep::sleep;
 
 /// Bytes of a socket address that `AF_INET` and `AF_INET6` need: `struct sockaddr_in6`.
 pub(crate) const NAME: usize = 28;
