@@ -238,8 +238,9 @@ fn any_number_of_replies(context: &Context) -> Result<()> {
         context.ask([target.as_str(), "--replies", "any", "-W", "500ms", "-m", "all"])?;
     finished.exits(0)?;
     check::same("replies shown", 5, finished.out().matches(": reply ").count())?;
-    let silent = Peer::silent()?.address.to_string();
-    context.ask([silent.as_str(), "--replies", "any", "-W", "200ms", "-m", "all"])?.exits(1)?;
+    let silent = Peer::silent()?;
+    let target = silent.address.to_string();
+    context.ask([target.as_str(), "--replies", "any", "-W", "200ms", "-m", "all"])?.exits(1)?;
     Ok(())
 }
 

@@ -66,7 +66,7 @@ fn numbered_beats(context: &Context) -> Result<()> {
     for line in [
         format!("sendto ('127.0.0.1', {port}): heartbeat 1\n"),
         format!("recvfrom ('127.0.0.1', {port}): echo heartbeat 1  seq=1 rtt="),
-        format!("no reply ('127.0.0.1', {port}): seq=40 within 1.2s\n"),
+        format!("no reply ('127.0.0.1', {port}): seq=40 within "),
     ] {
         check::holds(&format!("{out:?} has {line:?}"), out.contains(&line))?;
     }

@@ -102,6 +102,10 @@ fn the_server_serves_on_with_an_unread_pipe(context: &Context) -> Result<()> {
     let mut server = Server::start_unread(context.server().args(["--bind", "127.0.0.1:0"]))?;
     serves_on(&server, COUNT)?;
     server.process.start_reading();
+    // Once it says so, what was held back has been taken, and the reader is no longer a stuck one.
+    server.process.out.wait_until(|bytes| {
+        String::from_utf8_lossy(bytes).contains(" datagrams not shown\n").then_some(())
+    })?;
     let finished = server.stop()?;
     finished.exits(0)?;
     let out = finished.out();
