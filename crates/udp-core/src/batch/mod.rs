@@ -271,8 +271,8 @@ enum SendHalf {
 }
 
 impl Sender {
-    /// Sends everything in the outbox and empties it, telling `report` of every datagram once, in
-    /// order. It never waits: what the socket has no room for fails with
+    /// Sends everything in the outbox and empties it, telling `report` of every datagram once. The
+    /// order of datagrams to one peer is kept, that among peers is not. It never waits: what the socket has no room for fails with
     /// [`WouldBlock`](io::ErrorKind::WouldBlock). One datagram's failure does not hold up another.
     ///
     /// `slots` are those that the outbox's echoes refer to, or [`Slots::none`].

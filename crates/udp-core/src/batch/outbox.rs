@@ -32,7 +32,7 @@ impl fmt::Display for Full {
 
 impl std::error::Error for Full {}
 
-/// What became of one or more datagrams, in the order they were put into the outbox.
+/// What became of one or more consecutive datagrams of an outbox.
 #[derive(Debug)]
 pub struct Sent {
     /// Whom they were for.

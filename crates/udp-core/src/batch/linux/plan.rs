@@ -1,10 +1,12 @@
 //! What one `sendmmsg` call carries: datagrams of an outbox joined into messages, each of which
 //! the kernel cuts into equal segments again. Pure: no socket is touched.
 //!
-//! Joined are consecutive datagrams to one peer from one source that have the same length; the
-//! last of a message may be shorter. `udp(7)`: at most 64 segments, and what fits one IP packet.
+//! Joined are datagrams to one peer from one source that have the same length; the last of a
+//! message may be shorter. `udp(7)`: at most 64 segments, and what fits one IP packet. Datagrams to
+//! other peers in between do not matter, since only the order to one peer is kept: a datagram
+//! joins nothing but the message that holds its peer's previous one.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::super::outbox::{Entry, Home};
 use super::super::{Outbox, Slots, Source};
@@ -14,10 +16,10 @@ pub(super) const MESSAGES: usize = 64;
 /// Pieces in one call.
 pub(super) const PIECES: usize = 512;
 /// Segments of one message: UDP_MAX_SEGMENTS of older kernels.
-const SEGMENTS: usize = 64;
+pub(super) const SEGMENTS: usize = 64;
 /// Bytes of one message: below the 65,507 of IPv4, with room for options.
 const BYTES: usize = 65_000;
-/// Bytes of datagrams copied behind their prefix for one call.
+/// Bytes of datagrams copied behind their prefixes for one call.
 const SCRATCH: usize = 256 * 1024;
 
 /// One message: datagrams to one peer.
@@ -28,25 +30,34 @@ pub(super) struct Message {
     /// Bytes of each datagram but the last.
     pub(super) segment: usize,
     pub(super) datagrams: usize,
-    /// The number of its first datagram in the outbox.
-    pub(super) first: usize,
-    /// Its pieces, up to the next message's first one.
-    pub(super) first_piece: usize,
     bytes: usize,
     /// Nothing may follow: its last datagram is shorter, or must stay alone.
     closed: bool,
+    first_piece: usize,
+    last_piece: usize,
 }
 
-/// A part of a message: whole datagrams of it.
+/// A part of a message: whole datagrams, consecutive ones of the outbox.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Piece {
-    /// Bytes of a slot.
+pub(super) struct Piece {
+    home: Place,
+    /// The number of its first datagram in the outbox.
+    pub(super) first: usize,
+    pub(super) datagrams: usize,
+    /// The message's next piece.
+    next: Option<usize>,
+}
+
+/// Where the bytes of a piece are.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// In a slot.
     Slot { slot: usize, start: usize, end: usize },
-    /// Bytes of a slot from its start, with the prefix that stands before it.
+    /// In a slot from its start, with the prefix that stands before it.
     Prefixed { slot: usize, end: usize },
-    /// Bytes of the outbox.
+    /// In the outbox.
     Own { start: usize, end: usize },
-    /// Bytes of the scratch buffer.
+    /// In the scratch buffer.
     Scratch { start: usize, end: usize },
 }
 
@@ -64,14 +75,19 @@ pub(super) struct Plan {
     pub(super) messages: Vec<Message>,
     pieces: Vec<Piece>,
     scratch: Vec<u8>,
+    /// The latest message to a peer, by a hash of the peer; whose it is, the message says.
+    latest: [u8; PEERS],
 }
+
+const PEERS: usize = 64;
 
 impl Plan {
     pub(super) fn new() -> Plan {
         Plan {
             messages: Vec::with_capacity(MESSAGES),
             pieces: Vec::with_capacity(PIECES),
-            scratch: Vec::new(),
+            scratch: Vec::with_capacity(SCRATCH),
+            latest: [0; PEERS],
         }
     }
 
@@ -87,20 +103,19 @@ impl Plan {
         self.messages.clear();
         self.pieces.clear();
         self.scratch.clear();
+        self.latest = [u8::MAX; PEERS];
         let prefix = slots.prefix();
         while let Some(entry) = outbox.entries.get(cursor.entry) {
             let before = if entry.home == Home::Own { &[][..] } else { prefix };
             while cursor.datagram < entry.datagrams {
-                let i = cursor.datagram;
-                let length = entry.range(i).len() + before.len();
-                if self.pieces.len() == PIECES || !self.make_room(before, entry, i) {
+                let length = entry.range(cursor.datagram).len() + before.len();
+                if self.pieces.len() == PIECES || self.scratch.len() + length > SCRATCH {
                     return true;
                 }
-                let most = self.place(entry, length, cursor.number, &mut joins);
-                if most == 0 {
+                let Some((message, room)) = self.place(entry, length, &mut joins) else {
                     return true;
-                }
-                let taken = self.append(entry, slots, before, i, most);
+                };
+                let taken = self.append(message, room, entry, cursor, before, slots);
                 cursor.datagram += taken;
                 cursor.number += taken;
             }
@@ -110,110 +125,103 @@ impl Plan {
         !self.messages.is_empty()
     }
 
-    /// The pieces of message `i`, and the scratch buffer that some of them lie in.
-    pub(super) fn pieces(&self, i: usize) -> impl Iterator<Item = Piece> {
-        let end = self.messages.get(i + 1).map_or(self.pieces.len(), |next| next.first_piece);
-        self.pieces[self.messages[i].first_piece..end].iter().copied()
+    /// The pieces of a message.
+    pub(super) fn pieces(&self, message: &Message) -> impl Iterator<Item = &Piece> {
+        let first = self.pieces.get(message.first_piece);
+        std::iter::successors(first, |piece| piece.next.and_then(|next| self.pieces.get(next)))
     }
 
     /// The bytes of a piece.
     pub(super) fn bytes<'a>(
         &'a self,
-        piece: Piece,
+        piece: &Piece,
         outbox: &'a Outbox,
         slots: &'a Slots,
     ) -> &'a [u8] {
-        match piece {
-            Piece::Slot { slot, start, end } => slots.bytes(slot, start..end),
-            Piece::Prefixed { slot, end } => slots.prefixed(slot, end),
-            Piece::Own { start, end } => &outbox.own[start..end],
-            Piece::Scratch { start, end } => &self.scratch[start..end],
+        match piece.home {
+            Place::Slot { slot, start, end } => slots.bytes(slot, start..end),
+            Place::Prefixed { slot, end } => slots.prefixed(slot, end),
+            Place::Own { start, end } => &outbox.own[start..end],
+            Place::Scratch { start, end } => &self.scratch[start..end],
         }
     }
 
-    /// Whether the datagrams that must be copied find room.
-    fn make_room(&self, prefix: &[u8], entry: &Entry, i: usize) -> bool {
-        if prefix.is_empty() || (entry.datagrams == 1 && i == 0) {
-            return true;
-        }
-        self.scratch.len() + entry.segment + prefix.len() <= SCRATCH
-    }
-
-    /// Finds the message for a datagram of `length` bytes, starting one if need be. How many
-    /// datagrams of that length it can still take; 0 if the call is full.
+    /// Finds the message for a datagram of `length` bytes, starting one if need be, and how many
+    /// of that length it can still take. None if the call is full.
     fn place(
         &mut self,
         entry: &Entry,
         length: usize,
-        number: usize,
         joins: &mut impl FnMut(SocketAddr, usize) -> bool,
-    ) -> usize {
-        if let Some(last) = self.messages.last() {
-            let room = last.room(length);
-            if room > 0 && last.peer == entry.peer && last.source == entry.source {
-                return room;
+    ) -> Option<(usize, usize)> {
+        let latest = &mut self.latest[hash(entry.peer)];
+        if let Some(message) = self.messages.get(usize::from(*latest)) {
+            let room = message.room(length);
+            if room > 0 && message.peer == entry.peer && message.source == entry.source {
+                return Some((usize::from(*latest), room));
             }
         }
-        if self.messages.len() == MESSAGES {
-            return 0;
+        let number = self.messages.len();
+        if number == MESSAGES {
+            return None;
         }
+        *latest = number as u8;
         let message = Message {
             peer: entry.peer,
             source: entry.source,
             segment: length,
             datagrams: 0,
-            first: number,
-            first_piece: self.pieces.len(),
             bytes: 0,
             closed: length == 0 || !joins(entry.peer, length),
+            first_piece: self.pieces.len(),
+            last_piece: self.pieces.len(),
         };
         self.messages.push(message);
-        if message.closed { 1 } else { message.room(length).max(1) }
+        Some((number, message.room(length).max(1)))
     }
 
-    /// Adds up to `most` datagrams of `entry` from number `i` on to the last message. How many.
+    /// Adds up to `room` datagrams of `entry` from `cursor` on to a message. How many.
     fn append(
         &mut self,
+        message: usize,
+        room: usize,
         entry: &Entry,
-        slots: &Slots,
+        cursor: &Cursor,
         prefix: &[u8],
-        i: usize,
-        most: usize,
+        slots: &Slots,
     ) -> usize {
-        let most = most.min(entry.datagrams - i);
-        let (start, end) = (entry.range(i).start, entry.range(i + most - 1).end);
-        let added = end - start + most * prefix.len();
-        let taken = match entry.home {
-            Home::Own => self.add(Piece::Own { start, end }, most),
-            Home::Slot(slot) if prefix.is_empty() => {
-                self.add(Piece::Slot { slot, start, end }, most)
-            }
-            Home::Slot(slot) if start == 0 && most == 1 => {
-                self.add(Piece::Prefixed { slot, end }, 1)
-            }
-            Home::Slot(slot) => {
+        let i = cursor.datagram;
+        let mut taken = room.min(entry.datagrams - i);
+        let (start, mut end) = (entry.range(i).start, entry.range(i + taken - 1).end);
+        let home = match entry.home {
+            // Only at the start of a slot does a prefix stand before the datagram.
+            Home::Slot(slot) if !prefix.is_empty() && (taken > 1 || start > 0) => {
                 let from = self.scratch.len();
-                let fit = (SCRATCH - from) / (entry.segment + prefix.len());
-                let most = most.min(fit);
-                for k in i..i + most {
+                taken = taken.min((SCRATCH - from) / (entry.segment + prefix.len()).max(1)).max(1);
+                end = entry.range(i + taken - 1).end;
+                for k in i..i + taken {
                     self.scratch.extend_from_slice(prefix);
                     self.scratch.extend_from_slice(slots.bytes(slot, entry.range(k)));
                 }
-                self.add(Piece::Scratch { start: from, end: self.scratch.len() }, most)
+                Place::Scratch { start: from, end: self.scratch.len() }
             }
+            Home::Own => Place::Own { start, end },
+            Home::Slot(slot) if prefix.is_empty() => Place::Slot { slot, start, end },
+            Home::Slot(slot) => Place::Prefixed { slot, end },
         };
-        if let Some(last) = self.messages.last_mut() {
-            let added = if taken == most { added } else { taken * (entry.segment + prefix.len()) };
-            last.datagrams += taken;
-            last.bytes += added;
-            last.closed |= added < taken * last.segment;
+        let message = &mut self.messages[message];
+        let added = end - start + taken * prefix.len();
+        message.closed |= added < taken * message.segment;
+        message.datagrams += taken;
+        message.bytes += added;
+        let piece = Piece { home, first: cursor.number, datagrams: taken, next: None };
+        let number = self.pieces.len();
+        if let Some(last) = self.pieces.get_mut(message.last_piece) {
+            last.next = Some(number);
         }
-        taken
-    }
-
-    fn add(&mut self, piece: Piece, datagrams: usize) -> usize {
+        message.last_piece = number;
         self.pieces.push(piece);
-        datagrams
+        taken
     }
 }
 
@@ -229,9 +237,19 @@ impl Message {
     }
 }
 
+/// Where to look for a peer's latest message. Peers that collide are not joined, no more.
+fn hash(peer: SocketAddr) -> usize {
+    let host = match peer.ip() {
+        IpAddr::V4(v4) => v4.to_bits(),
+        IpAddr::V6(v6) => v6.to_bits() as u32,
+    };
+    let mixed = (host ^ (u32::from(peer.port()) << 16)).wrapping_mul(0x9e37_79b1);
+    (mixed >> 26) as usize
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
 
     use proptest::prelude::*;
 
@@ -242,27 +260,37 @@ mod tests {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000 + n)
     }
 
-    /// Plans the whole outbox call by call. Of each message: peer, number of its first datagram,
-    /// segment, datagrams, bytes.
+    /// A message as it goes out: its peer, and number and bytes of each of its datagrams.
+    type Planned = (SocketAddr, Vec<(usize, Vec<u8>)>);
+
+    /// Plans the whole outbox call by call.
     fn plan_all(
         outbox: &Outbox,
         slots: &Slots,
         joins: impl Fn(SocketAddr, usize) -> bool,
-    ) -> Vec<(SocketAddr, usize, usize, usize, Vec<u8>)> {
+    ) -> Vec<Planned> {
         let (mut plan, mut cursor, mut all) = (Plan::new(), Cursor::default(), Vec::new());
         while plan.next(outbox, slots, &mut cursor, &joins) {
             assert!(!plan.messages.is_empty() && plan.messages.len() <= MESSAGES);
             assert!(plan.pieces.len() <= PIECES);
-            for (i, message) in plan.messages.iter().enumerate() {
-                let pieces: Vec<Piece> = plan.pieces(i).collect();
-                let bytes =
-                    pieces.iter().map(|p| plan.bytes(*p, outbox, slots)).collect::<Vec<_>>();
-                assert!(!bytes.is_empty());
-                for bytes in &bytes[..bytes.len() - 1] {
-                    assert_eq!(bytes.len() % message.segment, 0, "pieces are whole datagrams");
+            for message in &plan.messages {
+                let mut datagrams = Vec::new();
+                let mut bytes = 0;
+                for piece in plan.pieces(message) {
+                    assert_eq!(bytes % message.segment.max(1), 0, "pieces are whole datagrams");
+                    let piece_bytes = plan.bytes(piece, outbox, slots);
+                    bytes += piece_bytes.len();
+                    let cut: Vec<&[u8]> = match piece_bytes {
+                        [] => vec![&[]],
+                        bytes => bytes.chunks(message.segment).collect(),
+                    };
+                    assert_eq!(cut.len(), piece.datagrams);
+                    datagrams.extend((piece.first..).zip(cut.into_iter().map(<[u8]>::to_vec)));
                 }
-                let Message { peer, first, segment, datagrams, .. } = *message;
-                all.push((peer, first, segment, datagrams, bytes.concat()));
+                assert_eq!((datagrams.len(), bytes), (message.datagrams, message.bytes));
+                assert!(datagrams.len() <= SEGMENTS);
+                assert!(datagrams.len() == 1 || bytes <= BYTES);
+                all.push((message.peer, datagrams));
             }
         }
         all
@@ -272,10 +300,11 @@ mod tests {
     fn equal_neighbours_are_joined() {
         // Peer and length of each datagram; datagrams of each message that comes of it.
         type Case = (&'static [(u16, usize)], &'static [usize]);
-        let cases: [Case; 9] = [
+        let cases: [Case; 10] = [
             (&[(1, 10)], &[1]),
             (&[(1, 10), (1, 10), (1, 10)], &[3]),
-            (&[(1, 10), (2, 10), (1, 10)], &[1, 1, 1]),
+            (&[(1, 10), (2, 10), (1, 10), (2, 10), (2, 10)], &[2, 3]),
+            (&[(1, 10), (2, 10), (1, 12), (1, 10)], &[1, 1, 2]),
             (&[(1, 10), (1, 10), (1, 4), (1, 4)], &[3, 1]),
             (&[(1, 4), (1, 10), (1, 10)], &[1, 2]),
             (&[(1, 10), (1, 0), (1, 10)], &[1, 1, 1]),
@@ -289,7 +318,7 @@ mod tests {
                 outbox.push(peer(*n), None, &vec![1; *length]).expect("room");
             }
             let planned = plan_all(&outbox, &Slots::none(), |_, _| true);
-            let joined: Vec<usize> = planned.iter().map(|(.., datagrams, _)| *datagrams).collect();
+            let joined: Vec<usize> = planned.iter().map(|(_, datagrams)| datagrams.len()).collect();
             assert_eq!(joined, expected, "{datagrams:?}");
             let single = plan_all(&outbox, &Slots::none(), |_, _| false);
             assert_eq!(single.len(), datagrams.len());
@@ -299,12 +328,14 @@ mod tests {
     #[test]
     fn different_sources_are_not_joined() {
         let mut outbox = Outbox::new(10, 100);
-        for n in [1, 1, 2, 2] {
+        for n in [1, 1, 2, 2, 1] {
             let source = Source { address: IpAddr::from([127, 0, 0, n]), interface: 0 };
             outbox.push(peer(1), Some(source), b"alike").expect("room");
         }
         let planned = plan_all(&outbox, &Slots::none(), |_, _| true);
-        assert_eq!(planned.iter().map(|(.., n, _)| *n).collect::<Vec<_>>(), [2, 2]);
+        let numbers = |(_, datagrams): &Planned| datagrams.iter().map(|(n, _)| *n).collect();
+        let numbers: Vec<Vec<usize>> = planned.iter().map(numbers).collect();
+        assert_eq!(numbers, [vec![0, 1], vec![2, 3], vec![4]]);
     }
 
     proptest! {
@@ -350,16 +381,15 @@ mod tests {
                 }
             }
             prop_assert_eq!(outbox.len(), expected.len());
-            let mut sent = Vec::new();
-            for (peer, first, segment, datagrams, bytes) in plan_all(&outbox, &slots, |_, _| true) {
-                prop_assert_eq!(first, sent.len());
-                prop_assert!(datagrams <= SEGMENTS);
-                prop_assert!(datagrams == 1 || bytes.len() <= BYTES);
-                let cut: Vec<&[u8]> =
-                    if bytes.is_empty() { vec![&[]] } else { bytes.chunks(segment).collect() };
-                prop_assert_eq!(cut.len(), datagrams);
-                sent.extend(cut.into_iter().map(|bytes| (peer, bytes.to_vec())));
+            let mut sent: Vec<Option<(SocketAddr, Vec<u8>)>> = vec![None; expected.len()];
+            let mut last = std::collections::HashMap::new();
+            for (peer, datagrams) in plan_all(&outbox, &slots, |_, _| true) {
+                for (number, bytes) in datagrams {
+                    prop_assert!(last.insert(peer, number).is_none_or(|last| last < number), "order");
+                    prop_assert_eq!(sent[number].replace((peer, bytes)), None, "once");
+                }
             }
+            let sent: Vec<_> = sent.into_iter().flatten().collect();
             prop_assert_eq!(sent, expected);
         }
     }

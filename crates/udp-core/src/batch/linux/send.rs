@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::super::control;
 use super::super::{Outbox, Sent, Slots};
-use super::plan::{Cursor, MESSAGES, Message, PIECES, Plan};
+use super::plan::{Cursor, MESSAGES, Message, PIECES, Plan, SEGMENTS};
 use super::refusals::{Refusals, reach};
 use crate::error::describe;
 use crate::sys::{Filling, NAME, Ready, SendCall};
@@ -77,30 +77,32 @@ impl LinuxSender {
     fn send_planned(&mut self, outbox: &Outbox, slots: &Slots, report: &mut impl FnMut(Sent)) {
         let LinuxSender { socket, wire, plan, call, single, refusals, .. } = self;
         let mut filling = call.fill();
-        for (i, message) in plan.messages.iter().enumerate() {
+        for message in &plan.messages {
             wire.address(&mut filling, message, message.datagrams);
-            for piece in plan.pieces(i) {
+            for piece in plan.pieces(message) {
                 filling.piece(plan.bytes(piece, outbox, slots));
             }
         }
         let mut ready = filling.ready();
         let mut next = 0;
         while next < plan.messages.len() {
-            let message = plan.messages[next];
+            let message = &plan.messages[next];
             match wire.send(&mut ready, socket, &plan.messages, next) {
                 Ok(sent) => {
                     for message in &plan.messages[next..next + sent] {
-                        report(message.outcome(Ok(())));
+                        tell(plan, message, || Ok(()), report);
                     }
                     next += sent;
                     continue;
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => match reach(&e).filter(|_| message.datagrams > 1) {
-                    None => report(message.outcome(Err(e))),
+                    None => tell(plan, message, || Err(repeat(&e)), report),
                     Some(reach) => {
-                        let bytes = plan.pieces(next).map(|piece| plan.bytes(piece, outbox, slots));
-                        let sent = send_singly(single, socket, wire, &message, bytes, report);
+                        let pieces = plan
+                            .pieces(message)
+                            .map(|piece| (piece.first, plan.bytes(piece, outbox, slots)));
+                        let sent = send_singly(single, socket, wire, message, pieces, report);
                         if sent > 0 && refusals.note(message.peer, message.segment, reach) {
                             log::info!(
                                 "the kernel does not segment {}-byte datagrams to {} ({}): \
@@ -118,38 +120,61 @@ impl LinuxSender {
     }
 }
 
+/// Tells what became of a message's datagrams, those with consecutive numbers together.
+fn tell(
+    plan: &Plan,
+    message: &Message,
+    result: impl Fn() -> io::Result<()>,
+    report: &mut impl FnMut(Sent),
+) {
+    let mut pieces = plan.pieces(message).peekable();
+    while let Some(piece) = pieces.next() {
+        let mut datagrams = piece.datagrams;
+        while let Some(next) = pieces.next_if(|next| next.first == piece.first + datagrams) {
+            datagrams += next.datagrams;
+        }
+        report(Sent { peer: message.peer, first: piece.first, datagrams, result: result() });
+    }
+}
+
+/// The same error once more.
+fn repeat(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
 /// Sends the datagrams of a message each by itself. How many went out.
 fn send_singly<'a>(
     call: &mut SendCall,
     socket: &UdpSocket,
     wire: &Wire,
     message: &Message,
-    pieces: impl Iterator<Item = &'a [u8]>,
+    pieces: impl Iterator<Item = (usize, &'a [u8])>,
     report: &mut impl FnMut(Sent),
 ) -> usize {
     let mut filling = call.fill();
+    let mut numbers = [0; SEGMENTS];
     let mut datagrams = 0;
-    for bytes in pieces.flat_map(|piece| piece.chunks(message.segment.max(1))) {
-        wire.address(&mut filling, message, 1);
-        filling.piece(bytes);
-        datagrams += 1;
+    for (first, bytes) in pieces {
+        for (number, bytes) in (first..).zip(bytes.chunks(message.segment.max(1))) {
+            wire.address(&mut filling, message, 1);
+            filling.piece(bytes);
+            numbers[datagrams] = number;
+            datagrams += 1;
+        }
     }
     let mut ready = filling.ready();
     let (mut next, mut out) = (0, 0);
-    let mut tell = |number: usize, result| {
-        let first = message.first + number;
-        report(Sent { peer: message.peer, first, datagrams: 1, result });
-    };
+    let mut tell = |first, result| report(Sent { peer: message.peer, first, datagrams: 1, result });
     while next < datagrams {
         match ready.send(socket.as_fd(), next) {
             Ok(sent) => {
-                (next..next + sent).for_each(|number| tell(number, Ok(())));
+                numbers[next..next + sent].iter().for_each(|number| tell(*number, Ok(())));
                 next += sent;
                 out += sent;
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => {
-                tell(next, Err(e));
+                tell(numbers[next], Err(e));
                 next += 1;
             }
         }
@@ -214,12 +239,6 @@ impl Wire {
             }
             _ => ready.send(socket.as_fd(), next),
         }
-    }
-}
-
-impl Message {
-    fn outcome(&self, result: io::Result<()>) -> Sent {
-        Sent { peer: self.peer, first: self.first, datagrams: self.datagrams, result }
     }
 }
 

@@ -9,6 +9,7 @@ fn outcomes(server: &mut Server) -> Vec<(usize, Result<(), io::ErrorKind>)> {
         let result = sent.result.map_err(|e| e.kind());
         told.extend((sent.first..sent.first + sent.datagrams).map(|number| (number, result)));
     });
+    told.sort_by_key(|(number, _)| *number);
     told
 }
 
