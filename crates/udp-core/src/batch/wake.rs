@@ -29,10 +29,15 @@ impl Waker {
     /// Ends the blocked receive, if there is one, and lets no later one block. On Linux this is
     /// immediate; elsewhere a receive looks up at least every 50 ms.
     pub fn wake(&self) {
-        self.woken.store(true, Ordering::Release);
+        self.mark();
         // On Linux this ends a blocked receive of an unconnected socket too, although it is then
         // answered with ENOTCONN: `inet_shutdown` marks the socket and wakes all who wait on it.
         let _not_connected = SockRef::from(&*self.socket).shutdown(Shutdown::Read);
+    }
+
+    /// The part of it that any system does: whoever looks up sees it.
+    pub(super) fn mark(&self) {
+        self.woken.store(true, Ordering::Release);
     }
 
     /// Whether [`wake`](Self::wake) was called.

@@ -18,10 +18,11 @@ pub(super) use receive::PortableReceiver;
 pub(super) use send::PortableSender;
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use super::{Abilities, Options, Waker};
+use crate::endpoint::canonical_ip;
 
 /// Both halves for `socket`, bound to `bound`.
 pub(super) fn open(
@@ -30,8 +31,7 @@ pub(super) fn open(
     bound: SocketAddr,
     options: &Options,
 ) -> (PortableReceiver, PortableSender) {
-    let pinned = !bound.ip().is_unspecified();
-    let plain = Abilities { destination: pinned, ..Abilities::default() };
+    let pinned = is_own(bound);
     #[cfg(target_os = "linux")]
     let told = if !pinned || options.timestamps || options.ttl || options.ecn {
         messages::ask(&socket, bound, options)
@@ -40,12 +40,31 @@ pub(super) fn open(
     };
     #[cfg(not(target_os = "linux"))]
     let told = Told::default();
-    let abilities =
-        Abilities { destination: pinned || told.destination, timestamps: told.timestamps, ..plain };
+    let abilities = Abilities {
+        destination: pinned || told.destination,
+        timestamps: told.timestamps,
+        ..Abilities::default()
+    };
+    let address = pinned.then_some(bound);
     let receiver =
-        PortableReceiver::new(Arc::clone(&socket), waker, bound, abilities, told, options);
+        PortableReceiver::new(Arc::clone(&socket), waker, address, abilities, told, options);
     let sender = PortableSender::new(socket, bound, told.destination && !pinned);
     (receiver, sender)
+}
+
+/// Whether `bound` is one address of this host, and not a wildcard or one that many hosts have:
+/// only that one tells what arrives. A broadcast address gives itself away by being refused to a
+/// socket that may not broadcast (`ip(7)`: EACCES); nothing is sent.
+fn is_own(bound: SocketAddr) -> bool {
+    let ip = bound.ip();
+    if ip.is_unspecified() || canonical_ip(ip).is_multicast() {
+        return false;
+    }
+    let any: SocketAddr = match bound {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    UdpSocket::bind(any).and_then(|probe| probe.connect(bound)).is_ok()
 }
 
 /// What the control messages of this socket tell.

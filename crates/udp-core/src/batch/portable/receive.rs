@@ -21,7 +21,7 @@ const LOOK_UP: Option<Duration> =
 pub(in super::super) struct PortableReceiver {
     socket: Arc<UdpSocket>,
     waker: Waker,
-    /// The address bound to, unless it is a wildcard.
+    /// The address bound to, if it is one of this host's own.
     bound: Option<SocketAddr>,
     abilities: Abilities,
     told: Told,
@@ -42,7 +42,7 @@ impl PortableReceiver {
     pub(super) fn new(
         socket: Arc<UdpSocket>,
         waker: Waker,
-        bound: SocketAddr,
+        bound: Option<SocketAddr>,
         abilities: Abilities,
         told: Told,
         options: &Options,
@@ -50,7 +50,7 @@ impl PortableReceiver {
         PortableReceiver {
             socket,
             waker,
-            bound: (!bound.ip().is_unspecified()).then_some(bound),
+            bound,
             abilities,
             told,
             spin: Spin::new(options.busy_poll),
@@ -149,13 +149,9 @@ impl PortableReceiver {
         let local = self.bound.map(|bound| canonical_ip(bound.ip()));
         Meta {
             peer: canonical(peer),
-            local: local.filter(|local| !local.is_multicast()),
+            local,
             interface: 0,
-            destination: match local {
-                None => Destination::Unknown,
-                Some(local) if local.is_multicast() => Destination::Multicast,
-                Some(_) => Destination::Unicast,
-            },
+            destination: if local.is_some() { Destination::Unicast } else { Destination::Unknown },
             len,
             segment: len,
             truncated: false,
@@ -195,5 +191,31 @@ impl spin::Ask for PortableReceiver {
 
     fn is_woken(&self) -> bool {
         self.waker.is_woken()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::super::super::SLOT;
+    use super::*;
+
+    /// Where a shutdown ends no receive, one ends by looking up.
+    #[test]
+    fn a_wake_up_is_seen_without_a_shutdown() {
+        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").expect("bind"));
+        let bound = socket.local_addr().expect("an address");
+        let waker = Waker::new(Arc::clone(&socket));
+        let (mut receiver, _) =
+            super::super::open(socket, waker.clone(), bound, &Options::default());
+        receiver.look_up = Some(Duration::from_millis(5));
+        let waiting = thread::spawn(move || {
+            let mut slots = Slots::new(1, SLOT, 0);
+            let filled = receiver.receive(&mut slots, Wait::Block(None)).expect("receive");
+            (filled, receiver.mode)
+        });
+        waker.mark();
+        assert_eq!(waiting.join().expect("it ended"), (0, Some(Mode::Now)));
     }
 }

@@ -129,6 +129,21 @@ fn broadcast_and_multicast_are_told_from_unicast() {
     }
 }
 
+/// A socket may be bound to a broadcast address itself; what it hears is no less broadcast.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_broadcast_address_can_be_bound_to() {
+    for backend in BACKENDS {
+        let mut server = Server::new("127.255.255.255:0", backend, &Options::default());
+        let client = UdpSocket::bind("127.0.0.1:0").expect("bind");
+        client.set_broadcast(true).expect("broadcast");
+        client.send_to(b"anybody", server.address).expect("send");
+        let (meta, _) = server.receive_one();
+        assert_eq!(meta.destination, Destination::Broadcast, "{backend:?}");
+        assert_eq!(meta.local, Some(LOOPBACK), "{backend:?}");
+    }
+}
+
 #[test]
 fn a_link_local_address_keeps_its_interface() {
     let meta = |local: &str| Meta {
