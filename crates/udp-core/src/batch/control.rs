@@ -113,6 +113,11 @@ impl Control {
     /// multicast name one beside the destination; IPv6 multicast does not.
     pub(crate) fn local(&self) -> Option<IpAddr> {
         match (self.v4, self.v6) {
+            // It was queued before the kernel was asked to look ours up.
+            (Some((to, ours)), _) if ours.is_unspecified() => {
+                let asked = !to.is_multicast() && !to.is_broadcast() && !to.is_unspecified();
+                asked.then_some(IpAddr::V4(to))
+            }
             (Some((_, ours)), _) => Some(IpAddr::V4(ours)),
             (None, Some(to)) if to.is_multicast() => None,
             (None, Some(to)) => Some(IpAddr::V6(to).to_canonical()),
@@ -124,6 +129,10 @@ impl Control {
     pub(crate) fn destination(&self) -> Destination {
         match (self.v4, self.v6) {
             (Some((to, _)), _) if to.is_multicast() => Destination::Multicast,
+            // Queued too early, see above: a network's broadcast address cannot be told.
+            (Some((to, ours)), _) if ours.is_unspecified() && !to.is_broadcast() => {
+                Destination::Unknown
+            }
             (Some((to, ours)), _) if to != ours => Destination::Broadcast,
             (Some(_), _) => Destination::Unicast,
             (None, Some(to)) if to.is_multicast() => Destination::Multicast,
@@ -284,7 +293,11 @@ mod tests {
         let local = [192, 0, 2, 1];
         let v4 = |to| (DESTINATION_V4, info_v4(to, local));
         let v6 = |to| (DESTINATION_V6, info_v6(to));
+        let early = |to| (DESTINATION_V4, info_v4(to, [0, 0, 0, 0]));
         let cases = [
+            (vec![early(local)], Some("192.0.2.1"), Unknown),
+            (vec![early([224, 0, 0, 1])], None, Multicast),
+            (vec![early([255, 255, 255, 255])], None, Broadcast),
             (vec![v4(local)], Some("192.0.2.1"), Unicast),
             (vec![v4([192, 0, 2, 255])], Some("192.0.2.1"), Broadcast),
             (vec![v4([255, 255, 255, 255])], Some("192.0.2.1"), Broadcast),
