@@ -14,7 +14,7 @@ use udp_core::stamp::Key;
 use crate::args::IoPath;
 use crate::config::{Config, Detail, LARGEST_DATAGRAM, Reply};
 use crate::counters::{Books, Published};
-use crate::event::Kind;
+use crate::event::{Event, Kind};
 use crate::host;
 use crate::open::Listener;
 use crate::policy::{Limiter, Limits, Policy, Sources};
@@ -72,6 +72,8 @@ impl Crew {
             spent,
             ended,
         };
+        let services = listeners.iter().map(|listener| listener.service.clone()).collect();
+        let mut ready = Vec::with_capacity(workers);
         for Listener { service, sockets } in listeners {
             let name = host_port(service.address);
             for socket in sockets {
@@ -102,20 +104,25 @@ impl Crew {
                     stop: stopped.clone(),
                     name: name.clone(),
                 });
-                crew.spawn(worker, &name, Ended(ended_sender.clone()))?;
+                ready.push(worker);
             }
         }
         crew.lost_before = crew.count_lost().unwrap_or(0);
+        // Before the first datagram is told of.
+        telling.tell(Event::Start(services));
+        for worker in ready {
+            crew.spawn(worker, Ended(ended_sender.clone()))?;
+        }
         Ok(crew)
     }
 
-    fn spawn(&mut self, worker: Worker, name: &str, ended: Ended) -> Result<(), Failure> {
+    fn spawn(&mut self, worker: Worker, ended: Ended) -> Result<(), Failure> {
         let thread = std::thread::Builder::new().name("worker".into()).spawn(move || {
             let _says_so_when_dropped = ended;
             worker.run()
         });
         self.threads.push(thread.map_err(|error| {
-            Failure::local(format!("cannot start a thread for {name}: {}", describe(&error)))
+            Failure::local(format!("cannot start a worker: {}", describe(&error)))
         })?);
         Ok(())
     }

@@ -12,6 +12,8 @@ use udp_core::clock::{self, Mono};
 
 /// How long one write may take at the end before the reader counts as stuck.
 const STUCK_AFTER: Duration = Duration::from_millis(50);
+/// Bytes of one write at most: a slow reader must be seen to take something now and then.
+const PIECE: usize = 4096;
 
 /// An output that shows when its present write began.
 pub(crate) struct Watched<W> {
@@ -46,7 +48,7 @@ impl Watch {
 impl<W: Write> Write for Watched<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.writing_since.store(clock::mono().as_nanos().max(1), Relaxed);
-        let result = self.output.write(bytes);
+        let result = self.output.write(bytes.get(..PIECE).unwrap_or(bytes));
         self.writing_since.store(0, Relaxed);
         result
     }

@@ -31,7 +31,6 @@ pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
     let services: Vec<Service> = listeners.iter().map(|l| l.service.clone()).collect();
     let telling = Telling::start(config.format)?;
     let crew = Crew::start(config, listeners, &telling)?;
-    telling.tell(Event::Start(services.clone()));
     systemd::tell_ready();
 
     let mut server = Server { services, crew, telling, dropped: [0; Reason::ALL.len()] };

@@ -29,6 +29,8 @@ const SLOTS: usize = 32;
 const ENTRIES: usize = 256;
 /// Bytes of reflected packets that wait to be sent together.
 const REFLECTED: usize = 256 * 1024;
+/// How long the last records of a batch are held back while the printer is busy, if nothing follows.
+const HOLD: Duration = Duration::from_millis(4);
 /// How long a stopped worker goes on answering what is queued already.
 const DRAIN: Duration = Duration::from_millis(40);
 
@@ -115,7 +117,7 @@ impl Worker {
         let mut end: Option<Mono> = None;
         let mut held_back = false;
         loop {
-            let wait = if held_back { Wait::Now } else { Wait::Block(None) };
+            let wait = Wait::Block(held_back.then_some(HOLD));
             match self.parts.io.receive(&mut self.slots, wait) {
                 Ok(0) => {
                     if waker.is_woken() {

@@ -1,0 +1,197 @@
+//! Start and end: ports, exit codes, signals, and an output that fails.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::fs::File;
+use std::io::Read;
+use std::process::Stdio;
+
+use common::{PATIENCE, Server, ask, asker, command, run};
+use nix::sys::signal::Signal;
+
+#[test]
+fn a_second_server_is_refused_and_the_first_unharmed() {
+    for first in [&[][..], &["--workers", "2"], &["--reuse-address"]] {
+        let server = Server::start(first);
+        let bind = server.address().to_string();
+        for second in [&[][..], &["--workers", "2"], &["--reuse-address"]] {
+            let ended = run(&[&["-b", &bind], second].concat());
+            assert_eq!(ended.status.code(), Some(4), "{first:?} {second:?}");
+            let message = format!("error: cannot bind {bind}: address already in use\nhint: ");
+            assert!(ended.stderr.starts_with(&message), "{}", ended.stderr);
+            assert_eq!(ended.stdout, "");
+        }
+        assert_eq!(ask(&asker(server.address()), b"x"), b"echo x");
+    }
+}
+
+#[test]
+fn a_restart_binds_at_once() {
+    let server = Server::start(&[]);
+    let bind = server.address().to_string();
+    ask(&asker(server.address()), b"x");
+    server.stop();
+    let again = Server::spawn(&mut command(&["-b", &bind]));
+    assert_eq!(ask(&asker(again.address()), b"x"), b"echo x");
+}
+
+#[test]
+fn servers_of_one_user_may_share_a_port() {
+    let first = Server::start(&["--reuse-port"]);
+    let bind = first.address().to_string();
+    let second = Server::spawn(&mut command(&["-b", &bind, "--reuse-port"]));
+    for _ in 0..32 {
+        assert_eq!(ask(&asker(first.address()), b"x"), b"echo x");
+    }
+    let sum = first.stop().counts()[1] + second.stop().counts()[1];
+    assert_eq!(sum, 32);
+}
+
+#[test]
+fn bad_usage_is_one_line_and_exit_code_2() {
+    for options in [
+        &["--raw", "--prefix", "x"][..],
+        &["--workers", "0"],
+        &["--count", "0"],
+        &["--bind", "1.2.3.4:port"],
+        &["--bind", "no.such.host.invalid"],
+        &["--allow", "everyone"],
+        &["--rate-limit", "1/0"],
+        &["--stamp-key-file", "x"],
+        &["stray"],
+    ] {
+        let ended = run(options);
+        assert_eq!(ended.status.code(), Some(2), "{options:?}");
+        let lines: Vec<&str> = ended.stderr.lines().collect();
+        assert!(lines[0].starts_with("error: "), "{lines:?}");
+        assert!(lines.len() == 1 || (lines.len() == 2 && lines[1].starts_with("hint: ")));
+        assert_eq!(ended.stdout, "");
+    }
+    let key = run(&["-b", "127.0.0.1:0", "--stamp", "127.0.0.1:0", "--stamp-key-file", "/none"]);
+    assert_eq!(key.status.code(), Some(4));
+    assert!(key.stderr.contains("/none: no such file"), "{}", key.stderr);
+    let foreign = run(&["-b", "198.51.100.77:0"]);
+    assert_eq!(foreign.status.code(), Some(4));
+}
+
+#[test]
+fn signals_end_it_with_its_counts() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        for io in ["auto", "portable"] {
+            let server = Server::start(&["--io", io]);
+            ask(&asker(server.address()), b"x");
+            server.signal(signal);
+            let ended = server.wait();
+            assert_eq!(ended.status.code(), Some(0), "{signal}");
+            assert_eq!(ended.counts(), [1, 1, 0, 0, 0]);
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_is_one_line_on_stderr_and_it_goes_on() {
+    let mut server = Server::start(&["-q"]);
+    let client = asker(server.address());
+    ask(&client, b"x");
+    server.signal(Signal::SIGUSR1);
+    let expected = format!(
+        "{}: 1 received, 1 replied, 0 refused, 0 failed, 0 lost in this host",
+        server.address()
+    );
+    assert_eq!(server.complaint(), expected);
+    ask(&client, b"x");
+    let ended = server.stop();
+    assert_eq!(ended.stderr, expected + "\n");
+    assert_eq!(ended.counts(), [2, 2, 0, 0, 0]);
+}
+
+#[test]
+fn an_output_that_fails_costs_no_echo() {
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        Stdio::from(writer)
+    };
+    for output in [full(), closed(), Stdio::null()] {
+        let probe = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let bind = probe.local_addr().unwrap();
+        drop(probe);
+        let mut child = command(&["-b", &bind.to_string(), "--count", "3000"])
+            .stdout(output)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let client = asker(bind);
+        client.set_read_timeout(Some(std::time::Duration::from_millis(20))).unwrap();
+        let end = udp_core::clock::mono() + PATIENCE;
+        let mut reply = [0; 64];
+        let mut answered = 0;
+        while answered < 3000 {
+            assert!(udp_core::clock::mono() < end, "{answered} answered");
+            // Until it is ready, a send is refused or not answered.
+            let sent = client.send(b"x").is_ok();
+            if sent && client.recv(&mut reply).is_ok() {
+                answered += 1;
+            }
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        assert_eq!(stderr, "");
+    }
+}
+
+#[test]
+fn an_output_that_nobody_reads_costs_no_echo_and_does_not_keep_it_from_ending() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut child = command(&["-b", "127.0.0.1:0"]).stdout(writer).spawn().unwrap();
+    let mut reader = std::io::BufReader::new(reader);
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
+    let address = line.trim().strip_prefix("server start at: ").unwrap().parse().unwrap();
+    let client = asker(address);
+    for index in 0..20_000u32 {
+        let payload = index.to_be_bytes();
+        assert_eq!(ask(&client, &payload), [b"echo ", &payload[..]].concat());
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(reader);
+}
+
+#[test]
+fn what_is_not_shown_is_said() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut child = command(&["-b", "127.0.0.1:0"]).stdout(writer).spawn().unwrap();
+    let mut reader = std::io::BufReader::new(reader);
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
+    let address = line.trim().strip_prefix("server start at: ").unwrap().parse().unwrap();
+    let client = asker(address);
+    const SENT: usize = 20_000;
+    for _ in 0..SENT {
+        ask(&client, b"x");
+    }
+    // Now somebody reads again.
+    let text = std::thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    });
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let text = text.join().unwrap();
+    let shown = text.lines().filter(|line| line.starts_with("recvfrom ")).count();
+    let missed: usize = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("... ")?.strip_suffix(" datagrams not shown"))
+        .map(|count| count.parse::<usize>().unwrap())
+        .sum();
+    assert!(missed > 0);
+    assert_eq!(shown + missed, SENT);
+    assert!(text.ends_with("size 0\n"), "the summary is the last");
+}

@@ -1,0 +1,237 @@
+//! What the server answers, and what it prints about it: the built program on loopback, on both
+//! paths.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::net::UdpSocket;
+
+use common::{Server, ask, asker, asker_on, silent};
+
+const PATHS: [&str; 2] = ["auto", "portable"];
+
+#[test]
+fn the_tutorials_transcript() {
+    for io in PATHS {
+        let mut server = Server::start(&["--io", io]);
+        let client = asker(server.address());
+        assert_eq!(ask(&client, b"hello"), b"echo hello");
+        let port = client.local_addr().unwrap().port();
+        // Shown at once, not when the program ends.
+        assert_eq!(server.line(), format!("recvfrom ('127.0.0.1', {port}): hello"));
+        let address = server.address();
+        let ended = server.stop();
+        assert!(ended.status.success(), "{}", ended.stderr);
+        assert_eq!(
+            ended.stdout,
+            format!(
+                "server start at: {address}\nwait for connection...\n\
+                 recvfrom ('127.0.0.1', {port}): hello\n\
+                 --- {address} server statistics ---\n\
+                 1 received, 1 replied, 0 refused, 0 failed, 0 lost in this host\n\
+                 refused: rate 0, loop 0, access 0, destination 0, source 0, size 0\n"
+            )
+        );
+        assert_eq!(ended.stderr, "");
+    }
+}
+
+#[test]
+fn every_kind_of_payload_comes_back_as_it_was() {
+    for io in PATHS {
+        for (options, prefix, longest) in [
+            (vec![], &b"echo "[..], 65_502),
+            (vec!["--raw"], b"", 65_507),
+            (vec!["--prefix", ">\u{e9}"], ">\u{e9}".as_bytes(), 65_504),
+        ] {
+            let server = Server::start(&[&["-q", "--io", io], &options[..]].concat());
+            let client = asker(server.address());
+            let bytes: Vec<u8> = (0..=255).collect();
+            for payload in
+                [&b""[..], b"hello", &bytes, b"\xff\xfe\x00", b"\x1b[2J", &vec![b'x'; longest]]
+            {
+                assert_eq!(ask(&client, payload), [prefix, payload].concat());
+            }
+            let ended = server.stop();
+            assert_eq!(ended.counts(), [6, 6, 0, 0, 0], "{io} {options:?}");
+        }
+    }
+}
+
+#[test]
+fn both_families() {
+    for io in PATHS {
+        for (bind, askers) in [
+            ("[::1]:0", vec!["::1"]),
+            ("[::]:0", vec!["::1", "127.0.0.1"]),
+            (":0", vec!["127.0.0.1", "127.0.0.2"]),
+        ] {
+            let server = Server::spawn(&mut common::command(&["-b", bind, "--io", io]));
+            let port = server.address().port();
+            for host in &askers {
+                let to = std::net::SocketAddr::new(host.parse().unwrap(), port);
+                // A connected socket takes replies from the address it asked alone.
+                assert_eq!(ask(&asker_on((*host, 0), to), b"hi"), b"echo hi", "{bind} {host}");
+            }
+            let ended = server.stop();
+            for host in askers {
+                assert!(
+                    ended.stdout.contains(&format!("recvfrom ('{host}', ")),
+                    "{}",
+                    ended.stdout
+                );
+            }
+            ended.balances();
+        }
+    }
+}
+
+#[test]
+fn what_is_not_answered_is_counted_by_reason() {
+    for io in PATHS {
+        let server = Server::start(&["--io", io, "--deny", "127.0.0.3", "--rate-limit", "1/2"]);
+        let to = server.address();
+        let witness = || asker_on("127.0.0.9:0", to);
+        let client = asker(to);
+        silent(&client, &b"echo ".repeat(16), &witness());
+        silent(&asker_on("127.0.0.3:0", to), b"x", &asker_on("127.0.0.10:0", to));
+        silent(&asker_on(("127.0.0.4", to.port()), to), b"own port", &asker_on("127.0.0.11:0", to));
+        silent(&client, &[b'x'; 65_503], &asker_on("127.0.0.12:0", to));
+        assert_eq!(ask(&client, &b"echo ".repeat(15)), b"echo ".repeat(16));
+        silent(&client, b"over the rate", &asker_on("127.0.0.13:0", to));
+        let ended = server.stop();
+        assert_eq!(ended.refusals(), "rate 1, loop 2, access 1, destination 0, source 0, size 1");
+        assert_eq!(ended.counts(), [11, 6, 5, 0, 0]);
+        assert_eq!(ended.stderr.matches("warning: 127.0.0.1 asks for more than").count(), 1);
+    }
+}
+
+#[test]
+fn the_guard_can_be_lifted() {
+    let server = Server::start(&["--no-loop-guard", "-q"]);
+    let tower = b"echo ".repeat(16);
+    let own_port = asker_on(("127.0.0.2", server.address().port()), server.address());
+    assert_eq!(ask(&own_port, &tower), [b"echo ", &tower[..]].concat());
+    assert_eq!(server.stop().counts(), [1, 1, 0, 0, 0]);
+}
+
+#[test]
+fn an_allowed_block_shuts_out_all_others() {
+    let server = Server::start(&["-q", "--allow", "127.1.0.0/16", "--deny", "127.1.1.0/24"]);
+    let to = server.address();
+    let friend = asker_on("127.1.2.3:0", to);
+    assert_eq!(ask(&friend, b"x"), b"echo x");
+    silent(&asker_on("127.1.1.3:0", to), b"x", &friend);
+    silent(&asker_on("127.0.0.1:0", to), b"x", &friend);
+    let ended = server.stop();
+    assert_eq!(ended.refusals(), "rate 0, loop 0, access 2, destination 0, source 0, size 0");
+}
+
+#[test]
+fn a_sink_counts_and_says_nothing_back() {
+    for io in PATHS {
+        let mut server = Server::start(&["--sink", "--io", io, "--count", "3"]);
+        let client = asker(server.address());
+        for payload in [b"one", b"two", b"six"] {
+            client.send(payload).unwrap();
+        }
+        for payload in ["one", "two", "six"] {
+            assert!(server.line().ends_with(payload));
+        }
+        let ended = server.wait();
+        assert_eq!(ended.counts(), [3, 0, 0, 0, 0]);
+    }
+}
+
+#[test]
+fn count_ends_it_after_exactly_so_many() {
+    for (io, workers) in [("auto", "1"), ("auto", "3"), ("portable", "1"), ("portable", "2")] {
+        let server = Server::start(&["--io", io, "--workers", workers, "--count", "5"]);
+        let clients: Vec<UdpSocket> = (0..20).map(|_| asker(server.address())).collect();
+        for client in &clients {
+            // The server may be gone already.
+            let _ = client.send(b"x");
+        }
+        let ended = server.wait();
+        assert!(ended.status.success());
+        assert_eq!(ended.counts()[..4], [5, 5, 0, 0], "{io} {workers}");
+        let mut answered = 0;
+        for client in &clients {
+            client.set_nonblocking(true).unwrap();
+            answered += usize::from(client.recv(&mut [0; 16]).is_ok());
+        }
+        assert_eq!(answered, 5);
+    }
+}
+
+#[test]
+fn what_is_cut_off_is_said() {
+    for io in PATHS {
+        let mut server = Server::start(&["--max-datagram", "4", "--io", io]);
+        let client = asker(server.address());
+        assert_eq!(ask(&client, b"1234"), b"echo 1234");
+        assert_eq!(ask(&client, b"12345"), b"echo 1234");
+        assert!(server.line().ends_with(": 1234"));
+        assert!(server.line().ends_with(": 1234 truncated"));
+    }
+}
+
+#[test]
+fn a_long_payload_is_shown_in_part_and_an_odd_one_on_one_line() {
+    let mut server = Server::start(&[]);
+    let client = asker(server.address());
+    ask(&client, &[b'a'; 2000]);
+    let line = server.line();
+    assert!(line.ends_with(&format!(": {}… (2000 bytes)", "a".repeat(1024))), "{line}");
+    ask(&client, "\u{1b}[2J\nrecvfrom\u{202e}\u{9b}".as_bytes());
+    assert!(server.line().ends_with(r": \x1b[2J\nrecvfrom\u{202e}\u{9b}"));
+}
+
+#[test]
+fn several_addresses_have_one_summary() {
+    let server = Server::start(&["-b", "[::1]:0", "-q"]);
+    let [v4, v6] = server.addresses[..] else { panic!("two addresses") };
+    assert_eq!(ask(&asker(v4), b"x"), b"echo x");
+    assert_eq!(ask(&asker(v6), b"x"), b"echo x");
+    let ended = server.stop();
+    assert_eq!(ended.counts(), [2, 2, 0, 0, 0]);
+    let header = format!("--- {v4}, {v6} server statistics ---\n");
+    assert_eq!(ended.stdout.matches(&header).count(), 1, "{}", ended.stdout);
+}
+
+#[test]
+fn workers_share_the_load() {
+    for io in PATHS {
+        let server = Server::start(&["--workers", "4", "-q", "--io", io]);
+        for _ in 0..64 {
+            assert_eq!(ask(&asker(server.address()), b"x"), b"echo x");
+        }
+        assert_eq!(server.stop().counts(), [64, 64, 0, 0, 0]);
+    }
+}
+
+#[test]
+fn spinning_serves_as_sleeping_does() {
+    let server = Server::start(&["--busy-poll", "50us", "-q"]);
+    let client = asker(server.address());
+    for _ in 0..100 {
+        assert_eq!(ask(&client, b"x"), b"echo x");
+    }
+    assert_eq!(server.stop().counts(), [100, 100, 0, 0, 0]);
+}
+
+#[test]
+fn an_overload_is_counted_to_the_datagram() {
+    for io in PATHS {
+        let server = Server::start(&["-q", "--io", io, "--recv-buffer", "8K", "--sink"]);
+        let client = asker(server.address());
+        nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGSTOP).unwrap();
+        for _ in 0..1000 {
+            client.send(&[0; 500]).unwrap();
+        }
+        nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGCONT).unwrap();
+        let [received, _, _, _, lost] = server.stop().counts();
+        assert!(received > 0 && lost > 0, "{received} {lost}");
+        assert_eq!(received + lost, 1000, "{io}");
+    }
+}
