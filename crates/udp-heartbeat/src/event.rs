@@ -1,0 +1,56 @@
+//! Everything that can happen to a target: one closed list, told as it happens and in order.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use udp_core::clock::Mono;
+
+use crate::schedule::TargetId;
+use crate::session::Counts;
+use crate::state::Change;
+use crate::window::Seq;
+
+/// Something happened to a target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Event<'a> {
+    pub(crate) target: TargetId,
+    /// The address concerned; none if the target has none.
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) at: Mono,
+    pub(crate) what: What<'a>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum What<'a> {
+    /// A beat is on its way, or will fail right now.
+    Sent { seq: Seq, bytes: &'a [u8] },
+    /// The first reply to a beat, in time.
+    Reply { seq: Seq, rtt: Duration, whole: Duration, reordered: bool, bytes: &'a [u8] },
+    /// The first reply to a beat that was lost.
+    Late { seq: Seq, rtt: Duration, bytes: &'a [u8] },
+    /// One more reply to a beat that has had one.
+    Duplicate { seq: Seq, rtt: Duration, bytes: &'a [u8] },
+    /// A reply with other content than expected, or to no beat.
+    Wrong { seq: Option<Seq>, bytes: &'a [u8] },
+    /// No reply in time.
+    Lost { seq: Seq },
+    /// The peer's host said that nothing listens there.
+    Refused { seq: Seq },
+    /// The beat did not leave this host.
+    Failed { seq: Seq, reason: &'a str },
+    /// Something else went wrong, that no beat ends by.
+    Trouble { reason: &'a str },
+    /// Up or down.
+    State { change: Change, counts: &'a Counts },
+    /// So many beats in a row were not answered up to now, and so many before what was told last.
+    InARow { unanswered: u64, before: u64 },
+    /// The target's name has another address now, which was not known before if `from` is none.
+    Moved { from: Option<SocketAddr> },
+}
+
+/// Where events go.
+pub(crate) trait Observer {
+    /// Takes note of `event`.
+    fn observe(&mut self, event: &Event<'_>);
+}

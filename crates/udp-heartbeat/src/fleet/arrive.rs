@@ -1,0 +1,209 @@
+//! Whose a datagram, or an error, is that came back.
+
+use std::net::SocketAddr;
+
+use udp_core::clock::Mono;
+use udp_core::stamp::ReflectorPacket;
+
+use super::peer::Claim;
+use super::{Fleet, PeerId, PortKey, PortOwner};
+use crate::beat::Recognised;
+use crate::event::{Event, Observer, What};
+use crate::schedule::TargetId;
+use crate::session::{Reflected, Reply};
+use crate::window::Seq;
+
+/// A datagram that arrived.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Datagram<'a> {
+    pub(crate) port: PortKey,
+    pub(crate) from: SocketAddr,
+    pub(crate) bytes: &'a [u8],
+    /// When it arrived.
+    pub(crate) at: Mono,
+}
+
+/// A datagram is this beat's, or just the target's.
+#[derive(Debug, Clone, Copy)]
+struct Match {
+    target: TargetId,
+    seq: Option<Seq>,
+    reflected: Option<Reflected>,
+}
+
+impl Fleet {
+    /// A datagram arrived.
+    pub(crate) fn arrive(&mut self, datagram: &Datagram<'_>, observer: &mut dyn Observer) {
+        let Some(peer) = self.peer_at(datagram.port, datagram.from) else {
+            self.strays += 1;
+            return;
+        };
+        let claim = self.peers[peer as usize].claim(datagram.port.slot, datagram.at);
+        let found = match claim {
+            Claim::Beat((target, seq)) | Claim::Late((target, seq)) => {
+                Match { target, seq: Some(seq), reflected: None }
+            }
+            Claim::Extra(Some((target, seq))) => Match { target, seq: Some(seq), reflected: None },
+            Claim::Extra(None) => match self.peers[peer as usize].some_target() {
+                Some(target) => Match { target, seq: None, reflected: None },
+                None => {
+                    self.strays += 1;
+                    return;
+                }
+            },
+            Claim::Target(target) => match self.by_content(target, datagram) {
+                Some(found) => found,
+                None => return,
+            },
+        };
+        self.credit(peer, found, datagram, observer);
+    }
+
+    /// The beat that a datagram names; none if it is the answer to a leap, which is no beat.
+    fn by_content(&mut self, target: TargetId, datagram: &Datagram<'_>) -> Option<Match> {
+        let entry = &mut self.targets[target as usize];
+        let last = Seq(entry.session.next().0 - 1);
+        let nothing = Match { target, seq: None, reflected: None };
+        Some(match self.setup.format.recognise(datagram.bytes, last) {
+            Recognised::ByLane | Recognised::Stranger => nothing,
+            Recognised::Beat(seq) => Match { seq: Some(seq), ..nothing },
+            Recognised::Stamp(seq, packet) => {
+                let sent = entry.session.beat(seq).map(|beat| beat.sent);
+                let reflected = sent
+                    .and_then(|sent| self.setup.format.reflected(&packet, seq, sent, &entry.stamp));
+                match reflected {
+                    Some(reflected) => {
+                        Match { seq: Some(seq), reflected: Some(reflected), ..nothing }
+                    }
+                    None => nothing,
+                }
+            }
+            Recognised::Leap(packet) => {
+                if self.answer_leap(target, &packet, last) {
+                    return None;
+                }
+                nothing
+            }
+        })
+    }
+
+    fn answer_leap(&mut self, target: TargetId, packet: &ReflectorPacket, last: Seq) -> bool {
+        let entry = &mut self.targets[target as usize];
+        let format = &self.setup.format;
+        let found = entry.leaps.iter().copied().find_map(|sent| {
+            let numbers = format.leap_reflected(packet, last, sent, &entry.stamp)?;
+            Some((numbers, sent))
+        });
+        let Some((numbers, sent)) = found else { return false };
+        if !entry.leap_answered {
+            entry.session.reply_to_leap(numbers, sent);
+        }
+        entry.leap_answered = true;
+        true
+    }
+
+    /// Puts a datagram to the account of the beat that it is a reply to, if it is one.
+    fn credit(
+        &mut self,
+        peer: PeerId,
+        found: Match,
+        datagram: &Datagram<'_>,
+        observer: &mut dyn Observer,
+    ) {
+        let Match { target, seq, reflected } = found;
+        let &Datagram { bytes, at, from, .. } = datagram;
+        let entry = &mut self.targets[target as usize];
+        let mut tell = |what| {
+            observer.observe(&Event { target, address: Some(from), at, what });
+        };
+        let Some(seq) = seq else {
+            entry.session.wrong();
+            return tell(What::Wrong { seq: None, bytes });
+        };
+        if !self.setup.expectation.holds(bytes) {
+            entry.session.unexpected();
+            return tell(What::Wrong { seq: Some(seq), bytes });
+        }
+        let lane = entry.session.beat(seq).and_then(|beat| beat.lane);
+        match entry.session.reply(seq, at, reflected.as_ref()) {
+            Reply::Received { rtt, whole, reordered } => {
+                self.in_flight -= 1;
+                self.peers[peer as usize].settle(lane, at);
+                tell(What::Reply { seq, rtt, whole, reordered, bytes });
+            }
+            Reply::Late { rtt, expired } => {
+                if expired {
+                    self.in_flight -= 1;
+                    self.peers[peer as usize].settle(lane, at);
+                    tell(What::Lost { seq });
+                }
+                tell(What::Late { seq, rtt, bytes });
+            }
+            Reply::Duplicate { rtt } => tell(What::Duplicate { seq, rtt, bytes }),
+            Reply::Wrong => tell(What::Wrong { seq: None, bytes }),
+        }
+        self.tell_changes(target, at, observer);
+    }
+
+    /// The host at `from` refused a datagram that was sent from `port`. `quoted` is the beginning
+    /// of that datagram, if it is known; `current` is a beat that it cannot have been, because it
+    /// is only about to go out.
+    pub(crate) fn refuse(
+        &mut self,
+        (port, from): (PortKey, SocketAddr),
+        quoted: Option<&[u8]>,
+        current: Option<Seq>,
+        at: Mono,
+        observer: &mut dyn Observer,
+    ) {
+        let Some(peer) = self.peer_at(port, from) else { return };
+        let concerned = match self.peers[peer as usize].concerned(port.slot) {
+            Claim::Beat(owner) | Claim::Late(owner) => Some(owner),
+            Claim::Extra(_) => None,
+            Claim::Target(target) => {
+                let session = &self.targets[target as usize].session;
+                let named = quoted.and_then(|bytes| self.quoted_beat(target, bytes));
+                named.or_else(|| session.oldest_in_flight()).map(|seq| (target, seq))
+            }
+        };
+        let Some((target, seq)) = concerned else { return };
+        let entry = &mut self.targets[target as usize];
+        let lane = entry.session.beat(seq).and_then(|beat| beat.lane);
+        if current == Some(seq) || !entry.session.refused(seq) {
+            return;
+        }
+        self.in_flight -= 1;
+        self.peers[peer as usize].settle(lane, at);
+        let what = What::Refused { seq };
+        observer.observe(&Event { target, address: Some(from), at, what });
+        self.tell_changes(target, at, observer);
+    }
+
+    /// Which beat of the target a request that was quoted to us is.
+    fn quoted_beat(&self, target: TargetId, bytes: &[u8]) -> Option<Seq> {
+        let last = Seq(self.targets[target as usize].session.next().0 - 1);
+        self.setup.format.own(bytes, last)
+    }
+
+    /// Something else is wrong with sending to `from`, or receiving from it.
+    pub(crate) fn trouble(
+        &mut self,
+        (port, from): (PortKey, SocketAddr),
+        reason: &str,
+        at: Mono,
+        observer: &mut dyn Observer,
+    ) {
+        let Some(peer) = self.peer_at(port, from) else { return };
+        if let Some(target) = self.peers[peer as usize].some_target() {
+            let what = What::Trouble { reason };
+            observer.observe(&Event { target, address: Some(from), at, what });
+        }
+    }
+
+    fn peer_at(&self, port: PortKey, from: SocketAddr) -> Option<PeerId> {
+        match port.owner {
+            PortOwner::Peer(peer) => Some(peer),
+            PortOwner::SharedV4 | PortOwner::SharedV6 => self.by_address.get(&from).copied(),
+        }
+    }
+}

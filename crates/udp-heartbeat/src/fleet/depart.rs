@@ -1,0 +1,143 @@
+//! Where a beat leaves from, and what its datagram is.
+
+use std::net::SocketAddr;
+
+use udp_core::clock::Mono;
+use udp_core::lane;
+
+use super::{Fleet, PortKey, Sharing};
+use crate::event::{Event, Observer, What};
+use crate::schedule::TargetId;
+use crate::window::Seq;
+
+/// What a beat needs to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// It is announced: send it from this port, after closing that one.
+    Send { seq: Seq, port: PortKey, to: SocketAddr, close: Option<PortKey> },
+    /// The target has no address; the beat was counted as failed.
+    NoAddress,
+    /// Every port waits for a reply; the slot was counted as missed.
+    NoPort,
+    /// The target has sent all its beats.
+    Ended,
+}
+
+impl Fleet {
+    /// A beat of the target is due and is about to be sent at `now`.
+    pub(crate) fn begin(
+        &mut self,
+        target: TargetId,
+        now: Mono,
+        observer: &mut dyn Observer,
+    ) -> Begun {
+        let entry = &mut self.targets[target as usize];
+        if entry.left == Some(0) {
+            return Begun::Ended;
+        }
+        let Some(place) = entry.place else {
+            let seq = self.announce(target, now, None);
+            let reason = std::mem::take(&mut self.targets[target as usize].unresolved);
+            self.fail(target, seq, &reason, now, observer);
+            self.targets[target as usize].unresolved = reason;
+            return Begun::NoAddress;
+        };
+        let seq = entry.session.next();
+        let peer = &mut self.peers[place.peer as usize];
+        if self.setup.sharing == Sharing::Shared {
+            // The shared socket stays: this only lets the peer use the port again.
+            while peer.close_due(now).is_some() {}
+        }
+        let Some(departure) = peer.depart((target, seq), now) else {
+            entry.session.missed(1);
+            return Begun::NoPort;
+        };
+        self.announce(target, now, departure.lane);
+        let port = |slot| PortKey { owner: self.owner(place), slot };
+        let close = departure.close.filter(|_| self.setup.sharing == Sharing::Own).map(port);
+        Begun::Send { seq, port: port(departure.slot), to: place.address, close }
+    }
+
+    fn announce(&mut self, target: TargetId, now: Mono, lane: Option<lane::LaneId>) -> Seq {
+        let entry = &mut self.targets[target as usize];
+        entry.left = entry.left.map(|left| left - 1);
+        let seq = entry.session.announce(now, lane);
+        self.in_flight += 1;
+        self.expiry.push_back((self.expires(now), target, seq));
+        seq
+    }
+
+    /// Writes the datagram of a beat that was begun.
+    pub(crate) fn encode(&self, target: TargetId, seq: Seq, out: &mut Vec<u8>) {
+        let entry = &self.targets[target as usize];
+        let sent = entry.session.beat(seq).map_or(Mono::default(), |beat| beat.sent);
+        self.setup.format.encode(seq, sent, &entry.stamp, out);
+    }
+
+    /// When a beat really was sent, as is known a moment later. A STAMP beat carries its time, so
+    /// that one stays.
+    pub(crate) fn correct(&mut self, target: TargetId, seq: Seq, sent: Mono) {
+        if !self.setup.format.is_stamp() {
+            self.targets[target as usize].session.correct(seq, sent);
+        }
+    }
+
+    /// A beat did not leave this host.
+    pub(crate) fn fail(
+        &mut self,
+        target: TargetId,
+        seq: Seq,
+        reason: &str,
+        now: Mono,
+        observer: &mut dyn Observer,
+    ) {
+        let entry = &mut self.targets[target as usize];
+        let lane = entry.session.beat(seq).and_then(|beat| beat.lane);
+        if !entry.session.failed(seq) {
+            return;
+        }
+        self.in_flight -= 1;
+        let (address, place) = (entry.address(), entry.place);
+        if let Some(place) = place {
+            self.peers[place.peer as usize].settle(lane, now);
+        }
+        observer.observe(&Event { target, address, at: now, what: What::Failed { seq, reason } });
+        self.tell_changes(target, now, observer);
+    }
+
+    /// No socket could be opened for the beat; `exhausted` if for want of file descriptors.
+    pub(crate) fn unopened(
+        &mut self,
+        target: TargetId,
+        seq: Seq,
+        (reason, exhausted): (&str, bool),
+        now: Mono,
+        observer: &mut dyn Observer,
+    ) {
+        let entry = &self.targets[target as usize];
+        let lane = entry.session.beat(seq).and_then(|beat| beat.lane);
+        if let Some(place) = entry.place {
+            self.peers[place.peer as usize].unopened(lane, exhausted);
+        }
+        self.fail(target, seq, reason, now, observer);
+    }
+
+    /// Writes one request more, whose number leaps ahead: what the reflector answers to it shows
+    /// its counter. Where it is to be sent from and to; none without an address or STAMP.
+    pub(crate) fn leap(
+        &mut self,
+        target: TargetId,
+        now: Mono,
+        out: &mut Vec<u8>,
+    ) -> Option<(PortKey, SocketAddr)> {
+        let entry = &mut self.targets[target as usize];
+        let place = entry.place?;
+        let last = Seq(entry.session.next().0 - 1);
+        let peer = &mut self.peers[place.peer as usize];
+        let departure = peer.depart((target, last), now)?;
+        entry.leaps.push(now);
+        self.setup.format.encode_leap(last, now, &entry.stamp, out);
+        let port = PortKey { owner: self.owner(place), slot: departure.slot };
+        (!out.is_empty()).then_some((port, place.address))
+    }
+}

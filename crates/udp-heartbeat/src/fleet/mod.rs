@@ -1,0 +1,312 @@
+//! All targets together: where each beat leaves from, whose each datagram is, what has expired.
+//!
+//! This is the pure half of a run: what happens goes in with its time, what it means goes to the
+//! [`Observer`]. There is no socket and no clock in here; ports are named by [`PortKey`] and are
+//! opened and closed by the caller. One target has sockets of its own, connected to its address;
+//! many share a few sockets that are connected to nobody.
+
+mod arrive;
+mod depart;
+mod peer;
+mod target;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use udp_core::clock::Mono;
+use udp_core::endpoint::Endpoint;
+use udp_core::lane;
+
+use crate::beat::{Format, StampSession};
+use crate::event::{Event, Observer, What};
+use crate::expectation::Expectation;
+use crate::schedule::TargetId;
+use crate::session::{Counts, Rules};
+use crate::window::{Class, Seq};
+
+pub(crate) use arrive::Datagram;
+pub(crate) use depart::Begun;
+use peer::Peer;
+pub(crate) use target::{Place, Target};
+
+/// Which peer, by its place in the list of peers.
+pub(crate) type PeerId = u32;
+
+/// A local port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct PortKey {
+    pub(crate) owner: PortOwner,
+    pub(crate) slot: usize,
+}
+
+/// Whose a port is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum PortOwner {
+    /// Every IPv4 peer's.
+    SharedV4,
+    /// Every IPv6 peer's.
+    SharedV6,
+    /// One peer's, and connected to it.
+    Peer(PeerId),
+}
+
+/// How ports are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Each peer has its own, connected ones.
+    Own,
+    /// All peers of a family share theirs.
+    Shared,
+}
+
+/// What all targets have in common.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) format: Format,
+    pub(crate) expectation: Expectation,
+    pub(crate) rules: Rules,
+    pub(crate) sharing: Sharing,
+    pub(crate) lanes: lane::Rules,
+}
+
+/// All targets.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    setup: Setup,
+    targets: Vec<Target>,
+    peers: Vec<Peer>,
+    by_address: HashMap<SocketAddr, PeerId>,
+    /// Beats in the order they were sent in, to find what expires; settled ones are passed over.
+    expiry: VecDeque<(Mono, TargetId, Seq)>,
+    in_flight: u64,
+    strays: u64,
+}
+
+impl Fleet {
+    pub(crate) fn new(setup: Setup) -> Self {
+        Fleet {
+            setup,
+            targets: Vec::new(),
+            peers: Vec::new(),
+            by_address: HashMap::new(),
+            expiry: VecDeque::new(),
+            in_flight: 0,
+            strays: 0,
+        }
+    }
+
+    /// One more target, which is to get `count` beats if that is given.
+    pub(crate) fn add(
+        &mut self,
+        label: String,
+        endpoint: Endpoint,
+        stamp: StampSession,
+        count: Option<u64>,
+    ) -> TargetId {
+        self.targets.push(Target::new(label, endpoint, stamp, &self.setup.rules, count));
+        (self.targets.len() - 1) as TargetId
+    }
+
+    pub(crate) fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    pub(crate) fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    pub(crate) fn target(&self, target: TargetId) -> &Target {
+        &self.targets[target as usize]
+    }
+
+    /// Beats whose class is not known yet.
+    #[cfg(test)]
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// Datagrams from addresses that were never asked.
+    pub(crate) fn strays(&self) -> u64 {
+        self.strays
+    }
+
+    /// Whether every target has sent all its beats and knows what became of them.
+    pub(crate) fn is_done(&self) -> bool {
+        self.in_flight == 0 && self.targets.iter().all(|target| target.left == Some(0))
+    }
+
+    /// Counts of all targets together.
+    pub(crate) fn totals(&self) -> Counts {
+        let mut totals = Counts::default();
+        self.targets.iter().for_each(|target| totals.add(target.session.counts()));
+        totals
+    }
+
+    /// The target is at `address` from now on.
+    pub(crate) fn place(
+        &mut self,
+        target: TargetId,
+        address: SocketAddr,
+        now: Mono,
+        observer: &mut dyn Observer,
+    ) {
+        let was = self.targets[target as usize].place;
+        if was.is_some_and(|place| place.address == address) {
+            return;
+        }
+        let peer = match self.by_address.get(&address) {
+            Some(peer) => *peer,
+            None => {
+                let rules = self.setup.format.needs_lanes().then_some(self.setup.lanes);
+                self.peers.push(Peer::new(rules));
+                let peer = (self.peers.len() - 1) as PeerId;
+                self.by_address.insert(address, peer);
+                peer
+            }
+        };
+        self.peers[peer as usize].join(target);
+        if let Some(place) = was {
+            let old = &mut self.peers[place.peer as usize];
+            if old.leave(target) {
+                // What is under way may still come.
+                let until = self.setup.rules.timeout + self.setup.lanes.linger;
+                old.retired = Some(now + until);
+            }
+        }
+        let entry = &mut self.targets[target as usize];
+        entry.place = Some(Place { address, peer });
+        let what = What::Moved { from: was.map(|place| place.address) };
+        if was.is_some() || !entry.unresolved.is_empty() {
+            observer.observe(&Event { target, address: Some(address), at: now, what });
+        }
+        self.targets[target as usize].unresolved.clear();
+    }
+
+    /// The target's name did not resolve; its old address stays, if it has one.
+    pub(crate) fn unresolved(
+        &mut self,
+        target: TargetId,
+        reason: &str,
+        now: Mono,
+        observer: &mut dyn Observer,
+    ) {
+        let entry = &mut self.targets[target as usize];
+        if entry.place.is_none() {
+            reason.clone_into(&mut entry.unresolved);
+        }
+        let address = entry.address();
+        observer.observe(&Event { target, address, at: now, what: What::Trouble { reason } });
+    }
+
+    /// Slots of the target were skipped.
+    pub(crate) fn missed(&mut self, target: TargetId, slots: u64) {
+        self.targets[target as usize].session.missed(slots);
+    }
+
+    /// Calls lost what had its time by `now`. To be called only once all that came until then has
+    /// been told.
+    pub(crate) fn expire(&mut self, now: Mono, observer: &mut dyn Observer) {
+        while let Some((due, target, seq)) = self.next_to_expire()
+            && due < now
+        {
+            // Its sending time may have been corrected since: it then waits that moment longer.
+            let entry = &mut self.targets[target as usize];
+            let sent = entry.session.beat(seq).map_or(Mono::default(), |beat| beat.sent);
+            if now <= self.expires(sent) {
+                self.expiry[0].0 = self.expires(sent);
+                return;
+            }
+            let entry = &mut self.targets[target as usize];
+            let Some((seq, beat)) = entry.session.expire(now) else {
+                self.expiry.pop_front();
+                continue;
+            };
+            self.in_flight -= 1;
+            let (address, place) = (entry.address(), entry.place);
+            if let Some(place) = place {
+                self.peers[place.peer as usize].expire(beat.lane, now);
+            }
+            observer.observe(&Event { target, address, at: now, what: What::Lost { seq } });
+            self.tell_changes(target, now, observer);
+        }
+    }
+
+    /// When the next beat may expire.
+    pub(crate) fn next_expiry(&mut self) -> Option<Mono> {
+        self.next_to_expire().map(|(due, ..)| due + Duration::from_nanos(1))
+    }
+
+    /// The beat in flight that expires next.
+    fn next_to_expire(&mut self) -> Option<(Mono, TargetId, Seq)> {
+        while let Some(&(due, target, seq)) = self.expiry.front() {
+            let beat = self.targets[target as usize].session.beat(seq);
+            if beat.is_some_and(|beat| beat.class == Class::InFlight) {
+                return Some((due, target, seq));
+            }
+            self.expiry.pop_front();
+        }
+        None
+    }
+
+    /// A port that is no longer needed: ask until there is none. Shared ones stay.
+    pub(crate) fn close_due(&mut self, now: Mono) -> Option<PortsToClose> {
+        if self.setup.sharing == Sharing::Shared {
+            return None;
+        }
+        for (id, peer) in self.peers.iter_mut().enumerate() {
+            let owner = PortOwner::Peer(id as PeerId);
+            if peer.retired.is_some_and(|when| when <= now) {
+                peer.retired = None;
+                return Some(PortsToClose::All(owner));
+            }
+            if let Some(slot) = peer.close_due(now) {
+                return Some(PortsToClose::One(PortKey { owner, slot }));
+            }
+        }
+        None
+    }
+
+    fn owner(&self, place: Place) -> PortOwner {
+        match (self.setup.sharing, place.address) {
+            (Sharing::Own, _) => PortOwner::Peer(place.peer),
+            (Sharing::Shared, SocketAddr::V4(_)) => PortOwner::SharedV4,
+            (Sharing::Shared, SocketAddr::V6(_)) => PortOwner::SharedV6,
+        }
+    }
+
+    fn expires(&self, sent: Mono) -> Mono {
+        sent + self.setup.rules.timeout
+    }
+
+    /// Entries in whatever grows with the number of beats, to show that it does not.
+    #[cfg(test)]
+    pub(crate) fn footprint(&self) -> usize {
+        let sessions = self.targets.iter().map(|target| target.session.footprint());
+        self.expiry.capacity() + self.peers.len() + sessions.sum::<usize>()
+    }
+
+    /// Tells what has changed by what was told last.
+    fn tell_changes(&mut self, target: TargetId, now: Mono, observer: &mut dyn Observer) {
+        let entry = &mut self.targets[target as usize];
+        let before = entry.session.unanswered_in_a_row();
+        let address = entry.address();
+        while let Some(change) = entry.session.change() {
+            let counts = *entry.session.counts();
+            let what = What::State { change, counts: &counts };
+            observer.observe(&Event { target, address, at: now, what });
+        }
+        let unanswered = entry.session.unanswered_in_a_row();
+        if unanswered > before {
+            let what = What::InARow { unanswered, before };
+            observer.observe(&Event { target, address, at: now, what });
+        }
+    }
+}
+
+/// Which ports are no longer needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PortsToClose {
+    One(PortKey),
+    All(PortOwner),
+}

@@ -1,0 +1,63 @@
+//! One target: its name, its address, its session.
+
+use std::net::SocketAddr;
+
+use udp_core::clock::Mono;
+use udp_core::endpoint::Endpoint;
+
+use super::PeerId;
+use crate::beat::StampSession;
+use crate::session::{Rules, Session};
+
+/// A target.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// `host:port`, as headers and JSON name it.
+    pub(crate) label: String,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) session: Session,
+    pub(crate) stamp: StampSession,
+    /// Where its beats go now; none while its name does not resolve.
+    pub(crate) place: Option<Place>,
+    /// Why it has no address.
+    pub(crate) unresolved: String,
+    /// Beats that are still to be sent; none for no end.
+    pub(crate) left: Option<u64>,
+    /// When the requests with a leap in their number were sent, and whether one was answered.
+    pub(crate) leaps: Vec<Mono>,
+    pub(crate) leap_answered: bool,
+}
+
+/// An address and the peer that stands for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) address: SocketAddr,
+    pub(crate) peer: PeerId,
+}
+
+impl Target {
+    pub(super) fn new(
+        label: String,
+        endpoint: Endpoint,
+        stamp: StampSession,
+        rules: &Rules,
+        count: Option<u64>,
+    ) -> Self {
+        Target {
+            label,
+            endpoint,
+            session: Session::new(rules),
+            stamp,
+            place: None,
+            unresolved: String::new(),
+            left: count,
+            leaps: Vec::new(),
+            leap_answered: false,
+        }
+    }
+
+    /// The address, if it has one.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.place.map(|place| place.address)
+    }
+}

@@ -1,0 +1,294 @@
+//! Newline-delimited JSON, one object per event; `schema/heartbeat.schema.json` describes it.
+//!
+//! Payloads come from strangers and JSON ends up on terminals too, so beyond what RFC 8259 asks
+//! every character that the text form would escape is written as `\uXXXX`. A reader of JSON sees
+//! no difference.
+
+mod summary;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
+use udp_core::clock::Wall;
+use udp_core::text::{escape, hex};
+
+use super::{Line, Record, Report, Start, StateChange, Told};
+use crate::schedule::Spacing;
+use summary::Summary;
+
+/// The version of the schema.
+const VERSION: u32 = 1;
+
+/// The JSON reporter.
+#[derive(Debug)]
+pub(crate) struct Json {
+    labels: Vec<String>,
+    stamp: bool,
+}
+
+impl Json {
+    /// `stamp` if replies tell the reflector's own time.
+    pub(crate) fn new(labels: Vec<String>, stamp: bool) -> Self {
+        Json { labels, stamp }
+    }
+
+    fn record(&self, record: &Record, out: &mut Vec<u8>) {
+        let label = self.labels.get(record.target as usize).map(String::as_str);
+        let place = Place::new(label, record.address);
+        let kind = record.told.kind();
+        match &record.told {
+            Told::Sent { seq, bytes } => {
+                object(kind, record.at, Datagram::new(place, Some(*seq), bytes, Nothing {}), out);
+            }
+            Told::Reply { seq, rtt, whole, reordered, bytes } => {
+                let whole = self.stamp.then(|| nanos(*whole));
+                let rest = Replied {
+                    rtt_ns: nanos(*rtt),
+                    rtt_with_reflector_ns: whole,
+                    reordered: *reordered,
+                };
+                object(kind, record.at, Datagram::new(place, Some(*seq), bytes, rest), out);
+            }
+            Told::Late { seq, rtt, bytes } | Told::Duplicate { seq, rtt, bytes } => {
+                let rest = Timed { rtt_ns: nanos(*rtt) };
+                object(kind, record.at, Datagram::new(place, Some(*seq), bytes, rest), out);
+            }
+            Told::Wrong { seq, bytes } => {
+                object(kind, record.at, Datagram::new(place, *seq, bytes, Nothing {}), out);
+            }
+            Told::Lost { seq } | Told::Refused { seq } => {
+                object(kind, record.at, About { place, seq: Some(*seq), rest: Nothing {} }, out);
+            }
+            Told::Error { seq, reason } => {
+                object(kind, record.at, About { place, seq: *seq, rest: Reason { reason } }, out);
+            }
+            Told::State(change) => object(kind, record.at, Changed::new(place, change), out),
+        }
+    }
+}
+
+impl Report for Json {
+    fn tell(&mut self, line: &Line, out: &mut Vec<u8>) {
+        match line {
+            Line::Start(start) => object("start", start.at, Started::new(start), out),
+            Line::Record(record) => self.record(record, out),
+            Line::Summary(run) => {
+                for target in &run.targets {
+                    object("summary", run.at, Summary::of_target(run, target), out);
+                }
+                if run.targets.len() > 1 {
+                    object("summary", run.at, Summary::of_all(run), out);
+                }
+            }
+        }
+    }
+
+    fn not_shown(&mut self, events: u64, at: Wall, out: &mut Vec<u8>) {
+        let reason = format!("{events} events not shown");
+        let place = Place::new(None, None);
+        object("error", at, About { place, seq: None, rest: Reason { reason: &reason } }, out);
+    }
+}
+
+impl Told {
+    /// The event's `type`.
+    fn kind(&self) -> &'static str {
+        match self {
+            Told::Sent { .. } => "sent",
+            Told::Reply { .. } => "reply",
+            Told::Late { .. } => "late",
+            Told::Duplicate { .. } => "duplicate",
+            Told::Wrong { .. } => "wrong",
+            Told::Lost { .. } => "lost",
+            Told::Refused { .. } => "refused",
+            Told::Error { .. } => "error",
+            Told::State(_) => "state",
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Object<'a, T> {
+    r#type: &'a str,
+    v: u32,
+    ts: String,
+    #[serde(flatten)]
+    rest: T,
+}
+
+/// Which target, and where it is.
+#[derive(Serialize)]
+struct Place<'a> {
+    target: Option<&'a str>,
+    address: Option<String>,
+    port: Option<u16>,
+}
+
+impl<'a> Place<'a> {
+    fn new(target: Option<&'a str>, address: Option<SocketAddr>) -> Self {
+        let ip = address.map(|address| address.ip().to_canonical().to_string());
+        Place { target, address: ip, port: address.map(|address| address.port()) }
+    }
+}
+
+#[derive(Serialize)]
+struct About<'a, T> {
+    #[serde(flatten)]
+    place: Place<'a>,
+    seq: Option<u64>,
+    #[serde(flatten)]
+    rest: T,
+}
+
+#[derive(Serialize)]
+struct Datagram<'a, T> {
+    #[serde(flatten)]
+    place: Place<'a>,
+    seq: Option<u64>,
+    #[serde(flatten)]
+    rest: T,
+    bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_hex: Option<String>,
+}
+
+impl<'a, T> Datagram<'a, T> {
+    fn new(place: Place<'a>, seq: Option<u64>, bytes: &'a [u8], rest: T) -> Self {
+        let data = str::from_utf8(bytes).ok();
+        let data_hex = data.is_none().then(|| hex::encode(bytes));
+        Datagram { place, seq, rest, bytes: bytes.len(), data, data_hex }
+    }
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+#[derive(Serialize)]
+struct Replied {
+    rtt_ns: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtt_with_reflector_ns: Option<u64>,
+    reordered: bool,
+}
+
+#[derive(Serialize)]
+struct Timed {
+    rtt_ns: u64,
+}
+
+#[derive(Serialize)]
+struct Reason<'a> {
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
+struct Changed<'a> {
+    #[serde(flatten)]
+    place: Place<'a>,
+    state: String,
+    previous: String,
+    since: String,
+    /// How long the previous state lasted.
+    duration_ns: u64,
+    sent: u64,
+    lost: u64,
+}
+
+impl<'a> Changed<'a> {
+    fn new(place: Place<'a>, change: &StateChange) -> Self {
+        Changed {
+            place,
+            state: change.state.to_string(),
+            previous: change.previous.to_string(),
+            since: change.since.rfc3339(),
+            duration_ns: nanos(change.lasted),
+            sent: change.sent,
+            lost: change.lost,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Started<'a> {
+    targets: Vec<Place<'a>>,
+    mode: &'a str,
+    bytes: usize,
+    interval_ns: u64,
+    timeout_ns: u64,
+    count: Option<u64>,
+    schedule: &'a str,
+    seed: Option<u64>,
+    clock: &'a str,
+}
+
+impl<'a> Started<'a> {
+    fn new(start: &'a Start) -> Self {
+        let (schedule, seed) = match start.spacing {
+            Spacing::Periodic => ("periodic", None),
+            Spacing::Poisson { seed } => ("poisson", Some(seed)),
+        };
+        let place =
+            |(label, address): &'a (String, Option<SocketAddr>)| Place::new(Some(label), *address);
+        Started {
+            targets: start.targets.iter().map(place).collect(),
+            mode: start.mode,
+            bytes: start.bytes,
+            interval_ns: nanos(start.interval),
+            timeout_ns: nanos(start.timeout),
+            count: start.count,
+            schedule,
+            seed,
+            clock: start.clock,
+        }
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Appends one object and the line's end; what cannot be written (nothing here) leaves no trace.
+fn object(kind: &str, at: Wall, rest: impl Serialize, out: &mut Vec<u8>) {
+    let start = out.len();
+    let object = Object { r#type: kind, v: VERSION, ts: at.rfc3339(), rest };
+    match object.serialize(&mut Serializer::with_formatter(&mut *out, Harmless)) {
+        Ok(()) => out.push(b'\n'),
+        Err(_) => out.truncate(start),
+    }
+}
+
+/// Compact JSON whose strings hide nothing and steer no terminal.
+struct Harmless;
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + Write,
+    {
+        let mut rest = fragment;
+        while let Some((at, hidden)) = rest.char_indices().find(|(_, c)| must_hide(*c)) {
+            writer.write_all(&rest.as_bytes()[..at])?;
+            for unit in hidden.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = rest.get(at + hidden.len_utf8()..).unwrap_or_default();
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}
+
+/// Whether the text form would escape `c`. What JSON itself escapes never comes here.
+fn must_hide(c: char) -> bool {
+    if (' '..='~').contains(&c) {
+        return false;
+    }
+    let mut utf8 = [0; 4];
+    let text = c.encode_utf8(&mut utf8);
+    escape::escape(text.as_bytes()) != *text
+}

@@ -1,0 +1,118 @@
+//! How what happens is told: one reporter a file behind one trait. Reporters run on the printer's
+//! thread and turn values into text; they decide nothing.
+
+mod json;
+mod summary;
+mod text;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use udp_core::clock::Wall;
+
+use crate::config::Output;
+use crate::schedule::{Spacing, TargetId};
+use crate::state::Health;
+
+pub(crate) use json::Json;
+pub(crate) use summary::{Figures, Percentiles, RunSummary, StampSummary, TargetSummary};
+pub(crate) use text::{Text, place, snapshot};
+
+/// Something to tell.
+#[derive(Debug)]
+pub(crate) enum Line {
+    /// The run begins.
+    Start(Box<Start>),
+    /// Something happened to a target.
+    Record(Record),
+    /// The run is over.
+    Summary(Box<RunSummary>),
+}
+
+/// What runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    pub(crate) at: Wall,
+    /// The targets by name, with the address of each that has one.
+    pub(crate) targets: Vec<(String, Option<SocketAddr>)>,
+    pub(crate) mode: &'static str,
+    /// Bytes of a beat.
+    pub(crate) bytes: usize,
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) count: Option<u64>,
+    pub(crate) spacing: Spacing,
+    /// Whose clock stamps replies.
+    pub(crate) clock: &'static str,
+}
+
+/// An event with its bytes, to be told on another thread.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Record {
+    pub(crate) at: Wall,
+    pub(crate) target: TargetId,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) told: Told,
+}
+
+/// What there is to tell of an event.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Told {
+    Sent { seq: u64, bytes: Box<[u8]> },
+    Reply { seq: u64, rtt: Duration, whole: Duration, reordered: bool, bytes: Box<[u8]> },
+    Late { seq: u64, rtt: Duration, bytes: Box<[u8]> },
+    Duplicate { seq: u64, rtt: Duration, bytes: Box<[u8]> },
+    Wrong { seq: Option<u64>, bytes: Box<[u8]> },
+    Lost { seq: u64 },
+    Refused { seq: u64 },
+    Error { seq: Option<u64>, reason: String },
+    State(StateChange),
+}
+
+/// A change of state with its facts.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StateChange {
+    pub(crate) state: Health,
+    pub(crate) previous: Health,
+    pub(crate) since: Wall,
+    pub(crate) lasted: Duration,
+    pub(crate) sent: u64,
+    pub(crate) lost: u64,
+}
+
+/// A way to tell.
+pub(crate) trait Report: Send {
+    /// Appends what there is to say of `line`.
+    fn tell(&mut self, line: &Line, out: &mut Vec<u8>);
+    /// Appends that so many events were not told for want of room.
+    fn not_shown(&mut self, events: u64, at: Wall, out: &mut Vec<u8>);
+}
+
+/// The reporter that was asked for. `labels` are the targets' names, `stamp` says whether beats
+/// are STAMP requests, whose bytes are not shown.
+pub(crate) fn reporter(
+    output: Output,
+    labels: Vec<String>,
+    stamp: bool,
+    timeout: Duration,
+) -> Box<dyn Report> {
+    let payload = match (stamp, output.hex) {
+        (true, _) => Payload::Stamp,
+        (_, true) => Payload::Hex,
+        _ => Payload::Text,
+    };
+    match output.json {
+        true => Box::new(Json::new(labels, stamp)),
+        false => Box::new(Text::new(labels, payload, timeout)),
+    }
+}
+
+/// How text shows a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Payload {
+    /// In the lossless escape form.
+    Text,
+    Hex,
+    /// Its length alone.
+    Stamp,
+}

@@ -1,0 +1,143 @@
+//! The figures of a run, taken once at its end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use udp_core::clock::Wall;
+
+use crate::fleet::Target;
+use crate::session::{Counts, Session};
+use crate::state::Health;
+use crate::stats::direction::{Reflector, Split};
+use crate::stats::distribution::{Distribution, Percentile};
+use crate::stats::variation::Variation;
+use crate::verdict::{Outcome, Thresholds, Unmet};
+
+/// A run.
+#[derive(Debug, Clone)]
+pub(crate) struct RunSummary {
+    pub(crate) at: Wall,
+    /// In the order they were named; at least one.
+    pub(crate) targets: Vec<TargetSummary>,
+    pub(crate) totals: Counts,
+    /// How late sends were.
+    pub(crate) lag_p99: Option<Duration>,
+    pub(crate) lag_max: Option<Duration>,
+    /// Datagrams from addresses that were never asked.
+    pub(crate) strays: u64,
+}
+
+/// A target.
+#[derive(Debug, Clone)]
+pub(crate) struct TargetSummary {
+    pub(crate) label: String,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) state: Health,
+    pub(crate) counts: Counts,
+    pub(crate) rtt: Figures,
+    pub(crate) jitter: Option<Duration>,
+    /// Rows of unanswered beats, the most beats and the longest time of one, the time of all.
+    pub(crate) loss_runs: u64,
+    pub(crate) longest_run: u64,
+    pub(crate) longest_outage: Duration,
+    pub(crate) outage: Duration,
+    pub(crate) stamp: Option<StampSummary>,
+    pub(crate) unmet: Vec<Unmet>,
+}
+
+/// What STAMP adds.
+#[derive(Debug, Clone)]
+pub(crate) struct StampSummary {
+    pub(crate) split: Split,
+    pub(crate) reflector: Reflector,
+    /// Round trips with the reflector's own time.
+    pub(crate) whole: Figures,
+    /// One-way delay variation.
+    pub(crate) up: Percentiles,
+    pub(crate) down: Percentiles,
+}
+
+/// A distribution's figures.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Figures {
+    pub(crate) min: Option<Duration>,
+    pub(crate) average: Option<Duration>,
+    pub(crate) max: Option<Duration>,
+    pub(crate) deviation: Option<Duration>,
+    pub(crate) percentiles: Percentiles,
+    /// The percentiles when an unanswered beat counts as one that took for ever.
+    pub(crate) with_loss: Percentiles,
+}
+
+/// The percentiles that are told.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Percentiles {
+    pub(crate) p50: Option<Duration>,
+    pub(crate) p90: Option<Duration>,
+    pub(crate) p99: Option<Duration>,
+}
+
+impl Percentiles {
+    fn of(of: impl Fn(Percentile) -> Option<Duration>) -> Self {
+        Percentiles { p50: of(Percentile::P50), p90: of(Percentile::P90), p99: of(Percentile::P99) }
+    }
+}
+
+impl Figures {
+    fn of(distribution: &Distribution, missing: u64) -> Self {
+        Figures {
+            min: distribution.min(),
+            average: distribution.average(),
+            max: distribution.max(),
+            deviation: distribution.deviation(),
+            percentiles: Percentiles::of(|p| distribution.percentile(p)),
+            with_loss: Percentiles::of(|p| distribution.percentile_with(p, missing)),
+        }
+    }
+}
+
+impl TargetSummary {
+    /// The figures of `target`, held against `thresholds`.
+    pub(crate) fn of(target: &Target, thresholds: &Thresholds) -> Self {
+        let session = &target.session;
+        let counts = *session.counts();
+        let missing = counts.unanswered();
+        TargetSummary {
+            label: target.label.clone(),
+            address: target.address(),
+            state: session.health(),
+            counts,
+            rtt: Figures::of(session.rtt(), missing),
+            jitter: session.jitter(),
+            loss_runs: session.runs().runs(),
+            longest_run: session.runs().longest(),
+            longest_outage: session.runs().longest_time(),
+            outage: session.runs().outage(),
+            stamp: stamp(session, missing),
+            unmet: thresholds.unmet(&counts, session.rtt()),
+        }
+    }
+
+    /// What counts for the exit code.
+    pub(crate) fn outcome(&self) -> Outcome {
+        Outcome {
+            answered: self.counts.received > 0,
+            refused: self.counts.refused > 0,
+            met: self.unmet.is_empty(),
+        }
+    }
+}
+
+fn stamp(session: &Session, missing: u64) -> Option<StampSummary> {
+    let direction = session.direction()?;
+    let (up, down) = session.variation()?;
+    let variation = |it: &Variation| Percentiles::of(|p| it.percentile(p));
+    let counts = session.counts();
+    Some(StampSummary {
+        split: direction.split(counts.lost, counts.late),
+        reflector: direction.reflector(),
+        whole: Figures::of(session.whole()?, missing),
+        up: variation(up),
+        down: variation(down),
+    })
+}

@@ -1,0 +1,74 @@
+//! The end of a run whose beats are all settled: what may still come, and what may still be asked.
+//!
+//! A second reply to the last beats may be on its way, so the run listens for three times the
+//! longest round trip (at least a tenth of a second, at most the time-out). With STAMP, where it
+//! is open in which direction beats were lost, the reflector is asked once more, up to three times:
+//! its number shows how many it has counted.
+
+use std::time::Duration;
+
+use udp_core::clock::{self, Mono};
+
+use super::engine::{Ended, Engine};
+use crate::schedule::TargetId;
+
+/// How long at least the run listens.
+const AT_LEAST: Duration = Duration::from_millis(100);
+/// How often a reflector is asked once more.
+const LEAPS: usize = 3;
+
+impl Engine<'_> {
+    /// Listens, and asks, until no more is to be expected.
+    pub(super) fn afterglow(&mut self) -> Ended {
+        if self.fleet.totals().received == 0 {
+            return Ended::Done;
+        }
+        let longest = self.fleet.targets().iter().filter_map(|it| it.session.rtt().max()).max();
+        let span =
+            (longest.unwrap_or_default() * 3).max(AT_LEAST).min(self.fleet.setup().rules.timeout);
+        loop {
+            let asked = self.leap();
+            if let Some(ended) = self.listen(span) {
+                return ended;
+            }
+            if !asked {
+                return Ended::Done;
+            }
+        }
+    }
+
+    /// Asks each reflector that may tell more. Whether any was asked.
+    fn leap(&mut self) -> bool {
+        let open: Vec<TargetId> = (0..)
+            .zip(self.fleet.targets())
+            .filter(|(_, target)| target.session.wants_leap() && !target.leap_answered)
+            .filter(|(_, target)| target.leaps.len() < LEAPS)
+            .map(|(id, _)| id)
+            .collect();
+        let mut bytes = Vec::new();
+        for target in &open {
+            let now = clock::mono();
+            let Some((port, to)) = self.fleet.leap(*target, now, &mut bytes) else { continue };
+            // It is tried again if it does not come through, whatever the reason.
+            let _ = self.ports.ensure(port, to).map(|()| self.ports.send(port, to, &bytes));
+        }
+        !open.is_empty()
+    }
+
+    /// Takes what comes within `span`, or the time that is left.
+    fn listen(&mut self, span: Duration) -> Option<Ended> {
+        let until = clock::mono() + span;
+        let until = self.deadline.map_or(until, |deadline: Mono| deadline.min(until));
+        let mut ready = Vec::new();
+        loop {
+            if let Some(ended) = self.take_calls() {
+                return Some(ended);
+            }
+            self.take_in(&[], Some(until));
+            if clock::mono() >= until {
+                return self.deadline.filter(|it| *it <= until).map(|_| Ended::Done);
+            }
+            self.waiter.wait(self.ports.sockets(), Some(until), &mut ready);
+        }
+    }
+}

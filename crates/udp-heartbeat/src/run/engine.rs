@@ -1,0 +1,250 @@
+//! The loop of a run, on one thread: take what came, call lost what had its time, send what is due,
+//! wait.
+//!
+//! Sending never waits for receiving: a receive takes what is there and is cut short when a beat
+//! is due, a send never blocks, and nothing that is printed, looked up or run as a command is
+//! waited for. One thread and not two, because then a beat is announced by a call and a reply is
+//! judged by one owner, and because a wake-up is what a beat costs most. Where the kernel stamps
+//! replies and beats follow each other fast, replies are not even waited for: they are taken when
+//! the next beat is due anyway, and their time is none the worse for it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use udp_core::cli::Console;
+use udp_core::clock::{self, Mono};
+
+use super::lookup::{Found, Resolver};
+use super::ports::{Came, Drained, Ports};
+use super::reporter::Reporter;
+use super::sender::Batch;
+use super::wait::Waiter;
+use crate::fleet::{Fleet, PortsToClose};
+use crate::report::snapshot;
+use crate::schedule::Timeline;
+use crate::stats::distribution::Distribution;
+use crate::window::Seq;
+
+/// Where beats are at most this far apart, replies are not waited for in between.
+const LAZY: Duration = Duration::from_millis(10);
+/// Many targets' beats that are due within this time leave together.
+const TICK: Duration = Duration::from_millis(1);
+/// The longest time that is given to receiving at once.
+const TURN: Duration = Duration::from_millis(10);
+/// Up to so many sockets it is cheaper to read each than to ask which has something.
+const FEW: usize = 4;
+/// How long what came can have waited unread, where more comes than can be read.
+const BACKLOG: Duration = Duration::from_secs(1);
+
+/// What other threads say to the loop.
+#[derive(Debug)]
+pub(crate) enum Call {
+    /// Stop, with a summary.
+    Stop,
+    /// Say how things stand.
+    Snapshot,
+    /// Nobody reads what is printed.
+    Gone,
+    /// A look-up is over.
+    Found(Found),
+}
+
+/// Why the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// All is sent and told, or the time is up, or a signal came.
+    Done,
+    /// The reader of what is printed is gone.
+    Gone,
+}
+
+/// All that a run needs.
+pub(crate) struct Engine<'a> {
+    pub(crate) fleet: Fleet,
+    pub(crate) timeline: Timeline,
+    pub(crate) ports: Ports,
+    pub(crate) reporter: Reporter,
+    pub(crate) waiter: Waiter,
+    pub(crate) calls: Receiver<Call>,
+    pub(crate) resolver: Option<Resolver>,
+    /// Whether an address may be beaten at this rate.
+    pub(crate) admits: Box<dyn Fn(SocketAddr) -> bool>,
+    pub(crate) console: &'a Console,
+    pub(crate) deadline: Option<Mono>,
+    /// How late sends were.
+    pub(crate) lag: Distribution,
+    pub(crate) batch: Batch,
+    /// When a beat was last sent.
+    pub(crate) last_tick: Mono,
+}
+
+impl Engine<'_> {
+    /// Runs until the end.
+    pub(crate) fn run(&mut self) -> Ended {
+        let mut ready = Vec::new();
+        loop {
+            if let Some(ended) = self.take_calls() {
+                self.receive_rest();
+                return ended;
+            }
+            let now = clock::mono();
+            self.receive(&mut ready, now);
+            self.close_ports(now);
+            self.look_up(now);
+            if self.deadline.is_some_and(|deadline| deadline <= now) {
+                self.receive_rest();
+                return Ended::Done;
+            }
+            self.send_due();
+            if self.fleet.is_done() {
+                return self.afterglow();
+            }
+            self.wait(&mut ready);
+        }
+    }
+
+    /// Takes what came on the sockets that `ready` names, and calls lost what had its time by
+    /// `now`. The sockets are asked anew where that matters: what came until `now` must be known.
+    fn receive(&mut self, ready: &mut Vec<bool>, now: Mono) {
+        let expiring = self.fleet.next_expiry().is_some_and(|due| due <= now);
+        if expiring {
+            ready.clear();
+        }
+        if ready.is_empty() && self.ports.len() > FEW {
+            self.waiter.wait(self.ports.sockets(), Some(now), ready);
+        }
+        let until = self.timeline.next_due().unwrap_or(now + TURN).min(now + TURN);
+        let drained = self.take_in(ready, Some(until));
+        ready.clear();
+        let told_until = match drained {
+            Drained::All => now,
+            Drained::Part => now.saturating_sub(BACKLOG),
+        };
+        if expiring {
+            self.fleet.expire(told_until, &mut self.reporter);
+        }
+    }
+
+    /// Takes what came.
+    pub(super) fn take_in(&mut self, ready: &[bool], until: Option<Mono>) -> Drained {
+        let (fleet, reporter) = (&mut self.fleet, &mut self.reporter);
+        self.ports.receive(ready, until, |came| note(fleet, reporter, &came, None))
+    }
+
+    /// At the end: what has come until now counts, what has not is pending.
+    fn receive_rest(&mut self) {
+        let now = clock::mono();
+        if self.take_in(&[], Some(now + TURN)) == Drained::All {
+            self.fleet.expire(now, &mut self.reporter);
+        }
+    }
+
+    /// Does what other threads ask for; the reason to end, if they ask for that.
+    pub(super) fn take_calls(&mut self) -> Option<Ended> {
+        while let Ok(call) = self.calls.try_recv() {
+            match call {
+                Call::Stop => return Some(Ended::Done),
+                Call::Gone => return Some(Ended::Gone),
+                Call::Snapshot => self.console.note(self.snapshot()),
+                Call::Found(found) => self.found(found),
+            }
+        }
+        None
+    }
+
+    fn snapshot(&self) -> String {
+        match self.fleet.targets() {
+            [target] => {
+                let session = &target.session;
+                snapshot(&target.label, session.counts(), session.rtt().average())
+            }
+            targets => snapshot(&format!("{} targets", targets.len()), &self.fleet.totals(), None),
+        }
+    }
+
+    fn found(&mut self, Found { target, addresses }: Found) {
+        let now = clock::mono();
+        self.reporter.lookups.settle(target);
+        match addresses {
+            Ok(addresses) => {
+                let current = self.fleet.target(target).address();
+                if current.is_some_and(|current| addresses.contains(&current)) {
+                    return;
+                }
+                match addresses.iter().find(|address| (self.admits)(**address)) {
+                    Some(address) => {
+                        self.fleet.place(target, *address, now, &mut self.reporter);
+                    }
+                    None => {
+                        let reason = "its new address may not be sent to so fast without --fast";
+                        self.fleet.unresolved(target, reason, now, &mut self.reporter);
+                    }
+                }
+            }
+            Err(reason) => self.fleet.unresolved(target, &reason, now, &mut self.reporter),
+        }
+    }
+
+    /// Has names looked up whose time has come, or whose beats are lost.
+    fn look_up(&mut self, now: Mono) {
+        let Some(resolver) = &self.resolver else { return };
+        while let Some(target) = self.reporter.lookups.take(now) {
+            resolver.ask(target, self.fleet.target(target).endpoint.clone());
+        }
+        for target in self.reporter.lost_names.drain(..) {
+            resolver.ask(target, self.fleet.target(target).endpoint.clone());
+        }
+    }
+
+    fn close_ports(&mut self, now: Mono) {
+        while let Some(closing) = self.fleet.close_due(now) {
+            match closing {
+                PortsToClose::One(port) => self.ports.close(port),
+                PortsToClose::All(owner) => self.ports.close_all(owner),
+            }
+        }
+    }
+
+    /// Waits until something is to be done.
+    fn wait(&mut self, ready: &mut Vec<bool>) {
+        let now = clock::mono();
+        let mut due = self.timeline.next_due();
+        if self.fleet.targets().len() > 1 {
+            due = due.map(|due| due.max(self.last_tick + TICK));
+        }
+        let until =
+            [due, self.fleet.next_expiry(), self.deadline, self.reporter.lookups.next_due()]
+                .into_iter()
+                .flatten()
+                .min();
+        let soon = until.is_some_and(|until| until <= now + LAZY);
+        if soon && self.ports.kernel_stamps() {
+            self.waiter.wait(std::iter::empty(), until, ready);
+        } else {
+            self.waiter.wait(self.ports.sockets(), until, ready);
+        }
+    }
+}
+
+/// Tells the fleet what came. `current` is a beat that an error cannot be about.
+pub(super) fn note(
+    fleet: &mut Fleet,
+    reporter: &mut Reporter,
+    came: &Came<'_>,
+    current: Option<Seq>,
+) {
+    match came {
+        Came::Datagram(datagram) => fleet.arrive(datagram, reporter),
+        Came::Error(port, Some(peer), trouble) => {
+            let now = clock::mono();
+            let place = (*port, *peer);
+            if trouble.refused {
+                fleet.refuse(place, trouble.quoted.as_deref(), current, now, reporter);
+            } else {
+                fleet.trouble(place, &trouble.reason, now, reporter);
+            }
+        }
+        Came::Error(_, None, trouble) => log::debug!("an error on a socket: {}", trouble.reason),
+    }
+}

@@ -1,0 +1,288 @@
+//! A run: from the configuration to the exit code.
+
+mod ending;
+mod engine;
+mod errors;
+mod hook;
+mod lookup;
+mod ports;
+mod reporter;
+mod sender;
+mod setup;
+mod wait;
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use udp_core::cli::parse::ShownDuration;
+use udp_core::cli::printer::{Handle, Policy, Printer};
+use udp_core::cli::shutdown::{SignalEvent, Signals};
+use udp_core::cli::{Console, Exit, Failure};
+use udp_core::clock;
+use udp_core::error::describe;
+
+use crate::args::Args;
+use crate::config::{self, Config, Files};
+use crate::report::{Line, RunSummary, Start, TargetSummary, reporter as make_reporter};
+use crate::schedule::{Spacing, Timeline};
+use crate::stats::distribution::{Distribution, Percentile, Precision};
+use crate::verdict;
+use engine::{Call, Ended, Engine};
+use hook::Hook;
+use lookup::Resolver;
+use ports::Ports;
+use reporter::Reporter;
+use sender::Batch;
+use wait::{Bell, Waiter};
+
+/// Lines that may wait for the printer.
+const LINES: usize = 8192;
+/// How long the end waits for an output that is stuck.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Reads the files, makes the configuration, runs.
+///
+/// # Errors
+/// Bad usage, a name that does not resolve, or a local failure.
+pub(crate) fn run(args: Args, console: &Console) -> Result<Exit, Failure> {
+    let files = read_files(&args)?;
+    let config = Config::new(args, &files, fastrand::u64(..))?;
+    Run::new(config, console)?.go()
+}
+
+fn read_files(args: &Args) -> Result<Files, Failure> {
+    let read = |path: &std::path::PathBuf| {
+        std::fs::read(path).map_err(|error| {
+            Failure::local(format!("cannot read {}: {}", path.display(), describe(&error)))
+        })
+    };
+    Ok(Files {
+        targets: args.targets_file.as_ref().map(read).transpose()?,
+        key: args.stamp_key_file.as_ref().map(read).transpose()?,
+    })
+}
+
+/// A run that is set up.
+struct Run<'a> {
+    config: Config,
+    engine: Engine<'a>,
+    printer: Printer<Line>,
+    start: Start,
+}
+
+impl<'a> Run<'a> {
+    fn new(config: Config, console: &'a Console) -> Result<Self, Failure> {
+        let signals = Signals::install()?;
+        let thread_failed = |error: io::Error| {
+            Failure::local(format!("cannot start a thread: {}", describe(&error)))
+        };
+        let (waiter, bell) = Waiter::new().map_err(thread_failed)?;
+        let (caller, calls) = unbounded();
+        let found = {
+            let (caller, bell) = (caller.clone(), bell.clone());
+            move |found| {
+                // The loop is there until the end.
+                let _ = caller.send(Call::Found(found));
+                bell.ring();
+            }
+        };
+        let mut config = config;
+        let mut resolver = None;
+        if config.targets.iter().any(udp_core::Endpoint::is_name) {
+            let names = config.targets.iter().filter(|target| target.is_name()).count();
+            let (family, port) = (config.family, config.default_port);
+            resolver = Some(Resolver::start(names, family, port, found).map_err(thread_failed)?);
+        }
+        let template = setup::template(&mut config)?;
+        let placed = setup::resolve(&config, resolver.as_ref(), &calls)?;
+        let labels: Vec<String> =
+            config.targets.iter().map(|target| target.label(config.default_port)).collect();
+        let stamp = config.format.is_stamp();
+        let printer = start_printer(&config, labels.clone(), stamp).map_err(thread_failed)?;
+        forward(&signals, printer.reader_gone().clone(), caller, bell).map_err(thread_failed)?;
+        let hook = config.on_change.take().map(Hook::start).transpose().map_err(thread_failed)?;
+        let lines = Some(printer.handle().clone());
+        let mut reporter =
+            Reporter::new(labels.clone(), config.output, config.show_state, lines, hook);
+        let mut ports = Ports::new(template, config.backend);
+        let (fleet, start) =
+            setup::fleet(&mut config, &labels, &placed, &mut ports, &mut reporter)?;
+        Waiter::be_exact();
+        let now = clock::mono();
+        let targets = u32::try_from(config.targets.len()).unwrap_or(u32::MAX);
+        let admits = setup::admission(&config);
+        let engine = Engine {
+            timeline: Timeline::new(config.spacing, now, config.interval, targets),
+            fleet,
+            ports,
+            reporter,
+            waiter,
+            calls,
+            resolver,
+            admits: Box::new(admits),
+            console,
+            deadline: config.deadline.map(|deadline| now + deadline),
+            lag: Distribution::new(Precision::Fine),
+            batch: Batch::default(),
+            last_tick: now,
+        };
+        Ok(Run { config, engine, printer, start })
+    }
+
+    fn go(mut self) -> Result<Exit, Failure> {
+        self.announce();
+        let ended = self.engine.run();
+        let Engine { fleet, reporter, lag, .. } = self.engine;
+        let thresholds = &self.config.thresholds;
+        let targets: Vec<TargetSummary> =
+            fleet.targets().iter().map(|target| TargetSummary::of(target, thresholds)).collect();
+        let exit = verdict::exit(targets.iter().map(TargetSummary::outcome));
+        for target in &targets {
+            target.unmet.iter().for_each(|unmet| log::warn!("{}: {unmet}", target.label));
+        }
+        let summary = RunSummary {
+            at: clock::wall(),
+            targets,
+            totals: fleet.totals(),
+            lag_p99: lag.percentile(Percentile::P99),
+            lag_max: lag.max(),
+            strays: fleet.strays(),
+        };
+        say_figures(&summary);
+        let (lines, hook) = reporter.into_parts();
+        let gone = finish(self.printer, lines, ended, summary)?;
+        if let Some(hook) = hook {
+            hook.finish();
+        }
+        // A reader that goes away ends the run quietly.
+        Ok(if gone { Exit::Worked } else { exit })
+    }
+
+    /// Says what runs.
+    fn announce(&mut self) {
+        let config = &self.config;
+        let clock = self.start.clock;
+        log::info!("round trips are timed by the {clock}'s clock at the arrival of each reply");
+        if let Spacing::Poisson { seed } = config.spacing {
+            self.engine.console.note(format!("poisson schedule, --seed {seed}"));
+        }
+        let slow = config.interval >= config::FAST;
+        let foreign = self.start.targets.iter().filter_map(|(_, address)| *address);
+        let foreign = foreign.filter(|address| !address.ip().to_canonical().is_loopback()).count();
+        if !slow && foreign > 0 {
+            let rate = config::offered_rate(config.interval, foreign, self.start.bytes);
+            self.engine.console.note(rate);
+        }
+        if config.output.json && !config.output.quiet {
+            let line = Line::Start(Box::new(self.start.clone()));
+            // A full channel at the very start is not to be expected; the printer counts it.
+            drop(self.printer.handle().offer(line));
+        }
+    }
+}
+
+fn start_printer(config: &Config, labels: Vec<String>, stamp: bool) -> io::Result<Printer<Line>> {
+    let reporter = make_reporter(config.output, labels, stamp, config.timeout);
+    let reporter = std::sync::Arc::new(std::sync::Mutex::new(reporter));
+    let missing = std::sync::Arc::clone(&reporter);
+    let show = move |line: Line, out: &mut Vec<u8>| {
+        if let Ok(mut reporter) = reporter.lock() {
+            reporter.tell(&line, out);
+        }
+    };
+    let missed = move |count: u64, out: &mut Vec<u8>| {
+        if let Ok(mut reporter) = missing.lock() {
+            reporter.not_shown(count, clock::wall(), out);
+        }
+    };
+    Printer::start(io::stdout(), show, missed, LINES, Policy::Lossy)
+}
+
+/// Passes signals, and the news that nobody reads any more, on to the loop.
+fn forward(
+    signals: &Signals,
+    reader_gone: Receiver<()>,
+    caller: Sender<Call>,
+    bell: Bell,
+) -> io::Result<()> {
+    let signals = signals.clone();
+    let work = move || {
+        let mut reader_gone = reader_gone;
+        loop {
+            let call = select! {
+                recv(signals.events()) -> event => match event {
+                    Ok(SignalEvent::Stop) => Call::Stop,
+                    Ok(SignalEvent::Snapshot) => Call::Snapshot,
+                    Err(_) => return,
+                },
+                recv(reader_gone) -> gone => {
+                    reader_gone = crossbeam_channel::never();
+                    match gone {
+                        Ok(()) => Call::Gone,
+                        // The printer has ended; signals are still to be heard.
+                        Err(_) => continue,
+                    }
+                }
+            };
+            if caller.send(call).is_err() {
+                return;
+            }
+            bell.ring();
+        }
+    };
+    thread::Builder::new().name("calls".into()).spawn(work).map(drop)
+}
+
+/// Prints the summary and lets the printer end. Whether its reader is gone.
+fn finish(
+    printer: Printer<Line>,
+    lines: Option<Handle<Line>>,
+    ended: Ended,
+    summary: RunSummary,
+) -> Result<bool, Failure> {
+    let handle = printer.handle();
+    if ended != Ended::Gone
+        && handle.offer_within(Line::Summary(Box::new(summary)), PATIENCE).is_err()
+    {
+        log::warn!("nobody reads what is printed: no summary");
+    }
+    let handle = handle.clone();
+    drop(lines);
+    let watch = handle.clone();
+    drop(handle);
+    let gone = watch.is_gone();
+    drop(watch);
+    let finished = printer.finish(Some(PATIENCE));
+    match finished.error {
+        Some(error) => Err(Failure::local(format!("cannot print: {}", describe(&error)))),
+        None => Ok(gone || ended == Ended::Gone),
+    }
+}
+
+/// With -v: what the summary has no room for.
+fn say_figures(summary: &RunSummary) {
+    let span = |span: Option<Duration>| match span {
+        Some(span) => ShownDuration(span).to_string(),
+        None => "-".into(),
+    };
+    log::info!(
+        "sends were late by {} (p99), {} at most",
+        span(summary.lag_p99),
+        span(summary.lag_max)
+    );
+    for target in summary.targets.iter().filter(|target| target.loss_runs > 0) {
+        log::info!(
+            "{}: {} rows of unanswered beats, the longest of {}; away for {} in all, {} at once",
+            target.label,
+            target.loss_runs,
+            target.longest_run,
+            ShownDuration(target.outage),
+            ShownDuration(target.longest_outage),
+        );
+    }
+    if summary.strays > 0 {
+        log::info!("{} datagrams came from addresses that were never asked", summary.strays);
+    }
+}

@@ -1,0 +1,289 @@
+//! The sockets behind the ports: opened when a beat is to leave by one, read without waiting.
+//!
+//! One target's are connected to it, so that the kernel drops what others send. Those that many
+//! targets share are connected to nobody, and send in batches. Refusals come by the error queue
+//! where there is one (IP_RECVERR, `ip(7)`): it says whose datagram was refused, and holds it.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use udp_core::batch::{
+    Abilities, Backend, Io, Options, Outbox, Receiver, SLOT, Sender, Slots, Wait,
+};
+use udp_core::clock::{self, Mono, Wall};
+use udp_core::socket::{ReceiveMode, SocketConfig};
+use udp_core::{Error, ErrorClass, Family};
+
+use super::errors::{self, Trouble};
+use crate::fleet::{Datagram, PortKey, PortOwner};
+
+/// Datagrams in one receive.
+const BATCH: usize = 16;
+/// Datagrams in one send. More would make the time of each less exact.
+pub(super) const SENDS: usize = 16;
+/// Asked for where many targets share a socket: their replies may come all at once.
+const SHARED_BUFFER: usize = 4 << 20;
+
+/// All sockets.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    template: SocketConfig,
+    backend: Backend,
+    open: Vec<Port>,
+    by_key: HashMap<PortKey, usize>,
+    slots: Slots,
+    /// What the first socket could do.
+    abilities: Option<Abilities>,
+}
+
+#[derive(Debug)]
+struct Port {
+    key: PortKey,
+    peer: Option<SocketAddr>,
+    receiver: Receiver,
+    /// Of a shared port.
+    sender: Option<(Sender, Outbox)>,
+    /// Refusals come by an error queue.
+    queue: bool,
+}
+
+/// What came back from a receive.
+pub(crate) enum Came<'a> {
+    Datagram(Datagram<'a>),
+    /// An error on the port; `None` for a peer that is not known.
+    Error(PortKey, Option<SocketAddr>, Trouble),
+}
+
+/// How far a receive got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drained {
+    /// Nothing is left that came until now.
+    All,
+    /// Time was up.
+    Part,
+}
+
+impl Ports {
+    /// Sockets as `template` has them, but for where they are connected to.
+    pub(crate) fn new(template: SocketConfig, backend: Backend) -> Self {
+        Ports {
+            template,
+            backend,
+            open: Vec::new(),
+            by_key: HashMap::new(),
+            slots: Slots::new(BATCH, SLOT, 0),
+            abilities: None,
+        }
+    }
+
+    /// The sockets, in an order that stays while none is opened or closed.
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = &UdpSocket> {
+        self.open.iter().map(|port| port.receiver.socket())
+    }
+
+    /// How many sockets are open.
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether replies are stamped by the kernel, as far as is known.
+    pub(crate) fn kernel_stamps(&self) -> bool {
+        self.abilities.is_some_and(|it| it.timestamps)
+    }
+
+    /// Opens the socket of a port, if it is not open: towards `peer`, or one of its family.
+    ///
+    /// # Errors
+    /// The system call that failed.
+    pub(crate) fn ensure(&mut self, key: PortKey, peer: SocketAddr) -> Result<(), Error> {
+        if self.by_key.contains_key(&key) {
+            return Ok(());
+        }
+        let shared = !matches!(key.owner, PortOwner::Peer(_));
+        let config = SocketConfig {
+            connect: (!shared).then_some(peer),
+            family: if peer.is_ipv6() { Family::V6 } else { Family::V4 },
+            only_v6: peer.is_ipv6(),
+            recv_buffer: shared.then_some(SHARED_BUFFER),
+            mode: ReceiveMode::NonBlocking,
+            ..self.template.clone()
+        };
+        let opened = config.open()?;
+        let stamps = self.backend == Backend::Auto;
+        let options = Options { gro: false, timestamps: stamps, ..Options::default() };
+        let io = Io::new(opened.socket, self.backend, &options)?;
+        let abilities = io.abilities();
+        let (receiver, sender) = io.split();
+        udp_core::socket::set_mode(receiver.socket(), ReceiveMode::NonBlocking)?;
+        let queue = self.backend == Backend::Auto && errors::enable(receiver.socket());
+        let outbox = || Outbox::new(SENDS, SENDS * SLOT);
+        self.abilities.get_or_insert(abilities);
+        self.by_key.insert(key, self.open.len());
+        self.open.push(Port {
+            key,
+            peer: (!shared).then_some(peer),
+            receiver,
+            sender: shared.then(|| (sender, outbox())),
+            queue,
+        });
+        Ok(())
+    }
+
+    /// Closes a port's socket, if it is open.
+    pub(crate) fn close(&mut self, key: PortKey) {
+        let Some(index) = self.by_key.remove(&key) else { return };
+        self.open.swap_remove(index);
+        if let Some(moved) = self.open.get(index) {
+            self.by_key.insert(moved.key, index);
+        }
+    }
+
+    /// Closes all sockets of an owner.
+    pub(crate) fn close_all(&mut self, owner: PortOwner) {
+        let keys: Vec<PortKey> =
+            self.by_key.keys().filter(|key| key.owner == owner).copied().collect();
+        keys.into_iter().for_each(|key| self.close(key));
+    }
+
+    /// Sends one datagram at once, without waiting for room.
+    pub(crate) fn send(&self, key: PortKey, to: SocketAddr, bytes: &[u8]) -> io::Result<()> {
+        let Some(port) = self.port(key) else { return Err(io::ErrorKind::NotConnected.into()) };
+        let socket = port.receiver.socket();
+        loop {
+            let result = match port.peer {
+                Some(_) => socket.send(bytes),
+                None => socket.send_to(bytes, to),
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other.map(drop),
+            }
+        }
+    }
+
+    /// Puts a datagram with those that leave next from a shared port. False if there is no room.
+    pub(crate) fn push(&mut self, key: PortKey, to: SocketAddr, bytes: &[u8]) -> bool {
+        let Some(index) = self.by_key.get(&key) else { return false };
+        match &mut self.open[*index].sender {
+            Some((_, outbox)) => outbox.push(to, None, bytes).is_ok(),
+            None => false,
+        }
+    }
+
+    /// Sends what was pushed, telling of each datagram by its number.
+    pub(crate) fn flush(&mut self, key: PortKey, mut told: impl FnMut(usize, io::Result<()>)) {
+        let Some(index) = self.by_key.get(&key) else { return };
+        let Some((sender, outbox)) = &mut self.open[*index].sender else { return };
+        sender.send(outbox, &Slots::none(), |sent| {
+            let mut result = Some(sent.result);
+            for number in sent.first..sent.first + sent.datagrams {
+                // Joined datagrams fare alike; the reason goes with the first.
+                let each = match &mut result {
+                    Some(Ok(())) => Ok(()),
+                    other => other.take().unwrap_or_else(|| Err(io::ErrorKind::Other.into())),
+                };
+                told(number, each);
+            }
+        });
+    }
+
+    /// Takes what has come on the sockets that `ready` names (all, if it is empty), until nothing
+    /// is left or `until` has come.
+    pub(crate) fn receive(
+        &mut self,
+        ready: &[bool],
+        until: Option<Mono>,
+        mut take: impl FnMut(Came<'_>),
+    ) -> Drained {
+        for index in 0..self.open.len() {
+            if ready.get(index).is_some_and(|ready| !ready) {
+                continue;
+            }
+            loop {
+                let port = &mut self.open[index];
+                let taken = match port.receiver.receive(&mut self.slots, Wait::Now) {
+                    Ok(taken) => taken,
+                    Err(error) => {
+                        port.errors(&error, &mut take);
+                        // The error was of one moment; what came is still to be taken.
+                        port.receiver.receive(&mut self.slots, Wait::Now).unwrap_or(0)
+                    }
+                };
+                if taken == 0 {
+                    break;
+                }
+                let now = now();
+                for received in self.slots.iter() {
+                    let from = received.meta.peer;
+                    let at = received.meta.timestamp.map_or(now.1, |it| onto_mono(it, now));
+                    for bytes in received.segments() {
+                        take(Came::Datagram(Datagram { port: port.key, from, bytes, at }));
+                    }
+                }
+                let full = taken == BATCH || self.backend == Backend::Portable;
+                if !full {
+                    break;
+                }
+                if until.is_some_and(|until| now.1 >= until) {
+                    return Drained::Part;
+                }
+            }
+        }
+        Drained::All
+    }
+
+    /// Takes the errors that wait on a port after a send from it failed with `error`. True if they
+    /// were about earlier datagrams, so that the one that failed is worth another try.
+    pub(crate) fn earlier_errors(
+        &mut self,
+        key: PortKey,
+        error: &io::Error,
+        mut take: impl FnMut(Came<'_>),
+    ) -> bool {
+        let Some(index) = self.by_key.get(&key) else { return false };
+        self.open[*index].errors(error, &mut take)
+    }
+
+    fn port(&self, key: PortKey) -> Option<&Port> {
+        self.by_key.get(&key).map(|index| &self.open[*index])
+    }
+}
+
+impl Port {
+    /// Tells what a failed call was about. True if it was about earlier datagrams.
+    fn errors(&mut self, error: &io::Error, take: &mut impl FnMut(Came<'_>)) -> bool {
+        if self.queue {
+            return errors::drain(self.receiver.socket(), |peer, trouble| {
+                take(Came::Error(self.key, peer.or(self.peer), trouble));
+            });
+        }
+        // Without an error queue, only a connected socket hears of a refusal, and not of which.
+        let refused = ErrorClass::of(error) == ErrorClass::Refused;
+        if refused {
+            take(Came::Error(self.key, self.peer, Trouble::refused()));
+        }
+        refused
+    }
+}
+
+/// Both clocks read together.
+fn now() -> (Wall, Mono) {
+    // Read apart by an interruption, they would shift a stamp by as much: then read them again.
+    const APART: u64 = 2_000;
+    let mut pair = (clock::wall(), clock::mono());
+    for _ in 0..4 {
+        let before = clock::mono();
+        let wall = clock::wall();
+        let after = clock::mono();
+        pair = (wall, after);
+        if after.as_nanos() - before.as_nanos() <= APART {
+            break;
+        }
+    }
+    pair
+}
+
+fn onto_mono(stamp: Wall, (wall, mono): (Wall, Mono)) -> Mono {
+    clock::wall_to_mono(stamp, wall, mono)
+}

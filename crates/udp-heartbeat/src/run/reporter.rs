@@ -1,0 +1,199 @@
+//! From events to lines for the printer, to the command of a change, and to stderr.
+//!
+//! It never waits: lines that find no room are counted, and the printer says how many. Trouble is
+//! said at most once a minute a kind, however often it comes.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use udp_core::cli::printer::Handle;
+use udp_core::clock::{self, Mono, Wall};
+use udp_core::endpoint::host_port;
+
+use super::hook::{Hook, Occasion};
+use super::lookup::LookUps;
+use crate::config::Output;
+use crate::event::{Event, Observer, What};
+use crate::report::{Line, Record, StateChange, Told, place};
+use crate::schedule::TargetId;
+use crate::state::Change;
+
+/// How often the same trouble is said.
+const QUIET_FOR: Duration = Duration::from_secs(60);
+/// Kinds of trouble that are told apart; more of them are one.
+const KINDS: usize = 256;
+
+/// Tells what happens.
+pub(crate) struct Reporter {
+    labels: Vec<String>,
+    output: Output,
+    show_state: bool,
+    lines: Option<Handle<Line>>,
+    hook: Option<Hook>,
+    /// Since when each kind of trouble is not said, and how often it came in that time.
+    said: HashMap<String, (Mono, u64)>,
+    /// Targets whose name has to be looked up again.
+    pub(crate) lost_names: Vec<TargetId>,
+    pub(crate) lookups: LookUps,
+}
+
+impl Reporter {
+    pub(crate) fn new(
+        labels: Vec<String>,
+        output: Output,
+        show_state: bool,
+        lines: Option<Handle<Line>>,
+        hook: Option<Hook>,
+    ) -> Self {
+        Reporter {
+            labels,
+            output,
+            show_state,
+            lines,
+            hook,
+            said: HashMap::new(),
+            lost_names: Vec::new(),
+            lookups: LookUps::default(),
+        }
+    }
+
+    /// Whether events are told at all, so that their bytes are worth keeping.
+    pub(crate) fn is_telling(&self) -> bool {
+        !self.output.quiet && self.lines.is_some()
+    }
+
+    /// Hands over a line that may be dropped.
+    fn offer(&self, make: impl FnOnce() -> Line) {
+        let Some(lines) = self.lines.as_ref().filter(|_| !self.output.quiet) else { return };
+        if lines.has_room() {
+            // No room after all: the printer has counted it.
+            drop(lines.offer(make()));
+        } else {
+            lines.count_dropped(1);
+        }
+    }
+
+    /// Ends: gives the handle back, for the summary, and the hook.
+    pub(crate) fn into_parts(self) -> (Option<Handle<Line>>, Option<Hook>) {
+        (self.lines, self.hook)
+    }
+
+    fn label(&self, target: TargetId) -> &str {
+        self.labels.get(target as usize).map_or("", String::as_str)
+    }
+
+    fn change(&mut self, event: &Event<'_>, change: &Change, sent: u64, lost: u64) {
+        let since = on_wall(change.since);
+        if let Some(hook) = &self.hook {
+            hook.submit(Occasion {
+                target: event.target,
+                label: self.label(event.target).to_owned(),
+                address: event.address.map(host_port).unwrap_or_default(),
+                state: change.health,
+                previous: change.previous,
+                since,
+                lasted: change.lasted,
+                sent,
+                lost,
+            });
+        }
+        if self.show_state || self.output.json {
+            self.record(event, || {
+                Told::State(StateChange {
+                    state: change.health,
+                    previous: change.previous,
+                    since,
+                    lasted: change.lasted,
+                    sent,
+                    lost,
+                })
+            });
+        }
+    }
+
+    fn record(&self, event: &Event<'_>, told: impl FnOnce() -> Told) {
+        self.offer(|| {
+            Line::Record(Record {
+                at: clock::wall(),
+                target: event.target,
+                address: event.address,
+                told: told(),
+            })
+        });
+    }
+
+    /// Says trouble on stderr, unless the same was said within the last minute.
+    fn trouble(&mut self, event: &Event<'_>, reason: &str) {
+        let whom = place(self.label(event.target), event.address);
+        let known = self.said.len();
+        let key = if known < KINDS || self.said.contains_key(reason) { reason } else { "" };
+        match self.said.get_mut(key) {
+            Some((until, times)) if event.at < *until => *times += 1,
+            Some((until, times)) => {
+                let more = std::mem::take(times);
+                *until = event.at + QUIET_FOR;
+                log::warn!("{whom}: {reason} ({more} more of this in the last minute)");
+            }
+            None => {
+                self.said.insert(key.to_owned(), (event.at + QUIET_FOR, 0));
+                log::warn!("{whom}: {reason}");
+            }
+        }
+    }
+}
+
+impl Observer for Reporter {
+    fn observe(&mut self, event: &Event<'_>) {
+        match event.what {
+            What::Sent { seq, bytes } => {
+                self.record(event, || Told::Sent { seq: seq.0, bytes: bytes.into() });
+            }
+            What::Reply { seq, rtt, whole, reordered, bytes } => self.record(event, || {
+                Told::Reply { seq: seq.0, rtt, whole, reordered, bytes: bytes.into() }
+            }),
+            What::Late { seq, rtt, bytes } => {
+                self.record(event, || Told::Late { seq: seq.0, rtt, bytes: bytes.into() });
+            }
+            What::Duplicate { seq, rtt, bytes } => {
+                self.record(event, || Told::Duplicate { seq: seq.0, rtt, bytes: bytes.into() });
+            }
+            What::Wrong { seq, bytes } => self
+                .record(event, || Told::Wrong { seq: seq.map(|seq| seq.0), bytes: bytes.into() }),
+            What::Lost { seq } => self.record(event, || Told::Lost { seq: seq.0 }),
+            What::Refused { seq } => self.record(event, || Told::Refused { seq: seq.0 }),
+            What::Failed { seq, reason } => {
+                self.record(event, || Told::Error { seq: Some(seq.0), reason: reason.into() });
+            }
+            What::Trouble { reason } => {
+                self.trouble(event, reason);
+                if self.output.json {
+                    self.record(event, || Told::Error { seq: None, reason: reason.into() });
+                }
+            }
+            What::State { change, counts } => {
+                self.change(event, &change, counts.sent, counts.lost);
+            }
+            What::InARow { unanswered, before } => {
+                let thirds = unanswered / 3 > before / 3;
+                if thirds && self.lookups.begin(event.target, event.at) {
+                    self.lost_names.push(event.target);
+                }
+            }
+            What::Moved { from } => {
+                let now = event.address.map(host_port).unwrap_or_default();
+                let label = self.label(event.target);
+                match from {
+                    Some(from) => log::warn!("{label} is at {now} now, was at {}", host_port(from)),
+                    None => log::warn!("{label} is at {now}"),
+                }
+            }
+        }
+    }
+}
+
+/// The time of day at a moment of the monotonic clock.
+fn on_wall(moment: Mono) -> Wall {
+    let (wall, now) = (clock::wall(), clock::mono());
+    let ago = now.as_nanos().saturating_sub(moment.as_nanos());
+    Wall::from_nanos(wall.as_nanos().saturating_sub(ago))
+}

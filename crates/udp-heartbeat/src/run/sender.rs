@@ -1,0 +1,190 @@
+//! The sending side of the loop: what is due goes out, without ever waiting for room.
+//!
+//! Every beat is announced to its session before its system call. A send may fail because of an
+//! earlier datagram, whose refusal it reports; then it did not go out (`udp(7)`) and is tried again.
+
+use std::io;
+use std::net::SocketAddr;
+
+use udp_core::clock::{self, Mono};
+use udp_core::error::describe;
+
+use super::engine::{Engine, note};
+use super::ports::SENDS;
+use crate::event::{Event, Observer, What};
+use crate::fleet::{Begun, PortKey, Sharing};
+use crate::schedule::{Slot, TargetId};
+use crate::window::Seq;
+
+/// Beats sent before what came is looked at again.
+const TURN: usize = 256;
+/// How often a beat is sent whose send fails because of an earlier one.
+const TRIES: usize = 3;
+
+/// Beats that leave together from a shared port.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    port: Option<PortKey>,
+    beats: Vec<Beat>,
+    results: Vec<io::Result<()>>,
+    /// One datagram's bytes.
+    bytes: Vec<u8>,
+    said_no_port: bool,
+}
+
+/// A beat that was begun.
+#[derive(Debug, Clone, Copy)]
+struct Beat {
+    target: TargetId,
+    seq: Seq,
+    port: PortKey,
+    to: SocketAddr,
+}
+
+impl Engine<'_> {
+    /// Sends what is due.
+    pub(super) fn send_due(&mut self) {
+        for _ in 0..TURN {
+            let now = clock::mono();
+            let Some(slot) = self.timeline.take(now) else { break };
+            self.send_slot(slot, now);
+            self.last_tick = now;
+        }
+        self.flush();
+    }
+
+    fn send_slot(&mut self, slot: Slot, now: Mono) {
+        let target = slot.target;
+        self.fleet.missed(target, slot.missed);
+        self.lag.record(now.saturating_since(slot.due));
+        match self.fleet.begin(target, now, &mut self.reporter) {
+            Begun::Send { seq, port, to, close } => {
+                if let Some(close) = close {
+                    self.ports.close(close);
+                }
+                self.send_beat(Beat { target, seq, port, to });
+            }
+            Begun::NoPort => self.say_no_port(),
+            Begun::NoAddress | Begun::Ended => {}
+        }
+        if self.fleet.target(target).left == Some(0) {
+            self.timeline.end(target);
+        }
+    }
+
+    fn send_beat(&mut self, beat: Beat) {
+        let Beat { target, seq, port, to } = beat;
+        if let Err(error) = self.ports.ensure(port, to) {
+            let exhausted = is_exhaustion(&error.source);
+            let reason = error.to_string();
+            let now = clock::mono();
+            self.fleet.unopened(target, seq, (&reason, exhausted), now, &mut self.reporter);
+            return;
+        }
+        let mut bytes = std::mem::take(&mut self.batch.bytes);
+        self.fleet.encode(target, seq, &mut bytes);
+        let together =
+            self.fleet.setup().sharing == Sharing::Shared && !self.fleet.setup().format.is_stamp();
+        if together {
+            if self.batch.port.is_some_and(|it| it != port) || self.batch.beats.len() == SENDS {
+                self.flush();
+            }
+            if self.ports.push(port, to, &bytes) {
+                self.batch.port = Some(port);
+                self.batch.beats.push(beat);
+                self.batch.bytes = bytes;
+                return;
+            }
+        }
+        let sent = clock::mono();
+        self.fleet.correct(target, seq, sent);
+        let result = self.ports.send(port, to, &bytes);
+        self.tell_sent(beat, &bytes, clock::mono());
+        self.batch.bytes = bytes;
+        if let Err(error) = result {
+            self.send_again(beat, error);
+        }
+    }
+
+    /// Sends the batch, and times each beat by its place in it.
+    fn flush(&mut self) {
+        let Some(port) = self.batch.port.take() else { return };
+        let beats = std::mem::take(&mut self.batch.beats);
+        let mut results = std::mem::take(&mut self.batch.results);
+        let start = clock::mono();
+        self.ports.flush(port, |_, result| results.push(result));
+        let end = clock::mono();
+        let each = end.saturating_since(start) / u32::try_from(beats.len().max(1)).unwrap_or(1);
+        let mut bytes = std::mem::take(&mut self.batch.bytes);
+        for (place, beat) in (0..).zip(&beats) {
+            self.fleet.correct(beat.target, beat.seq, start + each * place);
+            if self.reporter.is_telling() {
+                self.fleet.encode(beat.target, beat.seq, &mut bytes);
+                self.tell_sent(*beat, &bytes, end);
+            }
+        }
+        self.batch.bytes = bytes;
+        for (beat, result) in beats.iter().zip(results.drain(..)) {
+            if let Err(error) = result {
+                self.send_again(*beat, error);
+            }
+        }
+        self.batch.beats = beats;
+        self.batch.beats.clear();
+        self.batch.results = results;
+    }
+
+    /// A send failed: if that was because of an earlier datagram, the beat is sent again.
+    fn send_again(&mut self, beat: Beat, mut error: io::Error) {
+        let Beat { target, seq, port, to } = beat;
+        for _ in 1..TRIES {
+            let (fleet, reporter) = (&mut self.fleet, &mut self.reporter);
+            let take = |came: super::ports::Came<'_>| note(fleet, reporter, &came, Some(seq));
+            if !self.ports.earlier_errors(port, &error, take) {
+                break;
+            }
+            let mut bytes = std::mem::take(&mut self.batch.bytes);
+            self.fleet.correct(target, seq, clock::mono());
+            self.fleet.encode(target, seq, &mut bytes);
+            let result = self.ports.send(port, to, &bytes);
+            self.batch.bytes = bytes;
+            match result {
+                Ok(()) => return,
+                Err(again) => error = again,
+            }
+        }
+        let reason = describe(&error);
+        self.fleet.fail(target, seq, &reason, clock::mono(), &mut self.reporter);
+    }
+
+    fn tell_sent(&mut self, beat: Beat, bytes: &[u8], at: Mono) {
+        let Beat { target, seq, to, .. } = beat;
+        let what = What::Sent { seq, bytes };
+        self.reporter.observe(&Event { target, address: Some(to), at, what });
+    }
+
+    /// Every source port waits for a reply.
+    fn say_no_port(&mut self) {
+        if !std::mem::replace(&mut self.batch.said_no_port, true) {
+            log::warn!(
+                "a beat is skipped because every source port waits for a reply; \
+                 with --number one port is enough"
+            );
+        }
+    }
+}
+
+/// Whether a socket could not be opened for want of descriptors.
+fn is_exhaustion(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use nix::errno::Errno;
+        let number = error.raw_os_error().map(Errno::from_raw);
+        matches!(number, Some(Errno::EMFILE | Errno::ENFILE))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
+    }
+}

@@ -1,0 +1,262 @@
+//! What is done before the first beat: addresses, limits, the fleet.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use udp_core::Family;
+use udp_core::cli::Failure;
+use udp_core::cli::parse::ShownDuration;
+use udp_core::clock::{self, Mono, Wall};
+use udp_core::endpoint::{Role, host_port};
+use udp_core::lane;
+use udp_core::socket::SocketConfig;
+use udp_core::stamp::Ssid;
+
+use super::engine::Call;
+use super::lookup::Resolver;
+use super::ports::Ports;
+use super::reporter::Reporter;
+use crate::beat::{Format, Padding, StampSession};
+use crate::config::{Config, FAST};
+use crate::expectation::Expectation;
+use crate::fleet::{Fleet, PortKey, PortOwner, Setup, Sharing};
+use crate::report::Start;
+use crate::schedule::TargetId;
+use crate::session::Rules;
+use crate::stats::distribution::Precision;
+
+/// How long the start waits for all names to resolve; the rest resolve while it runs.
+const NAMES: Duration = Duration::from_secs(5);
+/// Up to so many targets have their figures at full precision.
+const FINE: usize = 100;
+/// Settled beats that all targets together remember, and the fewest and most of one.
+const REMEMBERED: usize = 1 << 20;
+const REMEMBERED_EACH: (usize, usize) = (64, 1 << 16);
+/// Sockets that one target may use at once, and many together.
+const OWN_PORTS: usize = 1536;
+const SHARED_PORTS: usize = 256;
+/// Descriptors that are left for everything else.
+const RESERVE: usize = 64;
+
+/// What became of each target's name: an address, or why it has none.
+pub(super) type Placed = HashMap<TargetId, Result<SocketAddr, String>>;
+
+/// The sockets' common options. The family of `--bind` is that of the run.
+pub(super) fn template(config: &mut Config) -> Result<SocketConfig, Failure> {
+    let mut template =
+        SocketConfig { ttl: config.local.ttl, dscp: config.local.dscp, ..SocketConfig::default() };
+    if let Some(bind) = &config.local.bind {
+        let found = bind.resolve(Role::Serve, config.family, 0)?;
+        template.bind = found.first().copied();
+        config.family = match template.bind {
+            Some(SocketAddr::V6(_)) => Family::V6,
+            Some(SocketAddr::V4(_)) => Family::V4,
+            None => config.family,
+        };
+    }
+    Ok(template)
+}
+
+/// Resolves every target. One that does not is the end of a run of one, and an event in a run of
+/// many, unless none of them does.
+pub(super) fn resolve(
+    config: &Config,
+    resolver: Option<&Resolver>,
+    calls: &Receiver<Call>,
+) -> Result<Placed, Failure> {
+    let mut placed = Placed::new();
+    let mut waiting = 0;
+    for (target, endpoint) in (0..).zip(&config.targets) {
+        match resolver.filter(|_| endpoint.is_name() && config.targets.len() > 1) {
+            Some(resolver) => {
+                resolver.ask(target, endpoint.clone());
+                waiting += 1;
+            }
+            None => {
+                let found = endpoint.resolve(Role::Ask, config.family, config.default_port);
+                let first = found.map_err(|error| error.to_string());
+                placed.insert(target, first.and_then(|found| first_of(&found)));
+            }
+        }
+    }
+    let until = clock::mono() + NAMES;
+    while waiting > 0 {
+        let left = until.saturating_since(clock::mono());
+        match calls.recv_timeout(left) {
+            Ok(Call::Found(found)) => {
+                waiting -= 1;
+                placed.insert(found.target, found.addresses.and_then(|found| first_of(&found)));
+            }
+            Ok(Call::Stop | Call::Snapshot | Call::Gone) => {}
+            Err(_) => break,
+        }
+    }
+    let some = placed.values().any(Result::is_ok) || waiting > 0;
+    match placed.get(&0) {
+        Some(Err(reason)) if !some => Err(Failure::usage(reason)),
+        _ => Ok(placed),
+    }
+}
+
+fn first_of(found: &[SocketAddr]) -> Result<SocketAddr, String> {
+    found.first().copied().ok_or_else(|| "it has no address".into())
+}
+
+/// Which addresses may be beaten at the interval.
+pub(super) fn admission(config: &Config) -> impl Fn(SocketAddr) -> bool + use<> {
+    let free = config.fast || config.interval >= FAST;
+    move |address| free || address.ip().to_canonical().is_loopback()
+}
+
+/// The targets at their addresses, and what is said at the start. The first socket is opened here,
+/// so that what is wrong with it is known before the first beat.
+pub(super) fn fleet(
+    config: &mut Config,
+    labels: &[String],
+    placed: &Placed,
+    ports: &mut Ports,
+    reporter: &mut Reporter,
+) -> Result<(Fleet, Start), Failure> {
+    let admits = admission(config);
+    let refused = placed.values().flatten().find(|address| !admits(**address));
+    if let Some(address) = refused {
+        let (interval, address) = (ShownDuration(config.interval), host_port(*address));
+        let text = format!("an interval of {interval} towards {address} needs --fast");
+        return Err(Failure::usage(text)
+            .with_hint("below 10ms a path other than loopback may be loaded by it"));
+    }
+    let start = Start {
+        at: clock::wall(),
+        targets: (0..)
+            .zip(labels)
+            .map(|(target, label)| {
+                (label.clone(), placed.get(&target).and_then(|it| it.clone().ok()))
+            })
+            .collect(),
+        mode: match config.format {
+            Format::Plain { .. } => "plain",
+            Format::Numbered { .. } => "number",
+            Format::Stamp { .. } => "stamp",
+        },
+        bytes: config.format.length(),
+        interval: config.interval,
+        timeout: config.timeout,
+        count: config.count,
+        spacing: config.spacing,
+        clock: "program",
+    };
+    let mut fleet = Fleet::new(setup(config));
+    let now = clock::mono();
+    for (target, endpoint) in (0..).zip(&config.targets) {
+        let stamp = stamp_session();
+        fleet.add(labels[target as usize].clone(), endpoint.clone(), stamp, config.count);
+        match placed.get(&target) {
+            Some(Ok(address)) => fleet.place(target, *address, now, reporter),
+            Some(Err(reason)) => fleet.unresolved(target, reason, now, reporter),
+            None => fleet.unresolved(target, "its name has not resolved yet", now, reporter),
+        }
+        if endpoint.is_name() {
+            reporter.lookups.add(target, now);
+        }
+    }
+    let clock = first_socket(&fleet, ports)?;
+    Ok((fleet, Start { clock, ..start }))
+}
+
+/// Opens the first socket of each kind. Whose clock stamps replies.
+fn first_socket(fleet: &Fleet, ports: &mut Ports) -> Result<&'static str, Failure> {
+    let own = fleet.setup().sharing == Sharing::Own;
+    let (mut v4, mut v6) = (false, false);
+    for place in fleet.targets().iter().filter_map(|target| target.place) {
+        let seen = if place.address.is_ipv6() { &mut v6 } else { &mut v4 };
+        if std::mem::replace(seen, true) {
+            continue;
+        }
+        let owner = match (own, place.address) {
+            (true, _) => PortOwner::Peer(place.peer),
+            (false, SocketAddr::V4(_)) => PortOwner::SharedV4,
+            (false, SocketAddr::V6(_)) => PortOwner::SharedV6,
+        };
+        ports.ensure(PortKey { owner, slot: 0 }, place.address)?;
+    }
+    Ok(if ports.kernel_stamps() { "kernel" } else { "program" })
+}
+
+/// What all targets have in common.
+fn setup(config: &mut Config) -> Setup {
+    let many = config.targets.len() > 1;
+    let none = Format::Plain { payload: Vec::new(), padding: Padding { length: 0, byte: 0 } };
+    let format = std::mem::replace(&mut config.format, none);
+    let (least, most) = REMEMBERED_EACH;
+    let rules = Rules {
+        interval: config.interval,
+        timeout: config.timeout,
+        hysteresis: config.hysteresis,
+        keep: (REMEMBERED / config.targets.len().max(1)).clamp(least, most),
+        precision: if config.targets.len() <= FINE { Precision::Fine } else { Precision::Coarse },
+        stamp: format.is_stamp(),
+    };
+    Setup {
+        format,
+        expectation: std::mem::replace(&mut config.expectation, Expectation::Anything),
+        rules,
+        sharing: if many { Sharing::Shared } else { Sharing::Own },
+        lanes: lanes(config, many),
+    }
+}
+
+/// How plain beats use source ports.
+fn lanes(config: &Config, many: bool) -> lane::Rules {
+    let fixed = config.local.bind.as_ref().is_some_and(|bind| bind.port().is_some_and(|p| p > 0));
+    let most = if many { SHARED_PORTS } else { OWN_PORTS };
+    let ports = match fixed {
+        true => lane::Ports::One,
+        false => lane::Ports::UpTo(most.min(descriptors(most + RESERVE).saturating_sub(RESERVE))),
+    };
+    // How long a port is kept that a late reply may come to. With one port the next beat waits as
+    // long; where ports are shared they cannot be closed, so one is left alone for longer.
+    let linger = match (fixed, many) {
+        (true, _) => config.timeout * 2,
+        (false, false) => {
+            (config.timeout * 4).clamp(Duration::from_secs(5), Duration::from_secs(60))
+        }
+        (false, true) => config.timeout.max(Duration::from_secs(60)),
+    };
+    lane::Rules { ports, rest: Duration::ZERO, linger }
+}
+
+/// How many descriptors this process may have, after asking for `wanted`.
+fn descriptors(wanted: usize) -> usize {
+    #[cfg(unix)]
+    {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
+        let asked = hard.min(wanted as u64);
+        if soft < asked && setrlimit(Resource::RLIMIT_NOFILE, asked, hard).is_ok() {
+            return usize::try_from(asked).unwrap_or(wanted);
+        }
+        usize::try_from(soft).unwrap_or(wanted)
+    }
+    #[cfg(not(unix))]
+    wanted
+}
+
+/// A STAMP session of its own.
+fn stamp_session() -> StampSession {
+    let (wall, mono): (Wall, Mono) = (clock::wall(), clock::mono());
+    let epoch = wall.as_nanos().saturating_sub(mono.as_nanos());
+    StampSession { ssid: Ssid(fastrand::u16(1..)), epoch: Wall::from_nanos(epoch) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_what_the_system_allows() {
+        let have = descriptors(64);
+        assert!(have >= 64, "{have}");
+    }
+}

@@ -1,0 +1,321 @@
+//! The one owner of the truth about a target: what was sent, what came, what became of each beat.
+//!
+//! What happens goes in, with its time; what it means comes out. There is no socket, no clock and
+//! no text in here. Each beat ends in exactly one class and is counted once, so at every moment
+//! `sent = received + lost + refused + failed + pending`.
+
+mod counts;
+
+use std::time::Duration;
+
+use udp_core::clock::Mono;
+use udp_core::lane::LaneId;
+
+use crate::state::{Change, Health, Hysteresis, State};
+use crate::stats::direction::{Direction, Numbers};
+use crate::stats::distribution::{Distribution, Precision};
+use crate::stats::jitter::Jitter;
+use crate::stats::loss::LossRuns;
+use crate::stats::variation::Variation;
+use crate::window::{Arrival, Beat, Class, Seq, Window};
+
+pub(crate) use counts::Counts;
+
+/// What a session is to go by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) hysteresis: Hysteresis,
+    /// Settled beats that are remembered to recognise second and late replies.
+    pub(crate) keep: usize,
+    pub(crate) precision: Precision,
+    /// Whether replies are a STAMP reflector's.
+    pub(crate) stamp: bool,
+}
+
+/// What a reflector wrote into a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reflected {
+    /// The sequence numbers, ours and its own.
+    pub(crate) numbers: Numbers,
+    /// How long the reflector had it.
+    pub(crate) residence: Duration,
+    /// Its clock at the arrival and at the departure, in nanoseconds, from whatever start.
+    pub(crate) received: i128,
+    pub(crate) sent: i128,
+}
+
+/// What a reply is, and how long it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// The first to its beat, in time.
+    Received {
+        rtt: Duration,
+        /// From the sending to the receiving, with the reflector's own time.
+        whole: Duration,
+        reordered: bool,
+    },
+    /// The first to its beat, too late; `expired` if the beat is hereby lost.
+    Late { rtt: Duration, expired: bool },
+    /// One more to a beat that has had one.
+    Duplicate { rtt: Duration },
+    /// To no beat that waits for one.
+    Wrong,
+}
+
+/// One target's truth.
+#[derive(Debug)]
+pub(crate) struct Session {
+    window: Window,
+    counts: Counts,
+    /// The next sequence number that is in order (RFC 4737's NextExp).
+    next_in_order: u64,
+    /// Of no beat below this is it still to be told whether it was answered.
+    untold: u64,
+    rtt: Distribution,
+    whole: Option<Distribution>,
+    jitter: Jitter,
+    runs: LossRuns,
+    state: State,
+    direction: Option<Direction>,
+    up: Option<Variation>,
+    down: Option<Variation>,
+}
+
+impl Session {
+    pub(crate) fn new(rules: &Rules) -> Self {
+        let for_stamp = |it: Variation| rules.stamp.then_some(it);
+        Session {
+            window: Window::new(rules.timeout, rules.keep),
+            counts: Counts::default(),
+            next_in_order: 1,
+            untold: 1,
+            rtt: Distribution::new(rules.precision),
+            whole: rules.stamp.then(|| Distribution::new(rules.precision)),
+            jitter: Jitter::default(),
+            runs: LossRuns::new(rules.interval),
+            state: State::new(rules.hysteresis),
+            direction: rules.stamp.then(|| Direction::new(rules.timeout)),
+            up: for_stamp(Variation::new()),
+            down: for_stamp(Variation::new()),
+        }
+    }
+
+    /// The number that the next beat will have.
+    pub(crate) fn next(&self) -> Seq {
+        self.window.next()
+    }
+
+    /// A beat is about to be sent.
+    pub(crate) fn announce(&mut self, sent: Mono, lane: Option<LaneId>) -> Seq {
+        self.counts.sent += 1;
+        self.window.announce(sent, lane)
+    }
+
+    /// Slots were skipped.
+    pub(crate) fn missed(&mut self, slots: u64) {
+        self.counts.missed += slots;
+    }
+
+    /// When the beat really was sent, known a moment after it was announced.
+    pub(crate) fn correct(&mut self, seq: Seq, sent: Mono) {
+        self.window.correct(seq, sent);
+    }
+
+    /// A beat that is remembered.
+    pub(crate) fn beat(&self, seq: Seq) -> Option<&Beat> {
+        self.window.get(seq)
+    }
+
+    /// The beat did not leave this host. False if it is not in flight.
+    pub(crate) fn failed(&mut self, seq: Seq) -> bool {
+        let settled = self.window.settle(seq, Class::Failed);
+        self.counts.failed += u64::from(settled);
+        settled
+    }
+
+    /// The peer's host refused the beat. False if it is not in flight.
+    pub(crate) fn refused(&mut self, seq: Seq) -> bool {
+        let settled = self.window.settle(seq, Class::Refused);
+        self.counts.refused += u64::from(settled);
+        settled
+    }
+
+    /// Something came that is no reply to any beat.
+    pub(crate) fn wrong(&mut self) {
+        self.counts.wrong += 1;
+    }
+
+    /// A reply came that has other content than expected.
+    pub(crate) fn unexpected(&mut self) {
+        self.counts.wrong += 1;
+        self.counts.unexpected += 1;
+    }
+
+    /// A reply to `seq` came at `at`.
+    pub(crate) fn reply(&mut self, seq: Seq, at: Mono, reflected: Option<&Reflected>) -> Reply {
+        let sent = self.window.get(seq).map(|beat| beat.sent);
+        let arrival = self.window.arrive(seq, at);
+        let net = |whole: Duration| match reflected {
+            Some(it) => whole.checked_sub(it.residence).unwrap_or(whole),
+            None => whole,
+        };
+        let reply = match arrival {
+            Arrival::Received(whole) => {
+                let reordered = seq.0 < self.next_in_order;
+                self.next_in_order = self.next_in_order.max(seq.0 + 1);
+                self.counts.received += 1;
+                self.counts.reordered += u64::from(reordered);
+                let rtt = net(whole);
+                self.rtt.record(rtt);
+                if let Some(it) = &mut self.whole {
+                    it.record(whole);
+                }
+                self.jitter.record(rtt);
+                Reply::Received { rtt, whole, reordered }
+            }
+            Arrival::Late { after, expired } => {
+                self.counts.lost += u64::from(expired);
+                self.counts.late += 1;
+                Reply::Late { rtt: net(after), expired }
+            }
+            Arrival::Duplicate(after) => {
+                self.counts.duplicate += 1;
+                Reply::Duplicate { rtt: net(after) }
+            }
+            Arrival::Stranger => {
+                self.counts.wrong += 1;
+                Reply::Wrong
+            }
+        };
+        if let (Some(sent), Some(reflected)) = (sent, reflected) {
+            self.reflect(&reply, reflected, sent, at);
+        }
+        reply
+    }
+
+    /// What a reply tells about each direction.
+    fn reflect(&mut self, reply: &Reply, reflected: &Reflected, sent: Mono, at: Mono) {
+        let Some(direction) = &mut self.direction else { return };
+        let beats = self.counts.sent;
+        match reply {
+            Reply::Wrong => return,
+            Reply::Duplicate { .. } => direction.answer(reflected.numbers, sent, beats, true),
+            Reply::Received { .. } => direction.answer(reflected.numbers, sent, beats, false),
+            Reply::Late { expired, .. } => {
+                // If it was never called lost, nothing is to be taken back.
+                if !expired {
+                    direction.late(sent);
+                }
+                direction.answer(reflected.numbers, sent, beats, false);
+            }
+        }
+        if let (Reply::Received { .. }, Some(up), Some(down)) =
+            (reply, &mut self.up, &mut self.down)
+        {
+            up.record(reflected.received - i128::from(sent.as_nanos()));
+            down.record(i128::from(at.as_nanos()) - reflected.sent);
+        }
+    }
+
+    /// The reply to a request that was sent at `sent` with a leap in its number, after the last
+    /// beat, to learn what the reflector's counter shows.
+    pub(crate) fn reply_to_leap(&mut self, numbers: Numbers, sent: Mono) {
+        if let Some(direction) = &mut self.direction {
+            direction.answer_to_leap(numbers, sent, self.counts.sent);
+        }
+    }
+
+    /// A beat whose time was over at `now` and that is hereby lost: ask until there is none, and
+    /// only once all that came until `now` has been told.
+    pub(crate) fn expire(&mut self, now: Mono) -> Option<(Seq, Beat)> {
+        let (seq, beat) = self.window.expire(now)?;
+        self.counts.lost += 1;
+        if let Some(direction) = &mut self.direction {
+            direction.lost(beat.sent);
+        }
+        Some((seq, beat))
+    }
+
+    /// The beat that has been in flight longest.
+    pub(crate) fn oldest_in_flight(&self) -> Option<Seq> {
+        self.window.oldest_in_flight()
+    }
+
+    /// A change of state that follows from what was told since: ask until there is none. A beat
+    /// counts once the class of all beats before it is known.
+    pub(crate) fn change(&mut self) -> Option<Change> {
+        let end = self.window.next().0;
+        while self.untold < end {
+            let seq = Seq(self.untold);
+            let beat = *self.window.get(seq)?;
+            if beat.class == Class::InFlight {
+                return None;
+            }
+            self.untold += 1;
+            self.window.forget_below(Seq(self.untold));
+            let answered = beat.class == Class::Received;
+            self.runs.record(answered, beat.sent);
+            let change = self.state.record(answered, beat.sent);
+            if change.is_some() {
+                return change;
+            }
+        }
+        None
+    }
+
+    /// How many beats in a row were not answered, up to now.
+    pub(crate) fn unanswered_in_a_row(&self) -> u64 {
+        self.runs.open().map_or(0, |run| run.beats)
+    }
+
+    /// Whether one more answer from the reflector would tell more about what was lost.
+    pub(crate) fn wants_leap(&self) -> bool {
+        self.counts.lost > self.counts.late
+            && self.direction.as_ref().is_some_and(Direction::is_open)
+    }
+
+    /// How many beats ended how, until now.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The round trips: with STAMP, without the reflector's own time.
+    pub(crate) fn rtt(&self) -> &Distribution {
+        &self.rtt
+    }
+
+    /// With STAMP: the round trips with the reflector's own time.
+    pub(crate) fn whole(&self) -> Option<&Distribution> {
+        self.whole.as_ref()
+    }
+
+    pub(crate) fn jitter(&self) -> Option<Duration> {
+        self.jitter.get()
+    }
+
+    pub(crate) fn runs(&self) -> &LossRuns {
+        &self.runs
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        self.state.health()
+    }
+
+    /// With STAMP: what is known of directions.
+    pub(crate) fn direction(&self) -> Option<&Direction> {
+        self.direction.as_ref()
+    }
+
+    /// With STAMP: the variation of each direction, up and down.
+    pub(crate) fn variation(&self) -> Option<(&Variation, &Variation)> {
+        self.up.as_ref().zip(self.down.as_ref())
+    }
+
+    /// Entries in whatever grows with the number of beats.
+    #[cfg(test)]
+    pub(crate) fn footprint(&self) -> usize {
+        self.window.footprint() + self.rtt.footprint()
+    }
+}

@@ -1,0 +1,290 @@
+//! The beats of one target that something may still be said about, and the class each one is in.
+//!
+//! Every beat ends in exactly one class, and a class once final changes in one way only: a lost
+//! beat whose reply came after all is late, which is a part of lost (RFC 6673: the metric counts it
+//! as lost). Beats in flight are always kept; of the others the last few, so that a second reply
+//! is known to be a duplicate (RFC 5560) and a late one to be late. What is older is forgotten, and
+//! a reply to it is a stranger's. Memory: what is in flight plus a constant.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use udp_core::clock::Mono;
+use udp_core::lane::LaneId;
+
+/// Which beat of a target: 1, 2, 3…, whatever its number on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Seq(pub(crate) u64);
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What became of a beat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Not known yet; `pending` if the run ends so.
+    InFlight,
+    /// A reply came in time.
+    Received,
+    /// No reply in time.
+    Lost,
+    /// Lost, and then its reply came.
+    Late,
+    /// The peer's host said that nothing listens there.
+    Refused,
+    /// It did not leave this host.
+    Failed,
+}
+
+/// A beat in the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Beat {
+    /// When it was sent.
+    pub(crate) sent: Mono,
+    /// The lane it left by, in a mode that needs one.
+    pub(crate) lane: Option<LaneId>,
+    /// What became of it.
+    pub(crate) class: Class,
+}
+
+/// What a reply that names a beat is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// The first reply, in time, after so long.
+    Received(Duration),
+    /// The first reply, too late; `expired` if the beat was in flight until now and is hereby lost.
+    Late {
+        /// How long it took.
+        after: Duration,
+        /// The beat had not been called lost before.
+        expired: bool,
+    },
+    /// One more reply to a beat that has had one.
+    Duplicate(Duration),
+    /// To no beat that is known, or to one that was refused or never left.
+    Stranger,
+}
+
+/// The window.
+#[derive(Debug)]
+pub(crate) struct Window {
+    timeout: Duration,
+    keep: usize,
+    beats: VecDeque<Beat>,
+    /// The sequence number of the first one in `beats`; 1 at the start.
+    first: u64,
+    /// No beat below this is in flight.
+    open: u64,
+    in_flight: u64,
+}
+
+impl Window {
+    /// A beat unanswered for `timeout` is lost. Of those that are settled, `keep` are remembered.
+    pub(crate) fn new(timeout: Duration, keep: usize) -> Self {
+        Window { timeout, keep, beats: VecDeque::new(), first: 1, open: 1, in_flight: 0 }
+    }
+
+    /// The next beat's number.
+    pub(crate) fn next(&self) -> Seq {
+        Seq(self.first + self.beats.len() as u64)
+    }
+
+    /// A beat, if it is still remembered.
+    pub(crate) fn get(&self, seq: Seq) -> Option<&Beat> {
+        self.beats.get(self.index(seq)?)
+    }
+
+    /// A beat is about to be sent.
+    pub(crate) fn announce(&mut self, sent: Mono, lane: Option<LaneId>) -> Seq {
+        let seq = self.next();
+        self.beats.push_back(Beat { sent, lane, class: Class::InFlight });
+        self.in_flight += 1;
+        seq
+    }
+
+    /// When the beat really was sent, known a moment later.
+    pub(crate) fn correct(&mut self, seq: Seq, sent: Mono) {
+        if let Some(beat) = self.get_mut(seq)
+            && beat.class == Class::InFlight
+        {
+            beat.sent = sent;
+        }
+    }
+
+    /// A reply to `seq` came at `at`.
+    pub(crate) fn arrive(&mut self, seq: Seq, at: Mono) -> Arrival {
+        let timeout = self.timeout;
+        let Some(beat) = self.get_mut(seq) else { return Arrival::Stranger };
+        let after = at.saturating_since(beat.sent);
+        let (class, arrival) = match beat.class {
+            Class::InFlight if after <= timeout => (Class::Received, Arrival::Received(after)),
+            Class::InFlight => (Class::Late, Arrival::Late { after, expired: true }),
+            Class::Lost => (Class::Late, Arrival::Late { after, expired: false }),
+            Class::Received | Class::Late => return Arrival::Duplicate(after),
+            Class::Refused | Class::Failed => return Arrival::Stranger,
+        };
+        let was = std::mem::replace(&mut beat.class, class);
+        if was == Class::InFlight {
+            self.settled();
+        }
+        arrival
+    }
+
+    /// The beat in flight was refused or failed. False if it is not in flight.
+    pub(crate) fn settle(&mut self, seq: Seq, class: Class) -> bool {
+        match self.get_mut(seq) {
+            Some(beat) if beat.class == Class::InFlight && class != Class::InFlight => {
+                beat.class = class;
+                self.settled();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A beat whose time was over at `now` and that is hereby lost: ask until there is none. To be
+    /// asked only once all that came until `now` has been told.
+    pub(crate) fn expire(&mut self, now: Mono) -> Option<(Seq, Beat)> {
+        let seq = self.oldest_in_flight()?;
+        let timeout = self.timeout;
+        let beat = self.get_mut(seq)?;
+        if now <= beat.sent + timeout {
+            return None;
+        }
+        beat.class = Class::Lost;
+        let beat = *beat;
+        self.settled();
+        Some((seq, beat))
+    }
+
+    /// The beat that has been in flight longest.
+    pub(crate) fn oldest_in_flight(&self) -> Option<Seq> {
+        (self.in_flight > 0).then_some(Seq(self.open))
+    }
+
+    /// A beat has come out of flight: moves on to the next one that is in it, and forgets.
+    fn settled(&mut self) {
+        self.in_flight -= 1;
+        let next = self.next().0;
+        while self.open < next
+            && self.get(Seq(self.open)).is_none_or(|beat| beat.class != Class::InFlight)
+        {
+            self.open += 1;
+        }
+    }
+
+    /// Forgets what is settled, below `seq`, and more than is to be kept.
+    pub(crate) fn forget_below(&mut self, seq: Seq) {
+        let below = seq.0.min(self.open);
+        while self.beats.len() > self.keep && self.first < below {
+            self.beats.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// Beats that there is room for.
+    #[cfg(test)]
+    pub(crate) fn footprint(&self) -> usize {
+        self.beats.capacity()
+    }
+
+    fn index(&self, seq: Seq) -> Option<usize> {
+        usize::try_from(seq.0.checked_sub(self.first)?).ok()
+    }
+
+    fn get_mut(&mut self, seq: Seq) -> Option<&mut Beat> {
+        let index = self.index(seq)?;
+        self.beats.get_mut(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Mono {
+        Mono::from_nanos(1_000_000_000 + ms * 1_000_000)
+    }
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn window() -> Window {
+        Window::new(ms(100), 4)
+    }
+
+    #[test]
+    fn first_reply_second_reply_late_reply() {
+        let mut window = window();
+        let first = window.announce(at(0), None);
+        let second = window.announce(at(10), None);
+        assert_eq!((first, second), (Seq(1), Seq(2)));
+        assert_eq!(window.arrive(second, at(30)), Arrival::Received(ms(20)));
+        assert_eq!(window.arrive(second, at(31)), Arrival::Duplicate(ms(21)));
+        assert_eq!(window.expire(at(100)), None);
+        let lost = window.expire(at(101)).map(|(seq, beat)| (seq, beat.class));
+        assert_eq!(lost, Some((first, Class::Lost)));
+        assert_eq!(window.expire(at(1000)), None);
+        assert_eq!(window.arrive(first, at(150)), Arrival::Late { after: ms(150), expired: false });
+        assert_eq!(window.arrive(first, at(160)), Arrival::Duplicate(ms(160)));
+        assert_eq!(window.oldest_in_flight(), None);
+    }
+
+    #[test]
+    fn a_reply_at_the_very_last_moment_is_in_time_and_one_after_it_is_late_before_it_expired() {
+        let mut window = window();
+        let first = window.announce(at(0), None);
+        let second = window.announce(at(0), None);
+        assert_eq!(window.arrive(first, at(100)), Arrival::Received(ms(100)));
+        assert_eq!(window.arrive(second, at(101)), Arrival::Late { after: ms(101), expired: true });
+        assert_eq!(window.expire(at(1000)), None);
+    }
+
+    #[test]
+    fn a_refused_beat_takes_no_reply_and_is_refused_once() {
+        let mut window = window();
+        let seq = window.announce(at(0), None);
+        assert!(window.settle(seq, Class::Refused));
+        assert!(!window.settle(seq, Class::Refused));
+        assert!(!window.settle(Seq(9), Class::Failed));
+        assert_eq!(window.arrive(seq, at(1)), Arrival::Stranger);
+        assert_eq!(window.arrive(Seq(0), at(1)), Arrival::Stranger);
+        assert_eq!(window.arrive(Seq(2), at(1)), Arrival::Stranger);
+        assert_eq!(window.arrive(Seq(u64::MAX), at(1)), Arrival::Stranger);
+    }
+
+    #[test]
+    fn the_oldest_in_flight_moves_on() {
+        let mut window = window();
+        let all: Vec<Seq> = (0..4).map(|k| window.announce(at(k), None)).collect();
+        window.arrive(all[1], at(5));
+        assert_eq!(window.oldest_in_flight(), Some(all[0]));
+        window.arrive(all[0], at(5));
+        assert_eq!(window.oldest_in_flight(), Some(all[2]));
+        window.settle(all[3], Class::Failed);
+        window.arrive(all[2], at(5));
+        assert_eq!(window.oldest_in_flight(), None);
+    }
+
+    #[test]
+    fn memory_holds_what_is_in_flight_and_a_few_more() {
+        let mut window = window();
+        let slow = window.announce(at(0), None);
+        for _ in 0..100 {
+            let seq = window.announce(at(1), None);
+            window.arrive(seq, at(2));
+            window.forget_below(seq);
+        }
+        assert_eq!(window.beats.len(), 101);
+        assert_eq!(window.arrive(slow, at(3)), Arrival::Received(ms(3)));
+        window.forget_below(window.next());
+        assert_eq!(window.beats.len(), 4);
+        assert_eq!(window.arrive(slow, at(4)), Arrival::Stranger);
+        assert_eq!(window.arrive(Seq(101), at(4)), Arrival::Duplicate(ms(3)));
+    }
+}
