@@ -236,3 +236,110 @@ impl Formatter for Harmless {
         writer.write_all(rest.as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    const AT: Wall = Wall::from_nanos(1_700_000_000_123_456_789);
+    const RTT: Duration = Duration::from_micros(1500);
+
+    fn peer() -> SocketAddr {
+        "127.0.0.1:7000".parse().unwrap()
+    }
+
+    fn written(write: impl FnOnce(&mut Json, &mut Said)) -> String {
+        let mut said = Said::default();
+        write(&mut Json, &mut said);
+        assert!(said.notes.is_empty());
+        String::from_utf8(said.out).unwrap()
+    }
+
+    fn event(event: Event<'_>) -> Value {
+        let line = written(|json, said| json.event(event, AT, said));
+        assert!(line.ends_with("}\n") && line.lines().count() == 1, "{line}");
+        let value: Value = serde_json::from_str(&line).unwrap();
+        conforms(&value);
+        value
+    }
+
+    #[track_caller]
+    fn conforms(value: &Value) {
+        let schema = include_str!("../../../../schema/client.schema.json");
+        let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+        let faults: Vec<_> = schema.iter_errors(value).map(|fault| fault.to_string()).collect();
+        assert!(faults.is_empty(), "{value}: {faults:?}");
+    }
+
+    #[test]
+    fn every_event_has_its_fields_and_conforms() {
+        let peer = peer();
+        let common = |kind: &str| {
+            json!({
+                "type": kind, "v": 1, "ts": "2023-11-14T22:13:20.123456Z",
+                "peer": "127.0.0.1:7000", "address": "127.0.0.1", "port": 7000,
+            })
+        };
+        let cases = [
+            (
+                Event::Sent { seq: 1, attempt: 2, peer, bytes: b"hi\n" },
+                "sent",
+                json!({"seq": 1, "attempt": 2, "bytes": 3, "data": "hi\n"}),
+            ),
+            (
+                Event::Reply { seq: 1, peer, bytes: b"\xff\x00", rtt: RTT, wrong: false },
+                "reply",
+                json!({
+                    "seq": 1, "rtt_ns": 1_500_000, "wrong": false, "bytes": 2, "data_hex": "ff00"
+                }),
+            ),
+            (
+                Event::Late { seq: 1, peer, bytes: b"", rtt: RTT },
+                "late",
+                json!({"seq": 1, "rtt_ns": 1_500_000, "bytes": 0, "data": ""}),
+            ),
+            (
+                Event::Unexpected { seq: None, peer, bytes: b"x", stray: Stray::Stranger },
+                "unexpected",
+                json!({"seq": null, "reason": "sender", "bytes": 1, "data": "x"}),
+            ),
+            (
+                Event::Timeout { seq: 4, peer, waited: RTT, attempts: 1 },
+                "timeout",
+                json!({"seq": 4, "timeout_ns": 1_500_000, "attempts": 1}),
+            ),
+            (Event::Refused { seq: Some(4), peer }, "refused", json!({"seq": 4})),
+        ];
+        for (it, kind, fields) in cases {
+            let mut expected = common(kind);
+            let fields = fields.as_object().cloned().unwrap();
+            expected.as_object_mut().unwrap().extend(fields);
+            assert_eq!(event(it), expected);
+        }
+        let error = event(Event::Error { seq: None, text: "cannot", hint: None });
+        assert_eq!((&error["error"], &error["hint"]), (&json!("cannot"), &Value::Null));
+    }
+
+    #[test]
+    fn the_summary_has_every_count_and_null_for_what_is_missing() {
+        let tally = Tally { sent: 2, lost: 2, ..Tally::default() };
+        let line = written(|json, said| json.summary(&tally, peer(), AT, said));
+        let summary: Value = serde_json::from_str(&line).unwrap();
+        conforms(&summary);
+        assert_eq!((&summary["sent"], &summary["lost"]), (&json!(2), &json!(2)));
+        assert_eq!(summary["rtt_avg_ns"], Value::Null);
+        assert_eq!(summary["target"], "127.0.0.1:7000");
+    }
+
+    #[test]
+    fn a_payload_steers_no_terminal_and_reads_back() {
+        let payload = "\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{200b}\u{e0041}\"\\ 你 é";
+        let sent = Event::Sent { seq: 1, attempt: 1, peer: peer(), bytes: payload.as_bytes() };
+        let line = written(|json, said| json.event(sent, AT, said));
+        let hidden = |c: char| c != '\n' && !matches!(c, ' '..='~' | '你' | 'é');
+        assert!(!line.contains(hidden), "{line:?}");
+        assert!(line.contains("你 é") && line.contains(r"\udb40\udc41"), "{line}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["data"], payload);
+    }
+}

@@ -140,3 +140,121 @@ fn line(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     // Writing to memory cannot fail.
     let _ = writeln!(out, "{text}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const AT: Wall = Wall::from_nanos(1_700_000_000_123_456_789);
+
+    fn peer() -> SocketAddr {
+        "127.0.0.1:7000".parse().unwrap()
+    }
+
+    fn told(text: &mut Text, event: Event<'_>) -> (String, Vec<String>) {
+        let mut said = Said::default();
+        text.event(event, AT, &mut said);
+        (String::from_utf8(said.out).unwrap(), said.notes)
+    }
+
+    #[test]
+    fn each_event_is_one_line() {
+        let v6: SocketAddr = "[::1]:7000".parse().unwrap();
+        let (peer, rtt) = (peer(), Duration::from_millis(1500));
+        let cases = [
+            (
+                Event::Sent { seq: 1, attempt: 1, peer, bytes: b"hello" },
+                "sendto ('127.0.0.1', 7000): hello\n",
+            ),
+            (
+                Event::Reply { seq: 1, peer, bytes: b"echo hello", rtt, wrong: false },
+                "recvfrom ('127.0.0.1', 7000): echo hello\n",
+            ),
+            (
+                Event::Reply { seq: 1, peer: v6, bytes: b"\x1b[2J\n\xff", rtt, wrong: false },
+                "recvfrom ('::1', 7000): \\x1b[2J\\n\\xff\n",
+            ),
+            (
+                Event::Late { seq: 3, peer, bytes: b"x", rtt },
+                "late (message 3): recvfrom ('127.0.0.1', 7000): x\n",
+            ),
+            (
+                Event::Unexpected { seq: Some(1), peer, bytes: b"x", stray: Stray::Duplicate },
+                "duplicate: recvfrom ('127.0.0.1', 7000): x\n",
+            ),
+            (
+                Event::Unexpected { seq: None, peer, bytes: b"x", stray: Stray::Another },
+                "unexpected: recvfrom ('127.0.0.1', 7000): x\n",
+            ),
+            (
+                Event::Unexpected { seq: None, peer: v6, bytes: b"x", stray: Stray::Stranger },
+                "unexpected sender: recvfrom ('::1', 7000): x\n",
+            ),
+            (
+                Event::Timeout { seq: 1, peer, waited: Duration::from_secs(1), attempts: 1 },
+                "no reply from ('127.0.0.1', 7000) within 1s\n",
+            ),
+            (
+                Event::Refused { seq: Some(1), peer },
+                "refused by ('127.0.0.1', 7000): nothing listens there\n",
+            ),
+        ];
+        let mut text = Text::new(Coding::Text, Expectation::Anything);
+        for (event, line) in cases {
+            assert_eq!(told(&mut text, event), (line.to_string(), Vec::new()), "{event:?}");
+        }
+    }
+
+    #[test]
+    fn hex_is_shown_as_hex() {
+        let mut text = Text::new(Coding::Hex, Expectation::Anything);
+        let sent = Event::Sent { seq: 1, attempt: 1, peer: peer(), bytes: b"\x00k" };
+        assert_eq!(told(&mut text, sent).0, "sendto ('127.0.0.1', 7000): 006b\n");
+    }
+
+    #[test]
+    fn complaints_go_to_stderr() {
+        let mut text = Text::new(Coding::Text, Expectation::Text(b"a".to_vec()));
+        let rtt = Duration::ZERO;
+        let wrong = Event::Reply { seq: 7, peer: peer(), bytes: b"b\n", rtt, wrong: true };
+        let (out, notes) = told(&mut text, wrong);
+        assert_eq!(out, "recvfrom ('127.0.0.1', 7000): b\\n\n");
+        assert_eq!(notes, [r"wrong reply to message 7: expected 'a', got 'b\n'"]);
+        let error = Event::Error { seq: None, text: "cannot", hint: Some("do") };
+        let notes = vec!["error: cannot".to_string(), "hint: do".to_string()];
+        assert_eq!(told(&mut text, error), (String::new(), notes));
+    }
+
+    #[test]
+    fn a_flood_of_strangers_is_shown_in_part_and_counted() {
+        let mut text = Text::new(Coding::Text, Expectation::Anything);
+        let stray = Stray::Stranger;
+        let event = Event::Unexpected { seq: None, peer: peer(), bytes: b"x", stray };
+        let mut said = Said::default();
+        for _ in 0..1000 {
+            text.event(event, AT, &mut said);
+        }
+        assert_eq!(said.out.iter().filter(|&&b| b == b'\n').count(), 20);
+        let later = Wall::from_nanos(AT.as_nanos() + 1_000_000_000);
+        let mut said = Said::default();
+        text.event(event, later, &mut said);
+        let lines = String::from_utf8(said.out).unwrap();
+        assert!(lines.starts_with("... 980 unexpected datagrams not shown\n"), "{lines}");
+        assert_eq!(lines.lines().count(), 2);
+    }
+
+    #[test]
+    fn the_summary_has_round_trips_only_where_there_were_any() {
+        let mut text = Text::new(Coding::Text, Expectation::Anything);
+        let mut tally = Tally { sent: 1, lost: 1, ..Tally::default() };
+        let mut said = Said::default();
+        text.summary(&tally, peer(), AT, &mut said);
+        tally = Tally { sent: 1, replied: 1, ..Tally::default() };
+        tally.rtt.record(Duration::from_micros(250));
+        text.summary(&tally, peer(), AT, &mut said);
+        let expected = "1 sent, 0 replied, 1 lost\n1 sent, 1 replied, 0 lost\n\
+             rtt min/avg/max/mdev = 0.250/0.250/0.250/0.000 ms\n";
+        assert_eq!(String::from_utf8(said.out).unwrap(), expected);
+    }
+}

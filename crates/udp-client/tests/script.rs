@@ -1,0 +1,220 @@
+//! The client in scripts: exit codes, input, output and options of the built program.
+
+mod common;
+
+use std::net::UdpSocket;
+use std::process::Stdio;
+
+use common::{Peer, client, closed, finish, run, wait};
+
+#[test]
+fn the_exit_code_tells_what_happened() {
+    let echo = Peer::echo();
+    let silent = Peer::silent();
+    let (echo, silent) = (echo.target(), silent.target());
+    let closed = closed().to_string();
+    let large = "x".repeat(65_508);
+    let cases: [(&[&str], i32); 22] = [
+        (&[&echo, "-m", "a"], 0),
+        (&[&silent, "-W", "50ms", "-m", "a"], 1),
+        (&[&closed, "-W", "20", "-m", "a"], 3),
+        (&[&closed, "-W", "20", "-m", "a", "-m", "b"], 3),
+        (&["no-such-name.invalid", "-m", "a"], 2),
+        (&["127.0.0.1:65536", "-m", "a"], 2),
+        (&["127.0.0.1:0", "-m", "a"], 2),
+        (&[&echo, "--hex", "-m", "0g"], 2),
+        (&[&echo, "--escape", "-m", r"\q"], 2),
+        (&[&echo, "--expect-regex", "(", "-m", "a"], 2),
+        (&[&echo, "--expect", "echo a", "-m", "a"], 0),
+        (&[&echo, "--expect", "a", "-m", "a"], 1),
+        (&[&echo, "--expect-regex", "^echo .$", "-m", "a", "-m", "bc"], 1),
+        (&[&echo, "-m", &large], 4),
+        (&[&echo, "-m", &large, "-m", "a"], 1),
+        (&[&silent, "--no-reply", "-m", "a"], 0),
+        (&[&closed, "--no-reply", "-m", "a", "-m", "b", "-m", "c"], 0),
+        (&[&echo, "--bind", "203.0.113.1", "-m", "a"], 4),
+        (&[&echo, "--bind", &echo, "-m", "a"], 4),
+        (&[&echo, "--bind", "[::1]", "-m", "a"], 2),
+        (&["-6", "127.0.0.1:9", "-m", "a"], 2),
+        (&["255.255.255.255:9", "-m", "a"], 4),
+    ];
+    for (arguments, code) in cases {
+        let finished = run(arguments, b"");
+        let shown: Vec<_> = arguments.iter().map(|a| &a[..a.len().min(40)]).collect();
+        assert_eq!(finished.code, Some(code), "{shown:?}\n{}{}", finished.out, finished.err);
+        // One of them was too large to be sent.
+        let failed = matches!(code, 2 | 4) || arguments.contains(&large.as_str());
+        assert_eq!(failed, finished.err.starts_with("error: "), "{shown:?}: {}", finished.err);
+        assert!(finished.err.lines().filter(|line| !line.starts_with("hint: ")).count() <= 1);
+    }
+}
+
+#[test]
+fn five_hundred_lines_bring_five_hundred_replies_in_order() {
+    let peer = Peer::echo();
+    let lines: String = (1..=500).map(|n| format!("line {n}\n")).collect();
+    let finished = run(&[&peer.target(), "-W", "20"], lines.as_bytes());
+    let port = peer.port();
+    let expected: String = (1..=500)
+        .map(|n| {
+            format!(
+                "sendto ('127.0.0.1', {port}): line {n}\n\
+                 recvfrom ('127.0.0.1', {port}): echo line {n}\n"
+            )
+        })
+        .collect();
+    assert!(finished.out.starts_with(&expected), "{}", finished.out);
+    assert_eq!(finished.summary(), "500 sent, 500 replied, 0 lost");
+    assert_eq!((finished.code, finished.err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn lines_are_sent_as_they_are() {
+    let (sender, seen) = std::sync::mpsc::channel();
+    let peer = Peer::new(move |socket, bytes, from, _| {
+        sender.send(bytes.to_vec()).unwrap();
+        socket.send_to(b"ok", from).unwrap();
+    });
+    let finished = run(&[&peer.target(), "-W", "20"], b"one\r\n\n\xff\xfe\0\nlast");
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    drop(peer);
+    let expected: [&[u8]; 4] = [b"one\r", b"", b"\xff\xfe\0", b"last"];
+    assert_eq!(seen.iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn the_largest_and_the_empty_datagram_go_there_and_back() {
+    let peer = Peer::new(|socket, bytes, from, _| {
+        socket.send_to(bytes, from).unwrap();
+    });
+    let largest: Vec<u8> = (0..65_507u32).map(|n| (n * 31 % 251) as u8).collect();
+    for payload in [&largest[..], b"", b"\n", b"a\nb\n"] {
+        let arguments = [&peer.target(), "--stdin", "whole", "--raw", "-W", "20"];
+        let finished = run(&arguments, payload);
+        assert_eq!((finished.code, finished.err.as_str()), (Some(0), ""));
+        assert!(finished.stdout == payload, "{} bytes came back changed", payload.len());
+    }
+}
+
+#[test]
+fn unusable_lines_are_named_and_the_others_go() {
+    let peer = Peer::echo();
+    let finished = run(&[&peer.target(), "--hex", "-W", "20"], b"61\nzz\n62\n");
+    assert_eq!(finished.code, Some(2));
+    assert!(finished.err.starts_with("error: line 2: "), "{}", finished.err);
+    assert_eq!(finished.summary(), "2 sent, 2 replied, 0 lost, 1 unusable");
+    assert!(finished.out.contains(": 6563686f2062\n"), "{}", finished.out);
+}
+
+#[test]
+fn nothing_to_send_is_no_failure() {
+    let finished = run(&[&Peer::echo().target()], b"");
+    assert_eq!((finished.code, finished.out.as_str()), (Some(0), "0 sent, 0 replied, 0 lost\n"));
+}
+
+#[test]
+fn a_window_keeps_so_many_in_flight() {
+    let mut held = Vec::new();
+    let peer = Peer::new(move |socket, bytes, from, _| {
+        held.push((bytes.to_vec(), from));
+        if held.len() == 16 {
+            // The last first: each must still find its message.
+            for (bytes, from) in held.drain(..).rev() {
+                socket.send_to(&bytes, from).unwrap();
+            }
+        }
+    });
+    let lines: String = (0..64).map(|n| format!("{n}\n")).collect();
+    let arguments = [&peer.target(), "--window", "16", "--json", "-W", "20"];
+    let finished = run(&arguments, lines.as_bytes());
+    assert_eq!(finished.code, Some(0), "{}{}", finished.out, finished.err);
+    let replies = finished.out.lines().filter(|line| line.contains(r#""type":"reply""#));
+    let mut count = 0;
+    for line in replies {
+        let field = |name: &str| {
+            let rest = &line[line.find(name).unwrap() + name.len()..];
+            rest[..rest.find([',', '"', '}']).unwrap()].parse::<u32>().unwrap()
+        };
+        assert_eq!(field("\"seq\":"), field("\"data\":\"") + 1, "{line}");
+        count += 1;
+    }
+    assert_eq!(count, 64);
+}
+
+#[test]
+fn few_descriptors_are_enough() {
+    let peer = Peer::echo();
+    let lines: String = (0..300).map(|n| format!("{n}\n")).collect();
+    let mut command = std::process::Command::new("sh");
+    let script = r#"ulimit -n 40; exec "$0" "$@""#;
+    command.args(["-c", script, env!("CARGO_BIN_EXE_udp-client"), &peer.target()]);
+    command.args(["--window", "64", "-W", "20"]);
+    let finished = finish(command, lines.as_bytes());
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    assert_eq!(finished.summary(), "300 sent, 300 replied, 0 lost");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let peer = Peer::echo();
+    let mut command = client(&[&peer.target(), "-W", "20"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        // Without end: it is the client that has to end it.
+        while std::io::Write::write_all(&mut stdin, b"hello\n").is_ok() {}
+    });
+    let mut stderr = child.stderr.take().unwrap();
+    assert_eq!(wait(child).code(), Some(0));
+    writer.join().unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+    assert_eq!(said, "");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_a_local_failure() {
+    let peer = Peer::echo();
+    let mut command = client(&[&peer.target(), "-m", "a", "-W", "20"]);
+    command.stdout(std::fs::File::create("/dev/full").unwrap()).stderr(Stdio::piped());
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "error: cannot write to stdout: no space left on device\n");
+    assert_eq!(output.status.code(), Some(4));
+}
+
+#[test]
+fn socket_options_reach_the_socket() {
+    let (sender, seen) = std::sync::mpsc::channel();
+    let peer = Peer::new(move |socket, bytes, from, _| {
+        sender.send(from).unwrap();
+        socket.send_to(bytes, from).unwrap();
+    });
+    let port = closed().port();
+    let bind = format!("127.0.0.1:{port}");
+    let arguments = [&peer.target(), "--bind", &bind, "--ttl", "9", "--dscp", "ef", "-W", "20"];
+    let finished = run(&[&arguments[..], &["-m", "a", "-m", "b"]].concat(), b"");
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    drop(peer);
+    assert!(seen.iter().all(|from| from.port() == port));
+}
+
+#[test]
+fn both_families_are_asked() {
+    let Ok(socket) = UdpSocket::bind("[::1]:0") else {
+        eprintln!("no IPv6 here");
+        return;
+    };
+    let peer = Peer::with(socket, |socket, bytes, from, _| {
+        socket.send_to(bytes, from).unwrap();
+    });
+    let port = peer.port();
+    for target in [format!("[::1]:{port}"), format!(":{port}")] {
+        let finished = run(&["-6", &target, "-m", "a", "-W", "20"], b"");
+        let expected = format!("sendto ('::1', {port}): a\nrecvfrom ('::1', {port}): a\n");
+        assert!(finished.out.starts_with(&expected), "{}{}", finished.out, finished.err);
+    }
+}
