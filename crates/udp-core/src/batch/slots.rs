@@ -33,6 +33,7 @@ pub struct Slots {
     filled: usize,
     prefix: usize,
     /// The backend has told the kernel how to back this memory.
+    #[cfg(target_os = "linux")]
     pub(super) advised: bool,
 }
 
@@ -144,6 +145,7 @@ impl Slots {
             metas: vec![EMPTY; count],
             filled: 0,
             prefix: 0,
+            #[cfg(target_os = "linux")]
             advised: false,
         }
     }
@@ -151,7 +153,15 @@ impl Slots {
     /// No slots at all, for an outbox that holds pushed datagrams only.
     pub const fn none() -> Slots {
         let layout = Layout { stride: 0, headroom: 0, size: 0 };
-        Slots { memory: Vec::new(), layout, metas: Vec::new(), filled: 0, prefix: 0, advised: true }
+        Slots {
+            memory: Vec::new(),
+            layout,
+            metas: Vec::new(),
+            filled: 0,
+            prefix: 0,
+            #[cfg(target_os = "linux")]
+            advised: true,
+        }
     }
 
     /// Puts `prefix` before the payload of each slot, where a lone datagram's reply picks it up

@@ -16,7 +16,8 @@ pub(crate) fn sleep(span: Duration) -> io::Result<()> {
     let until = monotonic().saturating_add(nanos);
     sharpen();
     let until = libc::timespec {
-        tv_sec: libc::time_t::try_from(until / SECOND).unwrap_or(libc::time_t::MAX),
+        // What 32 bits do not hold, on a system that has no more, is refused by the call.
+        tv_sec: (until / SECOND) as _,
         tv_nsec: (until % SECOND) as _,
     };
     loop {

@@ -75,6 +75,7 @@ struct Told {
     header: bool,
 }
 
+#[cfg(target_os = "linux")]
 impl Told {
     /// Whether control messages are worth reading.
     fn any(self) -> bool {

@@ -24,6 +24,7 @@ pub(in super::super) struct PortableReceiver {
     /// The address bound to, if it is one of this host's own.
     bound: Option<SocketAddr>,
     abilities: Abilities,
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing is told there"))]
     told: Told,
     spin: Spin,
     mode: Option<Mode>,
