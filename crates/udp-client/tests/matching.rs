@@ -14,7 +14,7 @@ fn a_late_reply_answers_no_other_message() {
         Some((bytes, from)) => drop(socket.send_to(&bytes, from).unwrap()),
         None => first = Some((bytes.to_vec(), from)),
     });
-    let finished = run(&[&peer.target(), "-W", "300ms", "-m", "one", "-m", "two"], b"");
+    let finished = run(&[&peer.target(), "-W", "1", "-m", "one", "-m", "two"], b"");
     assert_eq!(finished.summary(), "2 sent, 0 replied, 2 lost, 1 late");
     let line = format!("late (message 1): recvfrom ('127.0.0.1', {}): one\n", peer.port());
     assert!(finished.out.contains(&line), "{}", finished.out);
@@ -91,7 +91,7 @@ fn retries_come_from_the_same_port_and_double_their_wait() {
             socket.send_to(b"at last", from).unwrap();
         }
     });
-    let arguments = [&peer.target(), "-W", "100ms", "--retries", "5", "-m", "again", "--json"];
+    let arguments = [&peer.target(), "-W", "300ms", "--retries", "5", "-m", "again", "--json"];
     let finished = run(&arguments, b"");
     assert_eq!(finished.code, Some(0), "{}", finished.out);
     assert!(finished.out.contains(r#""attempt":3"#), "{}", finished.out);
@@ -112,7 +112,7 @@ fn a_fixed_port_waits_for_what_may_still_come() {
         socket.send_to(&[b"echo ", bytes].concat(), from).unwrap();
     });
     let bind = closed().to_string();
-    let arguments = [&peer.target(), "--bind", &bind, "-W", "200ms", "-m", "one", "-m", "two"];
+    let arguments = [&peer.target(), "--bind", &bind, "-W", "800ms", "-m", "one", "-m", "two"];
     let finished = run(&arguments, b"");
     assert_eq!(finished.summary(), "2 sent, 1 replied, 1 lost");
     assert_eq!(finished.code, Some(1));
@@ -148,8 +148,8 @@ fn several_replies_are_credited_as_asked() {
     };
     assert_eq!(credited(&["-W", "20"]), 1);
     assert_eq!(credited(&["-W", "20", "--replies", "3"]), 3);
-    assert_eq!(credited(&["-W", "300ms", "--replies", "any"]), 4);
-    assert_eq!(credited(&["-W", "300ms", "--replies", "7"]), 4);
+    assert_eq!(credited(&["-W", "1", "--replies", "any"]), 4);
+    assert_eq!(credited(&["-W", "1", "--replies", "7"]), 4);
     let silent = Peer::silent();
     let finished = run(&[&silent.target(), "--replies", "any", "-W", "50ms", "-m", "x"], b"");
     assert_eq!((finished.code, finished.summary()), (Some(1), "1 sent, 0 replied, 1 lost"));

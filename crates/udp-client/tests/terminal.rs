@@ -120,13 +120,13 @@ fn typing_is_not_disturbed_by_a_late_reply() {
     let state = tempfile::tempdir().unwrap();
     let peer = hesitant();
     let port = peer.port();
-    let terminal = Terminal::start(&[&peer.target(), "-W", "300ms"], state.path());
+    let terminal = Terminal::start(&[&peer.target(), "-W", "1"], state.path());
     terminal.shows("please input message:");
     terminal.press("one\r");
     let silence = format!(
         "please input message: one\n\
          sendto ('127.0.0.1', {port}): one\n\
-         no reply from ('127.0.0.1', {port}) within 300ms\n"
+         no reply from ('127.0.0.1', {port}) within 1s\n"
     );
     terminal.shows(&format!("{silence}please input message:"));
     terminal.press("half a w");
@@ -234,13 +234,13 @@ fn a_terminal_without_escape_sequences_is_not_sent_any() {
     let state = tempfile::tempdir().unwrap();
     let peer = hesitant();
     let port = peer.port();
-    let terminal = Terminal::of("dumb", &[&peer.target(), "-W", "300ms"], state.path());
+    let terminal = Terminal::of("dumb", &[&peer.target(), "-W", "1"], state.path());
     terminal.shows("please input message:");
     terminal.press("one\n");
     let silence = format!(
         "please input message: one\n\
          sendto ('127.0.0.1', {port}): one\n\
-         no reply from ('127.0.0.1', {port}) within 300ms\n\
+         no reply from ('127.0.0.1', {port}) within 1s\n\
          please input message:"
     );
     terminal.shows(&silence);

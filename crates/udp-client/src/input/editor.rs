@@ -143,14 +143,17 @@ impl Restore {
         }
     }
 
-    /// Puts them back. The escape sequence ends the bracketed paste that the editor asked for.
-    pub fn restore(&self) {
+    /// Puts them back, and writes `last` below the line that was being typed. The escape sequence
+    /// ends the bracketed paste that the editor asked for.
+    pub fn leave(&self, last: &[u8]) {
         #[cfg(unix)]
         if let Some(termios) = &self.termios {
             use rustix::termios::{OptionalActions, tcsetattr};
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, termios);
         }
         let mut stdout = io::stdout();
-        let _ = stdout.write_all(b"\x1b[?2004l\n").and_then(|()| stdout.flush());
+        let text = [b"\x1b[?2004l\n", last].concat();
+        // The terminal may have gone away, which is a good reason to end.
+        let _ = stdout.write_all(&text).and_then(|()| stdout.flush());
     }
 }

@@ -54,12 +54,9 @@ pub fn run(config: Config, console: &Console) -> Result<Exit, Failure> {
     let output = Output::start(screen, notes, console, &signals)?;
     let mut session = Session::new(config, network, output);
     let ending = session.converse(&receiver, &input, &signals);
-    let editor_at_work = session.prompt == Prompt::Asked;
-    let exit = session.finish(ending);
-    if let Some(restore) = restore.filter(|_| editor_at_work) {
-        restore.restore();
-    }
-    exit
+    // Stopped in the middle of a line, the editor shows nothing more and leaves the terminal raw.
+    let at_work = restore.filter(|_| session.prompt == Prompt::Asked);
+    session.finish(ending, at_work.as_ref())
 }
 
 /// What waits for its turn.
@@ -283,9 +280,12 @@ impl Session {
     }
 
     /// Sums up.
-    fn finish(mut self, ending: Ending) -> Result<Exit, Failure> {
+    fn finish(mut self, ending: Ending, editor: Option<&Restore>) -> Result<Exit, Failure> {
         self.exchange.stop();
         if ending == Ending::ReaderGone {
+            if let Some(editor) = editor {
+                editor.leave(b"");
+            }
             return Ok(Exit::Worked);
         }
         if ending == Ending::Stopped && self.config.source == Source::PlainPrompt {
@@ -295,7 +295,10 @@ impl Session {
         let tally = self.exchange.tally();
         self.transcript.summary(tally, peer, clock::wall(), &mut self.said);
         let exit = tally.exit(self.config.manner);
-        self.output.say(&mut self.said);
+        match editor {
+            Some(editor) => editor.leave(&self.said.out),
+            None => self.output.say(&mut self.said),
+        }
         match (self.output.finish()?, self.failure) {
             (Reader::Gone, _) => Ok(Exit::Worked),
             (_, Some(failure)) => Err(failure),
