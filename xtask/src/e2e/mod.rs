@@ -9,10 +9,13 @@ mod check;
 mod clock;
 mod context;
 mod json;
+mod measure;
 mod net;
+mod netns;
 mod process;
 mod programs;
 mod python;
+mod raw;
 mod readme;
 mod runner;
 mod scenarios;
@@ -23,7 +26,7 @@ use clap::ValueEnum;
 
 use crate::say;
 use context::Context;
-pub(crate) use programs::{cargo, workspace_root};
+pub(crate) use programs::{cargo, executable, workspace_root};
 
 /// Which receive and send path the server is told to use.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

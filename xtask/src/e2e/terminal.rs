@@ -65,6 +65,16 @@ impl Terminal {
         found.with_context(|| format!("the screen is {:?}", self.screen()))
     }
 
+    /// Waits until `look` finds in all that was written what it looks for.
+    pub(crate) fn hear<T>(&self, look: impl FnMut(&[u8]) -> Option<T>) -> Result<T> {
+        self.output.wait_until(look).with_context(|| format!("the screen is {:?}", self.screen()))
+    }
+
+    /// All that was written, byte by byte.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.output.bytes()
+    }
+
     /// The screen as it is now, without the blanks at the ends of rows and the empty rows below.
     pub(crate) fn screen(&self) -> String {
         draw(&self.output.bytes())

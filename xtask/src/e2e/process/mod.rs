@@ -106,6 +106,10 @@ impl Process {
         Ok(self.child.try_wait().context("cannot look after the child")?.is_none())
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for the child's own end.
     pub(crate) fn finish(mut self) -> Result<Finished> {
         self.start_reading();

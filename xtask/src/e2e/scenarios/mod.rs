@@ -7,13 +7,16 @@ mod client_matching;
 mod client_script;
 mod client_terminal;
 mod events;
+mod faults;
 mod heartbeat_plan;
 mod heartbeat_run;
 mod heartbeat_verdict;
+mod hostile;
 mod output;
 mod payloads;
 mod ports;
 mod signals;
+mod soak;
 mod stamp;
 mod tutorial;
 mod tutorial_python;
@@ -38,6 +41,9 @@ use scenarios;
 pub(super) fn all() -> Vec<Scenario> {
     // Those that take longest stand first, so that none of them runs alone at the end.
     [
+        soak::all(),
+        faults::all(),
+        hostile::all(),
         tutorial::all(),
         tutorial_python::all(),
         heartbeat_plan::all(),

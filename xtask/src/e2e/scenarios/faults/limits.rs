@@ -1,0 +1,96 @@
+//! Faults of the machine and its operator: limits lowered under a running server (prlimit(1)),
+//! signals by the thousand, a process that is stopped and let go, moved and put last.
+
+use anyhow::Result;
+use rustix::process::Signal;
+
+use super::super::scenarios;
+use super::trial::{Answers, Trial};
+use crate::e2e::check;
+use crate::e2e::context::Context;
+use crate::e2e::measure::{Books, pause};
+use crate::e2e::netns::{Net, shell};
+
+scenarios!("faults/limits": limits_lowered, signals_by_the_thousand);
+
+fn limits_lowered(context: &Context) -> Result<()> {
+    let net = Net::new()?;
+    let server = net.serve(context, &["-q", "--workers", "2"])?;
+    let pid = server.process.id();
+    let mut trial = Trial::new(&net, &server)?;
+    for (name, limit) in [
+        ("no more descriptors", "--nofile=0"),
+        ("no more address space", "--as=4096"),
+        ("no more data", "--data=0"),
+        ("no more stack", "--stack=4096"),
+        ("no files to write", "--fsize=0"),
+        ("nothing locked", "--memlock=0"),
+        ("no more processes", "--nproc=0"),
+        ("no pending signals", "--sigpending=0"),
+        ("no priority", "--nice=0"),
+        ("no messages", "--msgqueue=0"),
+    ] {
+        let kind = limit.split_once('=').map_or(limit, |(kind, _)| kind);
+        // The soft limit alone, so that it can be put back.
+        let before = shell(&format!("prlimit --pid {pid} {kind} -o SOFT,HARD --noheadings --raw"))?;
+        let before = before.split_whitespace().collect::<Vec<_>>().join(":");
+        trial.fault(
+            name,
+            Answers::All,
+            || shell(&format!("prlimit --pid {pid} {limit}:")).map(drop),
+            || shell(&format!("prlimit --pid {pid} {kind}={before}")).map(drop),
+        )?;
+    }
+    trial.fault(
+        "one processor, and put last",
+        Answers::All,
+        || shell(&format!("taskset -a -p 1 {pid}; renice -n 19 -p {pid}")).map(drop),
+        || shell(&format!("taskset -a -p ffff {pid}; renice -n 0 -p {pid}")).map(drop),
+    )?;
+    trial.report("faults/limits");
+    let books = Books::of(&server.stop()?)?;
+    check::holds(&format!("nothing failed: {books:?}"), books.balance() && books.failed == 0)
+}
+
+/// The signals that a server may get and that must not end it.
+const STORMS: [(&str, Signal); 6] = [
+    ("storm of SIGUSR1", Signal::USR1),
+    ("storm of SIGWINCH", Signal::WINCH),
+    ("storm of SIGCHLD", Signal::CHILD),
+    ("storm of SIGURG", Signal::URG),
+    ("storm of SIGCONT", Signal::CONT),
+    ("storm of SIGPIPE", Signal::PIPE),
+];
+
+fn signals_by_the_thousand(context: &Context) -> Result<()> {
+    let net = Net::new()?;
+    let server = net.serve(context, &["-q"])?;
+    let mut trial = Trial::new(&net, &server)?;
+    // Thousands of signals are work; what must not be is a whole processor.
+    trial.share = 0.6;
+    for (name, signal) in STORMS {
+        let storm = || {
+            for n in 0..2000 {
+                server.process.signal(signal)?;
+                if n % 20 == 0 {
+                    pause(std::time::Duration::from_millis(2));
+                }
+            }
+            Ok(())
+        };
+        trial.fault(name, Answers::All, storm, || Ok(()))?;
+    }
+    let stop = || server.process.signal(Signal::STOP);
+    trial.fault("stopped", Answers::None, stop, || server.process.signal(Signal::CONT))?;
+    let stutter = || {
+        for _ in 0..200 {
+            server.process.signal(Signal::STOP)?;
+            server.process.signal(Signal::CONT)?;
+        }
+        Ok(())
+    };
+    trial.fault("stopped and let go 200 times", Answers::All, stutter, || Ok(()))?;
+    trial.report("faults/limits");
+    let books = Books::of(&server.stop()?)?;
+    check::holds(&format!("nothing failed: {books:?}"), books.balance() && books.failed == 0)
+}

@@ -1,0 +1,15 @@
+//! What kernels, networks, operators and terminals do to a server that runs for months: each fault
+//! is caused, lived through and cured, and the server must have survived it, counted what failed,
+//! burnt no processor time over it, and answer again as soon as it is over.
+
+mod limits;
+mod network;
+mod output;
+mod trial;
+
+use crate::e2e::runner::Scenario;
+
+/// Every scenario about faults.
+pub(super) fn all() -> Vec<Scenario> {
+    [network::all(), limits::all(), output::all()].into_iter().flatten().collect()
+}

@@ -1,0 +1,140 @@
+//! Broadcast and multicast: a datagram that was not sent to us alone is not answered (Fraggle),
+//! on plain and dual-stack sockets and on both receive paths.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use anyhow::{Context as _, Result};
+
+use super::super::scenarios;
+use crate::e2e::IoPath;
+use crate::e2e::check;
+use crate::e2e::clock::PATIENCE;
+use crate::e2e::context::Context;
+use crate::e2e::measure::{Books, figure};
+use crate::e2e::net::Asker;
+use crate::e2e::netns::{ASKER, ASKER6, BROADCAST, Net, SERVER, SERVER6, at};
+
+scenarios!("hostile/broadcast":
+    groups_are_not_answered,
+    groups_are_not_answered_on_dual_stack,
+    groups_are_answered_where_asked_for,
+);
+
+const EACH: u64 = 500;
+
+fn askers(net: &Net) -> Result<(Asker, Asker, u32)> {
+    let four = Asker { socket: net.asker.bind((ASKER, 0))? };
+    let six = Asker { socket: net.asker.bind((ASKER6, 0))? };
+    for asker in [&four, &six] {
+        asker.socket.set_read_timeout(Some(PATIENCE))?;
+    }
+    four.socket.set_broadcast(true)?;
+    // 255.255.255.255 leaves by the default route, which is the cable.
+    let (_, index) = net.asker.link_local()?;
+    Ok((four, six, index))
+}
+
+/// Every host of the cable, every host, and, which a dual-stack socket of Linux is no member of,
+/// all systems.
+fn groups4(all_systems: bool) -> Vec<SocketAddr> {
+    let mut groups = vec![at(BROADCAST), at(Ipv4Addr::BROADCAST)];
+    if all_systems {
+        groups.push(at(Ipv4Addr::new(224, 0, 0, 1)));
+    }
+    groups
+}
+
+fn all_nodes(index: u32) -> SocketAddr {
+    SocketAddrV6::new(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1), 7000, 0, index).into()
+}
+
+/// A socket's queue is never full here: after this many the server is asked and waited for.
+const STRIDE: u64 = 50;
+
+fn groups_are_not_answered(context: &Context) -> Result<()> {
+    let net = Net::new()?;
+    let server = net.serve(context, &["-q"])?;
+    let (asker, ..) = askers(&net)?;
+    let mut asked = 0;
+    for group in groups4(true) {
+        for n in 0..EACH {
+            asker.send(group, b"is anybody there?")?;
+            if n % STRIDE == 0 {
+                asker.expect(at(SERVER), b"you alone", b"echo you alone")?;
+                asked += 1;
+            }
+        }
+    }
+    asker.expect(at(SERVER), b"you alone", b"echo you alone")?;
+    asker.expect_nothing()?;
+    // And one from loopback's own broadcast address.
+    let local = Asker { socket: net.server.bind((Ipv4Addr::LOCALHOST, 0))? };
+    local.socket.set_broadcast(true)?;
+    local.socket.set_read_timeout(Some(PATIENCE))?;
+    local.send(at(Ipv4Addr::new(127, 255, 255, 255)), b"is anybody there?")?;
+    local.expect(at(Ipv4Addr::LOCALHOST), b"you alone", b"echo you alone")?;
+    local.expect_nothing()?;
+    let books = Books::of(&server.stop()?)?;
+    told(context, books, 3 * EACH + 1, asked + 2)
+}
+
+fn groups_are_not_answered_on_dual_stack(context: &Context) -> Result<()> {
+    let net = Net::new()?;
+    let server = net.serve_on(context, "[::]:7000", &["-q"])?;
+    let (four, six, index) = askers(&net)?;
+    let mut asked = 0;
+    for group in groups4(false) {
+        for n in 0..EACH {
+            four.send(group, b"is anybody there?")?;
+            if n % STRIDE == 0 {
+                four.expect(at(SERVER), b"you alone", b"echo you alone")?;
+                asked += 1;
+            }
+        }
+    }
+    for n in 0..EACH {
+        six.send(all_nodes(index), b"is anybody there?")?;
+        if n % STRIDE == 0 {
+            six.expect(at(SERVER6), b"you alone", b"echo you alone")?;
+            asked += 1;
+        }
+    }
+    four.expect(at(SERVER), b"you alone", b"echo you alone")?;
+    six.expect(at(SERVER6), b"you alone", b"echo you alone")?;
+    four.expect_nothing()?;
+    six.expect_nothing()?;
+    let books = Books::of(&server.stop()?)?;
+    told(context, books, 3 * EACH, asked + 2)
+}
+
+fn told(context: &Context, books: Books, groups: u64, alone: u64) -> Result<()> {
+    let expected = Books {
+        received: groups + alone,
+        replied: alone,
+        refused: groups,
+        destination: groups,
+        ..Books::default()
+    };
+    let path = if context.io == IoPath::Portable { "portable" } else { "auto" };
+    check::same(&format!("the books, --io {path}"), expected, books)?;
+    figure("hostile/broadcast", &format!("0 answers to {groups} group datagrams, --io {path}"));
+    Ok(())
+}
+
+fn groups_are_answered_where_asked_for(context: &Context) -> Result<()> {
+    let net = Net::new()?;
+    let server = net.serve_on(context, "[::]:7000", &["-q", "--answer-broadcast"])?;
+    let (four, six, index) = askers(&net)?;
+    for group in groups4(false) {
+        four.send(group, b"who?")?;
+        let (reply, from) = four.receive().with_context(|| format!("asked {group}"))?;
+        check::same("the reply", &b"echo who?"[..], &reply)?;
+        check::same("comes from an address of its own", at(SERVER), from)?;
+    }
+    six.send(all_nodes(index), b"who?")?;
+    let (reply, from) = six.receive().context("asked all nodes")?;
+    check::same("the reply", &b"echo who?"[..], &reply)?;
+    check::same("comes from the port", 7000, from.port())?;
+    let books = Books::of(&server.stop()?)?;
+    check::same("replied", (3, 3), (books.received, books.replied))
+}

@@ -1,0 +1,49 @@
+//! Everything that a stranger may send, and everything that a network may do to us: threats of the
+//! open internet, each as a scenario that must find all three programs unharmed and their books
+//! exact.
+//!
+//! Those that forge, flood or need a second host run between two network namespaces
+//! ([`crate::e2e::netns`]).
+
+mod broadcast;
+mod client;
+mod clocks;
+mod flood;
+mod forged;
+mod fragments;
+mod greetings;
+mod input;
+mod kinds;
+mod loops;
+mod names;
+mod overload;
+mod packets;
+mod packets6;
+mod reply_address;
+mod terminal;
+mod theft;
+mod unit;
+
+use crate::e2e::runner::Scenario;
+
+/// Every scenario about strangers.
+pub(super) fn all() -> Vec<Scenario> {
+    [
+        forged::all(),
+        overload::all(),
+        input::all(),
+        flood::all(),
+        client::all(),
+        clocks::all(),
+        names::all(),
+        theft::all(),
+        loops::all(),
+        broadcast::all(),
+        reply_address::all(),
+        terminal::all(),
+        unit::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,138 @@
+//! A target's name moves to another address, or is gone for a while: the heartbeat follows, and
+//! keeps what it has meanwhile.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::geteuid;
+
+use super::super::scenarios;
+use crate::e2e::check;
+use crate::e2e::clock;
+use crate::e2e::context::Context;
+use crate::e2e::measure::figure;
+use crate::e2e::net::Peer;
+use crate::e2e::netns::present;
+use crate::e2e::process::Launch;
+use crate::e2e::runner::skip;
+
+scenarios!("hostile/names": a_moved_name_is_followed, a_lost_name_keeps_its_address);
+
+/// A table of names that the program under test sees in place of /etc/hosts.
+struct Names {
+    file: tempfile::NamedTempFile,
+}
+
+impl Names {
+    fn new(text: &str) -> Result<Self> {
+        if !geteuid().is_root() {
+            return skip("a mount namespace needs root");
+        }
+        if !present("unshare") {
+            return skip("unshare is missing");
+        }
+        let names = Self { file: tempfile::NamedTempFile::new()? };
+        names.set(text)?;
+        Ok(names)
+    }
+
+    /// The file stays the same one, since it is mounted: only its text changes.
+    fn set(&self, text: &str) -> Result<()> {
+        std::fs::write(self.file.path(), text).context("cannot write a table of names")
+    }
+
+    fn launch(&self, context: &Context, program: &Path) -> Launch {
+        let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+        Launch::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c", script])
+            .arg(self.file.path())
+            .arg(program)
+            .env("HOME", context.home.path())
+            // The names here are no business of a name server's.
+            .env("RES_OPTIONS", "attempts:1 timeout:1")
+    }
+}
+
+/// A peer that can be told to fall silent.
+fn peer(address: &str) -> Result<(Peer, Arc<AtomicBool>)> {
+    let silent = Arc::new(AtomicBool::new(false));
+    let theirs = Arc::clone(&silent);
+    let peer = Peer::on(address, move |request| {
+        if theirs.load(Ordering::Relaxed) { Vec::new() } else { vec![request.echo()] }
+    })?;
+    Ok((peer, silent))
+}
+
+/// Two peers on one port, at two addresses of the loopback network.
+fn two() -> Result<(Peer, Arc<AtomicBool>, Peer)> {
+    for _ in 0..20 {
+        let (first, silent) = peer("127.0.0.1:0")?;
+        if let Ok((second, _)) = peer(&format!("127.0.0.2:{}", first.address.port())) {
+            return Ok((first, silent, second));
+        }
+    }
+    bail!("no port is free at two addresses")
+}
+
+/// The promise is five seconds at a beat a second; a busy machine gets more.
+const FOLLOWED_IN: Duration = Duration::from_secs(15);
+
+fn a_moved_name_is_followed(context: &Context) -> Result<()> {
+    let (first, silent, second) = two()?;
+    let names = Names::new("127.0.0.1 moved.test\n")?;
+    let target = format!("moved.test:{}", first.address.port());
+    let process = names
+        .launch(context, &context.programs.heartbeat)
+        .args([target.as_str(), "-i", "1"])
+        .spawn()?;
+    process.out.wait_until(|out| seen(out, "recvfrom ('127.0.0.1'", 1))?;
+    // The host is gone, and the name points at its successor.
+    names.set("127.0.0.2 moved.test\n")?;
+    silent.store(true, Ordering::Relaxed);
+    let moved = clock::now();
+    process
+        .out
+        .wait_until(|out| seen(out, "recvfrom ('127.0.0.2'", 1))
+        .context("the name was not followed")?;
+    let took = moved.elapsed();
+    check::holds(&format!("followed after {took:?}"), took <= FOLLOWED_IN)?;
+    check::holds("the successor was asked", !second.seen().is_empty())?;
+    let out = process.interrupt()?;
+    out.exits(0)?;
+    figure(
+        "hostile/names",
+        &format!("a moved name was followed in {:.1} s at one beat a second", took.as_secs_f64()),
+    );
+    Ok(())
+}
+
+fn a_lost_name_keeps_its_address(context: &Context) -> Result<()> {
+    let (first, silent) = peer("127.0.0.1:0")?;
+    let names = Names::new("127.0.0.1 lost.test\n")?;
+    let target = format!("lost.test:{}", first.address.port());
+    let options = [target.as_str(), "-i", "0.1", "-W", "0.2"];
+    let process = names.launch(context, &context.programs.heartbeat).args(options).spawn()?;
+    process.out.wait_until(|out| seen(out, "recvfrom ('127.0.0.1'", 2))?;
+    names.set("# nothing\n")?;
+    silent.store(true, Ordering::Relaxed);
+    // Long enough for several look-ups that fail, and the beats go on all the while.
+    process
+        .out
+        .wait_until(|out| seen(out, "no reply (", 8))
+        .context("beats while the name is lost")?;
+    silent.store(false, Ordering::Relaxed);
+    let before = process.out.text().matches("recvfrom (").count();
+    process
+        .out
+        .wait_until(|out| seen(out, "recvfrom (", before + 3))
+        .context("the old address is kept")?;
+    process.interrupt()?.exits(0)?;
+    Ok(())
+}
+
+fn seen(out: &[u8], text: &str, times: usize) -> Option<()> {
+    (String::from_utf8_lossy(out).matches(text).count() >= times).then_some(())
+}

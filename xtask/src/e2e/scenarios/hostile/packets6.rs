@@ -1,0 +1,129 @@
+//! IPv6 packets with something wrong about them (RFC 8200): sources, groups, lengths, extension
+//! headers.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::packets::{Case, FROM, Fate, Reaches, SERVER_MAC, case, six};
+use crate::e2e::netns::{ASKER6, SERVER6};
+use crate::e2e::raw::{frame, udp_at};
+
+const GROUP6_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
+
+/// Every case of IPv6.
+pub(super) fn ipv6() -> Vec<Case> {
+    use Reaches::{Always, Never, Perhaps};
+    let from = |text: &str, reaches, fate| {
+        let from: IpAddr = text.parse().unwrap_or(Ipv6Addr::UNSPECIFIED.into());
+        let IpAddr::V6(from) = from else { return case(text, Vec::new(), reaches, fate) };
+        case(
+            format!("from {text}"),
+            vec![frame(SERVER_MAC, &six(from, FROM, SERVER6))],
+            reaches,
+            fate,
+        )
+    };
+    let to = |name: &str, mac, to: [u16; 8], reaches, fate| {
+        case(name, vec![frame(mac, &six(ASKER6, FROM, to.into()))], reaches, fate)
+    };
+    let spoilt = |spoil: &dyn Fn(&mut Vec<u8>)| {
+        let mut packet = six(ASKER6, FROM, SERVER6);
+        spoil(&mut packet);
+        vec![frame(SERVER_MAC, &packet)]
+    };
+    // An extension header of 8 bytes between the IPv6 header and UDP.
+    let extended = |kind: u8, header: [u8; 8]| {
+        spoilt(&move |p: &mut Vec<u8>| {
+            p[6] = kind;
+            p[5] += 8;
+            p.splice(40..40, header);
+        })
+    };
+    vec![
+        from("ff02::1", Never, Fate::Source),
+        from("::", Perhaps, Fate::Source),
+        from("::1", Never, Fate::Echoed),
+        from("::ffff:10.77.0.2", Perhaps, Fate::Bogus),
+        from("::ffff:127.0.0.1", Perhaps, Fate::Bogus),
+        from("2001:db8::1", Always, Fate::Echoed),
+        from("2606:4700::1111", Always, Fate::Echoed),
+        from("fe80::77:ff:fe00:2", Always, Fate::Echoed),
+        to("to all nodes", GROUP6_MAC, [0xff02, 0, 0, 0, 0, 0, 0, 1], Always, Fate::Destination),
+        to(
+            "to all nodes, alone",
+            SERVER_MAC,
+            [0xff02, 0, 0, 0, 0, 0, 0, 1],
+            Perhaps,
+            Fate::Destination,
+        ),
+        to(
+            "to all nodes of the interface",
+            GROUP6_MAC,
+            [0xff01, 0, 0, 0, 0, 0, 0, 1],
+            Perhaps,
+            Fate::Destination,
+        ),
+        to(
+            "to an IPv6 group that nobody joined",
+            GROUP6_MAC,
+            [0xff05, 0, 0, 0, 0, 0, 1, 3],
+            Never,
+            Fate::Destination,
+        ),
+        case(
+            "v6 checksum none",
+            spoilt(&|p| {
+                let at = udp_at(p);
+                p[at + 6..][..2].fill(0);
+            }),
+            Never,
+            Fate::Echoed,
+        ),
+        case(
+            "v6 checksum wrong",
+            spoilt(&|p| {
+                let at = udp_at(p);
+                p[at + 7] ^= 1;
+            }),
+            Never,
+            Fate::Echoed,
+        ),
+        case(
+            "v6 UDP length 0",
+            spoilt(&|p| {
+                let at = udp_at(p);
+                p[at + 4..][..2].fill(0);
+            }),
+            Perhaps,
+            Fate::Echoed,
+        ),
+        case(
+            "v6 UDP length 7",
+            spoilt(&|p| {
+                let at = udp_at(p);
+                p[at + 5] = 7;
+            }),
+            Never,
+            Fate::Echoed,
+        ),
+        case("v6 payload length 0", spoilt(&|p| p[5] = 0), Never, Fate::Echoed),
+        case("v6 payload length too long", spoilt(&|p| p[4] = 4), Never, Fate::Echoed),
+        case("v6 hop limit 0", spoilt(&|p| p[7] = 0), Perhaps, Fate::Echoed),
+        case("v6 nothing follows", spoilt(&|p| p[6] = 59), Never, Fate::Echoed),
+        case("v6 flow label", spoilt(&|p| p[1..4].fill(0xff)), Always, Fate::Echoed),
+        case("v6 hop-by-hop padding", extended(0, [17, 0, 1, 4, 0, 0, 0, 0]), Always, Fate::Echoed),
+        case(
+            "v6 destination options",
+            extended(60, [17, 0, 1, 4, 0, 0, 0, 0]),
+            Always,
+            Fate::Echoed,
+        ),
+        case("v6 jumbo payload", extended(0, [17, 0, 0xc2, 4, 0, 1, 0, 0]), Never, Fate::Echoed),
+        case(
+            "v6 fragment that is whole",
+            extended(44, [17, 0, 0, 0, 0, 0, 0, 9]),
+            Always,
+            Fate::Echoed,
+        ),
+        case("v6 routing header 0", extended(43, [17, 0, 0, 1, 0, 0, 0, 0]), Never, Fate::Echoed),
+    ]
+}
