@@ -150,7 +150,8 @@ fn targets(args: &Args, files: &Files) -> Result<Vec<Endpoint>, Failure> {
         let port = if args.stamp { stamp::DEFAULT_PORT } else { DEFAULT_PORT };
         targets.extend(default_target(args.common.family(), port));
     }
-    Ok(targets)
+    let family = args.common.family();
+    Ok(targets.into_iter().map(|target| target.asked(family)).collect())
 }
 
 fn default_target(family: Family, port: u16) -> Option<Endpoint> {

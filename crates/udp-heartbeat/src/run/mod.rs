@@ -1,5 +1,6 @@
 //! A run: from the configuration to the exit code.
 
+mod arrivals;
 mod ending;
 mod engine;
 mod errors;

@@ -11,10 +11,11 @@ use std::net::{SocketAddr, UdpSocket};
 use udp_core::batch::{
     Abilities, Backend, Io, Options, Outbox, Receiver, SLOT, Sender, Slots, Wait,
 };
-use udp_core::clock::{self, Mono, Wall};
+use udp_core::clock::Mono;
 use udp_core::socket::{ReceiveMode, SocketConfig};
 use udp_core::{Error, ErrorClass, Family};
 
+use super::arrivals::{Gathered, now, onto_mono};
 use super::errors::{self, Trouble};
 use crate::fleet::{Datagram, PortKey, PortOwner};
 
@@ -33,6 +34,7 @@ pub(crate) struct Ports {
     open: Vec<Port>,
     by_key: HashMap<PortKey, usize>,
     slots: Slots,
+    gathered: Gathered,
     /// What the first socket could do.
     abilities: Option<Abilities>,
 }
@@ -73,6 +75,7 @@ impl Ports {
             open: Vec::new(),
             by_key: HashMap::new(),
             slots: Slots::new(BATCH, SLOT, 0),
+            gathered: Gathered::default(),
             abilities: None,
         }
     }
@@ -189,48 +192,71 @@ impl Ports {
     }
 
     /// Takes what has come on the sockets that `ready` names (all, if it is empty), until nothing
-    /// is left or `until` has come.
+    /// is left or `until` has come. What came on several sockets is told in the order it arrived.
     pub(crate) fn receive(
         &mut self,
         ready: &[bool],
         until: Option<Mono>,
         mut take: impl FnMut(Came<'_>),
     ) -> Drained {
-        for index in 0..self.open.len() {
-            if ready.get(index).is_some_and(|ready| !ready) {
-                continue;
+        let is_ready = |index: &usize| ready.get(*index).is_none_or(|ready| *ready);
+        let mut drained = Drained::All;
+        if (0..self.open.len()).filter(is_ready).count() <= 1 {
+            for index in (0..self.open.len()).filter(is_ready) {
+                drained = self.receive_on(index, until, &mut take);
             }
-            loop {
-                let port = &mut self.open[index];
-                let taken = match port.receiver.receive(&mut self.slots, Wait::Now) {
-                    Ok(taken) => taken,
-                    Err(error) => {
-                        port.errors(&error, &mut take);
-                        // The error was of one moment; what came is still to be taken.
-                        port.receiver.receive(&mut self.slots, Wait::Now).unwrap_or(0)
-                    }
-                };
-                if taken == 0 {
-                    break;
-                }
-                let now = now();
-                for received in self.slots.iter() {
-                    let from = received.meta.peer;
-                    let at = received.meta.timestamp.map_or(now.1, |it| onto_mono(it, now));
-                    for bytes in received.segments() {
-                        take(Came::Datagram(Datagram { port: port.key, from, bytes, at }));
-                    }
-                }
-                let full = taken == BATCH || self.backend == Backend::Portable;
-                if !full {
-                    break;
-                }
-                if until.is_some_and(|until| now.1 >= until) {
-                    return Drained::Part;
-                }
+            return drained;
+        }
+        let mut gathered = std::mem::take(&mut self.gathered);
+        for index in (0..self.open.len()).filter(is_ready) {
+            let part = self.receive_on(index, until, &mut |came| match came {
+                Came::Datagram(datagram) => gathered.add(&datagram),
+                error @ Came::Error(..) => take(error),
+            });
+            if part == Drained::Part {
+                drained = part;
             }
         }
-        Drained::All
+        gathered.tell(|datagram| take(Came::Datagram(*datagram)));
+        self.gathered = gathered;
+        drained
+    }
+
+    /// Takes what has come on one socket.
+    fn receive_on(
+        &mut self,
+        index: usize,
+        until: Option<Mono>,
+        take: &mut impl FnMut(Came<'_>),
+    ) -> Drained {
+        loop {
+            let port = &mut self.open[index];
+            let taken = match port.receiver.receive(&mut self.slots, Wait::Now) {
+                Ok(taken) => taken,
+                Err(error) => {
+                    port.errors(&error, take);
+                    // The error was of one moment; what came is still to be taken.
+                    port.receiver.receive(&mut self.slots, Wait::Now).unwrap_or(0)
+                }
+            };
+            if taken == 0 {
+                return Drained::All;
+            }
+            let now = now();
+            for received in self.slots.iter() {
+                let from = received.meta.peer;
+                let at = received.meta.timestamp.map_or(now.1, |it| onto_mono(it, now));
+                for bytes in received.segments() {
+                    take(Came::Datagram(Datagram { port: port.key, from, bytes, at }));
+                }
+            }
+            if taken < BATCH && self.backend == Backend::Auto {
+                return Drained::All;
+            }
+            if until.is_some_and(|until| now.1 >= until) {
+                return Drained::Part;
+            }
+        }
     }
 
     /// Takes the errors that wait on a port after a send from it failed with `error`. True if they
@@ -265,25 +291,4 @@ impl Port {
         }
         refused
     }
-}
-
-/// Both clocks read together.
-fn now() -> (Wall, Mono) {
-    // Read apart by an interruption, they would shift a stamp by as much: then read them again.
-    const APART: u64 = 2_000;
-    let mut pair = (clock::wall(), clock::mono());
-    for _ in 0..4 {
-        let before = clock::mono();
-        let wall = clock::wall();
-        let after = clock::mono();
-        pair = (wall, after);
-        if after.as_nanos() - before.as_nanos() <= APART {
-            break;
-        }
-    }
-    pair
-}
-
-fn onto_mono(stamp: Wall, (wall, mono): (Wall, Mono)) -> Mono {
-    clock::wall_to_mono(stamp, wall, mono)
 }

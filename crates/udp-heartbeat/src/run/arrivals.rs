@@ -1,0 +1,85 @@
+//! When what came arrived, and in which order.
+
+use std::net::SocketAddr;
+
+use udp_core::clock::{self, Mono, Wall};
+
+use crate::fleet::{Datagram, PortKey};
+
+/// Datagrams of several sockets, to be told in the order they arrived.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    bytes: Vec<u8>,
+    datagrams: Vec<(Mono, PortKey, SocketAddr, std::ops::Range<usize>)>,
+}
+
+impl Gathered {
+    pub(super) fn add(&mut self, datagram: &Datagram<'_>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(datagram.bytes);
+        let range = start..self.bytes.len();
+        self.datagrams.push((datagram.at, datagram.port, datagram.from, range));
+    }
+
+    pub(super) fn tell(&mut self, mut take: impl FnMut(&Datagram<'_>)) {
+        // Those of one moment stay as they were read.
+        self.datagrams.sort_by_key(|(at, ..)| *at);
+        for (at, port, from, range) in self.datagrams.drain(..) {
+            take(&Datagram { port, from, bytes: &self.bytes[range], at });
+        }
+        self.bytes.clear();
+        self.bytes.shrink_to(1 << 20);
+    }
+}
+
+/// Both clocks read together.
+pub(super) fn now() -> (Wall, Mono) {
+    // Read apart by an interruption, they would shift a stamp by as much: then read them again.
+    const APART: u64 = 2_000;
+    let mut pair = (clock::wall(), clock::mono());
+    for _ in 0..4 {
+        let before = clock::mono();
+        let wall = clock::wall();
+        let after = clock::mono();
+        pair = (wall, after);
+        if after.as_nanos() - before.as_nanos() <= APART {
+            break;
+        }
+    }
+    pair
+}
+
+/// A stamp of the kernel's on the monotonic clock, given both clocks of now.
+pub(super) fn onto_mono(stamp: Wall, (wall, mono): (Wall, Mono)) -> Mono {
+    clock::wall_to_mono(stamp, wall, mono)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::PortOwner;
+
+    #[test]
+    fn what_several_sockets_took_in_is_told_in_order() {
+        let from = SocketAddr::from(([127, 0, 0, 1], 7));
+        let mut gathered = Gathered::default();
+        for (slot, at, bytes) in [(0, 30, "c"), (0, 50, ""), (1, 10, "a"), (1, 30, "d")] {
+            let port = PortKey { owner: PortOwner::SharedV4, slot };
+            let (at, bytes) = (Mono::from_nanos(at), bytes.as_bytes());
+            gathered.add(&Datagram { port, from, bytes, at });
+        }
+        let mut told = Vec::new();
+        gathered.tell(|it| told.push((it.at.as_nanos(), it.port.slot, it.bytes.to_vec())));
+        let expected: [(u64, usize, &[u8]); 4] =
+            [(10, 1, b"a"), (30, 0, b"c"), (30, 1, b"d"), (50, 0, b"")];
+        assert_eq!(told, expected.map(|(at, slot, bytes)| (at, slot, bytes.to_vec())));
+        gathered.tell(|_| panic!("told twice"));
+    }
+
+    #[test]
+    fn both_clocks_are_read_together() {
+        let (wall, mono) = now();
+        assert!(mono <= clock::mono());
+        assert!(onto_mono(wall, (wall, mono)) == mono);
+    }
+}
