@@ -103,6 +103,16 @@ impl Endpoint {
         }
     }
 
+    /// The same with the host filled in that one to ask stands for where none was typed: how a
+    /// target is called in what people and scripts read.
+    #[must_use]
+    pub fn asked(self, family: Family) -> Self {
+        match self.host {
+            Host::None => Endpoint { host: Host::Ip(unnamed(Role::Ask, family)), ..self },
+            _ => self,
+        }
+    }
+
     /// Whether the host is a name, whose addresses may change.
     pub fn is_name(&self) -> bool {
         matches!(self.host, Host::Name(_))
@@ -432,6 +442,11 @@ mod tests {
             assert_eq!(endpoint.to_string().parse::<Endpoint>(), Ok(endpoint));
         }
         let label = |text: &str| text.parse::<Endpoint>().unwrap().label(7000);
+        let asked =
+            |text: &str, family| text.parse::<Endpoint>().unwrap().asked(family).label(7000);
+        assert_eq!(asked(":9", Family::Any), "127.0.0.1:9");
+        assert_eq!(asked(":9", Family::V6), "[::1]:9");
+        assert_eq!(asked("example", Family::V6), "example:7000");
         assert_eq!(label("example"), "example:7000");
         assert_eq!(label("::1"), "[::1]:7000");
     }
