@@ -143,7 +143,8 @@ fn stdout_that_takes_nothing(context: &Context) -> Result<()> {
 }
 
 fn stdout_that_nobody_reads(context: &Context) -> Result<()> {
-    let count = datagrams()?;
+    // More than the server keeps for a reader that is slow.
+    let count = datagrams()? * 4;
     let (asker, address) = (Asker::new()?, closed()?);
     let mut process = server(context, address, "", "").stdout_unread().spawn()?;
     ready(&asker, address)?;
@@ -245,7 +246,7 @@ fn on_terminal(
 
 fn terminal_paused(context: &Context) -> Result<()> {
     use std::io::Write as _;
-    let count = datagrams()?;
+    let count = datagrams()? * 4;
     let (asker, address) = (Asker::new()?, closed()?);
     let (child, pty) = on_terminal(context, address, "")?;
     ready(&asker, address)?;

@@ -1,7 +1,7 @@
 //! A flood in the names of a million others: the server's memory does not grow with the number of
 //! sources, an honest client is still answered, and the books are exact.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -12,10 +12,14 @@ use crate::e2e::check;
 use crate::e2e::clock;
 use crate::e2e::context::Context;
 use crate::e2e::measure::{Books, chosen, figure, memory, pause};
-use crate::e2e::netns::{ASKER, Net, PORT, SERVER, at};
+use crate::e2e::netns::{ASKER, Net, PORT, SERVER, SERVER6, at};
 use crate::e2e::raw::{Forger, packet4};
 
-scenarios!("hostile/forged": a_million_sources_cost_no_memory, one_source_is_limited);
+scenarios!("hostile/forged":
+    a_million_sources_cost_no_memory,
+    one_source_is_limited,
+    one_network_of_ipv6_is_one_source,
+);
 
 /// KiB. The development build that is driven here is no smaller than the one that is shipped.
 const PEAK: u64 = 16 * 1024;
@@ -151,4 +155,38 @@ fn one_source_is_limited(context: &Context) -> Result<()> {
     check::same("received", 2001, books.received + books.lost)?;
     let said = finished.err().lines().filter(|l| l.contains("rate")).count();
     check::same(&format!("lines that say so: {:?}", finished.err()), 1, said)
+}
+
+/// Whoever has one address of IPv6 has 2^64 of them: they are one source.
+fn one_network_of_ipv6_is_one_source(context: &Context) -> Result<()> {
+    let net = Net::new()?;
+    net.asker.run(
+        "for n in $(seq 1 40); do ip -6 addr add 2001:4860:9::$n/64 dev lo nodad; done
+         ip -6 addr add 2001:4860:a::1/64 dev lo nodad",
+    )?;
+    let server = net.serve_on(context, "[::]:7000", &["-q"])?;
+    let began = clock::now();
+    for n in 1..=40 {
+        let socket = net.asker.bind((format!("2001:4860:9::{n}").parse::<Ipv6Addr>()?, 0))?;
+        for _ in 0..50 {
+            socket.send_to(b"more", at(SERVER6))?;
+        }
+    }
+    // Another network is another source, and not made to suffer for it.
+    let other = net.asker.bind(("2001:4860:a::1".parse::<Ipv6Addr>()?, 0))?;
+    other.set_read_timeout(Some(clock::PATIENCE))?;
+    other.send_to(b"well?", at(SERVER6))?;
+    let mut buffer = [0; 64];
+    let n = other.recv(&mut buffer).context("another network is answered")?;
+    check::same("the reply", &b"echo well?"[..], &buffer[..n])?;
+    let took = began.elapsed().as_secs_f64();
+    let books = Books::of(&server.stop()?)?;
+    let allowed = 400.0 + 200.0 * (took + 1.0) + 1.0;
+    let replied = books.replied as f64;
+    check::holds(&format!("{books:?} in {took:.1} s"), replied > 400.0 && replied <= allowed)?;
+    check::same(
+        "refused for their rate",
+        (2001 - books.replied, books.rate),
+        (books.refused, books.refused),
+    )
 }

@@ -5,6 +5,7 @@
 //! Those that forge, flood or need a second host run between two network namespaces
 //! ([`crate::e2e::netns`]).
 
+mod amplification;
 mod broadcast;
 mod client;
 mod clocks;
@@ -20,6 +21,7 @@ mod overload;
 mod packets;
 mod packets6;
 mod reply_address;
+mod stamp;
 mod terminal;
 mod theft;
 mod unit;
@@ -38,8 +40,10 @@ pub(super) fn all() -> Vec<Scenario> {
         names::all(),
         theft::all(),
         loops::all(),
+        amplification::all(),
         broadcast::all(),
         reply_address::all(),
+        stamp::all(),
         terminal::all(),
         unit::all(),
     ]
