@@ -92,11 +92,6 @@ impl Output {
         }
     }
 
-    /// Says something on stderr.
-    pub fn note(&self, line: String) {
-        self.console.note(line);
-    }
-
     /// Waits a moment until all is written, so that a prompt comes after it.
     pub fn settle(&self) {
         self.printer.handle().wait_until_written(PATIENCE);

@@ -14,7 +14,7 @@ fn the_exit_code_tells_what_happened() {
     let (echo, silent) = (echo.target(), silent.target());
     let closed = closed().to_string();
     let large = "x".repeat(65_508);
-    let cases: [(&[&str], i32); 22] = [
+    let cases: [(&[&str], i32); 23] = [
         (&[&echo, "-m", "a"], 0),
         (&[&silent, "-W", "50ms", "-m", "a"], 1),
         (&[&closed, "-W", "20", "-m", "a"], 3),
@@ -30,6 +30,7 @@ fn the_exit_code_tells_what_happened() {
         (&[&echo, "--expect-regex", "^echo .$", "-m", "a", "-m", "bc"], 1),
         (&[&echo, "-m", &large], 4),
         (&[&echo, "-m", &large, "-m", "a"], 1),
+        (&["127.0.0.1:9", "--ttl", "256", "-m", "a"], 2),
         (&[&silent, "--no-reply", "-m", "a"], 0),
         (&[&closed, "--no-reply", "-m", "a", "-m", "b", "-m", "c"], 0),
         (&[&echo, "--bind", "203.0.113.1", "-m", "a"], 4),
@@ -217,4 +218,38 @@ fn both_families_are_asked() {
         let expected = format!("sendto ('::1', {port}): a\nrecvfrom ('::1', {port}): a\n");
         assert!(finished.out.starts_with(&expected), "{}{}", finished.out, finished.err);
     }
+}
+
+#[test]
+fn a_line_too_long_for_any_datagram_is_a_message_that_failed() {
+    let peer = Peer::echo();
+    let long = vec![b'x'; 1_000_000];
+    let finished = run(&[&peer.target(), "-W", "20"], &long);
+    let said = "error: line 1: message too long\nhint: a datagram holds at most 65507 bytes\n";
+    assert_eq!((finished.code, finished.err.as_str()), (Some(4), said));
+    let finished = run(&[&peer.target(), "-W", "20"], &[&long[..], b"\nshort\n"].concat());
+    assert_eq!((finished.code, finished.err.as_str()), (Some(1), said));
+    assert_eq!(finished.summary(), "1 sent, 1 replied, 0 lost, 1 failed");
+}
+
+/// The reply comes in time, but the process is stopped until long after.
+#[test]
+#[cfg(unix)]
+fn a_suspended_client_gives_up_nothing_that_was_answered() {
+    let (tell_id, id) = std::sync::mpsc::channel::<u32>();
+    let peer = Peer::new(move |socket, bytes, from, _| {
+        let id = id.recv().unwrap().to_string();
+        let signal = |name: &str| {
+            let status = std::process::Command::new("kill").args([name, id.as_str()]).status();
+            assert!(status.unwrap().success());
+        };
+        signal("-STOP");
+        socket.send_to(bytes, from).unwrap();
+        udp_core::clock::sleep(std::time::Duration::from_millis(2500));
+        signal("-CONT");
+    });
+    let mut command = client(&[&peer.target(), "-W", "2", "-m", "a"]);
+    let child = command.stdout(Stdio::null()).spawn().unwrap();
+    tell_id.send(child.id()).unwrap();
+    assert_eq!(wait(child).code(), Some(0));
 }

@@ -62,7 +62,7 @@ impl Editor {
             let feed = match self.editor.readline(PROMPT) {
                 Ok(line) => {
                     self.keep(&line);
-                    Feed::Items(vec![coding.decode(line.into_bytes())])
+                    Feed::Items(vec![super::item(coding, line.into_bytes())])
                 }
                 Err(ReadlineError::Eof) => Feed::End,
                 Err(ReadlineError::Interrupted) => Feed::Interrupted,

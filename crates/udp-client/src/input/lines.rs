@@ -5,7 +5,7 @@
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
-use super::{Feed, Item};
+use super::{Feed, Item, item, too_long};
 use crate::config::Coding;
 
 /// No UDP payload is longer.
@@ -44,8 +44,8 @@ pub(super) fn read<R: Read>(
         let more = line.is_some();
         if let Some(line) = line {
             number += 1;
-            let item = line.and_then(|line| coding.decode(line));
-            let item = item.map_err(|reason| format!("line {number}: {reason}"));
+            let item = line.and_then(|line| item(coding, line));
+            let item = item.map_err(|fault| fault.on_line(number));
             bytes += item.as_ref().map_or(0, Vec::len);
             items.push(item);
         }
@@ -67,12 +67,9 @@ pub(super) fn read<R: Read>(
 }
 
 /// The next line, `None` at the end. One that is too long is skipped to its end.
-fn read_line(
-    input: &mut impl BufRead,
-    longest: usize,
-) -> io::Result<Option<Result<Vec<u8>, String>>> {
+fn read_line(input: &mut impl BufRead, longest: usize) -> io::Result<Option<Item>> {
     let mut line = Vec::new();
-    let (mut any, mut too_long) = (false, false);
+    let (mut any, mut over) = (false, false);
     loop {
         let available = match input.fill_buf() {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -84,8 +81,8 @@ fn read_line(
         any = true;
         let end = available.iter().position(|&byte| byte == b'\n');
         let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
-        too_long |= line.len() + part.len() > longest;
-        if !too_long {
+        over |= line.len() + part.len() > longest;
+        if !over {
             line.extend_from_slice(part);
         }
         let used = part.len() + usize::from(end.is_some());
@@ -94,9 +91,9 @@ fn read_line(
             break;
         }
     }
-    Ok(match (any, too_long) {
+    Ok(match (any, over) {
         (false, _) => None,
-        (_, true) => Some(Err("longer than a datagram can be".into())),
+        (_, true) => Some(Err(too_long())),
         (_, false) => Some(Ok(line)),
     })
 }
@@ -104,6 +101,7 @@ fn read_line(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::Fault;
 
     fn read_all(text: &[u8], coding: Coding, capacity: usize) -> Vec<Item> {
         let mut input = BufReader::with_capacity(capacity, text);
@@ -143,11 +141,15 @@ mod tests {
         let items = read_all(b"6a 6b\r\n\nxy\n0x00", Coding::Hex, 3);
         assert_eq!(items[0], Ok(b"jk".to_vec()));
         assert_eq!(items[1], Ok(Vec::new()));
-        assert!(items[2].as_ref().unwrap_err().starts_with("line 3: "), "{items:?}");
+        assert!(
+            matches!(&items[2], Err(Fault::Form(why)) if why.starts_with("line 3: ")),
+            "{items:?}"
+        );
         assert_eq!(items[3], Ok(vec![0]));
         let items = read_all(b"a\\tb\n\\q\n", Coding::Escape, 3);
         assert_eq!(items[0], Ok(b"a\tb".to_vec()));
-        assert!(items[1].as_ref().unwrap_err().starts_with("line 2: unknown escape"), "{items:?}");
+        let fault = "line 2: unknown escape";
+        assert!(matches!(&items[1], Err(Fault::Form(why)) if why.starts_with(fault)), "{items:?}");
     }
 
     #[test]
@@ -158,7 +160,7 @@ mod tests {
         text.extend(b"\nz\n");
         let items = read_all(&text, Coding::Text, 4096);
         assert_eq!(items[0].as_ref().map(Vec::len), Ok(LONGEST));
-        assert_eq!(items[1], Err("line 2: longer than a datagram can be".into()));
+        assert_eq!(items[1], Err(Fault::TooLong("line 2: message too long".into())));
         assert_eq!(items[2], Ok(b"z".to_vec()));
         assert_eq!(items.len(), 3);
     }

@@ -21,7 +21,35 @@ use crate::config::{Coding, Config, Source};
 const CAPACITY: usize = 2;
 
 /// A message, or why what was written is none.
-pub type Item = Result<Vec<u8>, String>;
+pub type Item = Result<Vec<u8>, Fault>;
+
+/// Why what was written is no message; each with the words for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not in the form that was asked for.
+    Form(String),
+    /// No datagram can hold it.
+    TooLong(String),
+}
+
+impl Fault {
+    /// The same with the line that it is on.
+    fn on_line(self, number: u64) -> Fault {
+        match self {
+            Fault::Form(reason) => Fault::Form(format!("line {number}: {reason}")),
+            Fault::TooLong(reason) => Fault::TooLong(format!("line {number}: {reason}")),
+        }
+    }
+}
+
+/// What one line or one input says.
+fn item(coding: Coding, written: Vec<u8>) -> Item {
+    coding.decode(written).map_err(Fault::Form)
+}
+
+fn too_long() -> Fault {
+    Fault::TooLong("message too long".into())
+}
 
 /// What an input says.
 #[derive(Debug)]
@@ -97,10 +125,8 @@ fn read_whole(coding: Coding, sender: &Sender<Feed>) {
     // One more than may be, to see that there is more.
     let feed = match io::stdin().take(limit as u64 + 1).read_to_end(&mut written) {
         Err(error) => Feed::Failed(cannot_read(&error)),
-        Ok(_) if written.len() > limit => {
-            Feed::Items(vec![Err("stdin is longer than a datagram can be".into())])
-        }
-        Ok(_) => Feed::Items(vec![coding.decode(written)]),
+        Ok(_) if written.len() > limit => Feed::Items(vec![Err(too_long())]),
+        Ok(_) => Feed::Items(vec![item(coding, written)]),
     };
     let _ = sender.send(feed);
     let _ = sender.send(Feed::End);

@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::{Feed, cannot_read};
+use super::{Feed, cannot_read, item};
 use crate::config::Coding;
 
 /// What a person is asked with.
@@ -23,7 +23,7 @@ pub(super) fn run(coding: Coding, asked: &Receiver<()>, sender: &Sender<Feed>) {
                 if line.ends_with(b"\n") {
                     line.pop();
                 }
-                Feed::Items(vec![coding.decode(line)])
+                Feed::Items(vec![item(coding, line)])
             }
         };
         let last = !matches!(feed, Feed::Items(_));

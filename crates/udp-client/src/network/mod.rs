@@ -102,6 +102,7 @@ impl Network {
             _ => ports::Port::open(&self.route, self.manner)?,
         };
         let (peer, audience) = (port.peer(), self.route.audience());
+        log::debug!("lane {}: {} to {}", lane.slot(), port.local(), host_port(peer));
         let socket = match self.manner {
             Manner::Ask => self.ports.listen(lane, port).map_err(|source| Error {
                 operation: Operation::Receive,

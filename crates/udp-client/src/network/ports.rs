@@ -179,6 +179,11 @@ impl Port {
         self.peer
     }
 
+    /// Where it sends from, as text.
+    pub(super) fn local(&self) -> String {
+        self.socket.local_addr().map_or_else(|_| "nowhere".into(), host_port)
+    }
+
     /// The socket to send with, where nothing is received.
     pub(super) fn into_socket(self) -> Arc<UdpSocket> {
         Arc::new(self.socket)

@@ -1,15 +1,22 @@
 //! The receiving half: what came, and what did not come in time.
 
+use std::time::Duration;
+
 use udp_core::Error;
 use udp_core::Operation;
 use udp_core::clock::{self, Mono};
 use udp_core::endpoint::host_port;
 use udp_core::lane::LaneId;
 
-use super::{BLOCK, Pending, Session};
-use crate::network::{Arrived, Batch, What};
+use super::{BLOCK, HEARD_IN_A_ROW, Pending, Session};
+use crate::network::{Arrived, Batch, Receiver, What};
 use crate::outcome::{Due, Outcome};
 use crate::transcript::Event;
+
+/// By how much a deadline is missed when something held everything up.
+const OVERSLEPT: Duration = Duration::from_millis(50);
+/// How long the receiver has to hand on what came meanwhile.
+const MOMENT: Duration = Duration::from_millis(100);
 
 impl Session {
     /// What came, in order.
@@ -77,6 +84,24 @@ impl Session {
         };
         let text = Error::new(Operation::Receive, peer, source).to_string();
         self.event(Event::Error { seq, text: &text, hint: None }, at);
+    }
+
+    /// Whether a deadline was missed by far: the process was stopped, the machine busy, or the
+    /// output stuck.
+    pub(super) fn overslept(&self) -> bool {
+        let now = clock::mono();
+        self.exchange.next_due().is_some_and(|due| now >= due + OVERSLEPT)
+    }
+
+    /// Hears what came meanwhile, which the receiver may not have read yet, before messages are
+    /// given up for want of an answer that is there.
+    pub(super) fn catch_up(&mut self, receiver: &Receiver) {
+        for _ in 0..HEARD_IN_A_ROW {
+            match receiver.batches().recv_timeout(MOMENT) {
+                Ok(batch) => self.hear(&batch),
+                Err(_) => return,
+            }
+        }
     }
 
     /// What is due: messages to send again or to give up, sockets to close.

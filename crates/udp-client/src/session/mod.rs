@@ -18,7 +18,7 @@ use udp_core::clock::{self, Mono, Wall};
 
 use crate::config::{Config, Format, Source};
 use crate::exchange::Exchange;
-use crate::input::{self, Feed, Input, PROMPT, Restore};
+use crate::input::{self, Fault, Feed, Input, PROMPT, Restore};
 use crate::network::{Network, Receiver, Route};
 use crate::outcome::{Message, Replies};
 use crate::output::{Notes, Output, Reader};
@@ -64,7 +64,7 @@ pub fn run(config: Config, console: &Console) -> Result<Exit, Failure> {
 enum Pending {
     Message(Message),
     /// Input that makes no message, and why.
-    Unusable(String),
+    Unusable(Fault),
 }
 
 /// Whether a person is being asked.
@@ -72,6 +72,17 @@ enum Pending {
 enum Prompt {
     Idle,
     Asked,
+}
+
+/// Whether there is a port to leave from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PortsReady {
+    /// As far as is known.
+    Now,
+    /// Not before this.
+    At(Mono),
+    /// Not before something happens to a message in flight.
+    Later,
 }
 
 /// Why a conversation ended.
@@ -96,8 +107,8 @@ struct Session {
     prompt: Prompt,
     /// No message leaves before.
     next_send: Mono,
-    /// When a port may be ready, where none is.
-    lane_due: Option<Mono>,
+    /// Whether messages have to wait for a port.
+    ports: PortsReady,
     /// Since when there has been no room on the way out.
     busy_since: Option<Mono>,
     last_rtt: Duration,
@@ -129,7 +140,7 @@ impl Session {
             input_over: false,
             prompt: Prompt::Idle,
             next_send: Mono::default(),
-            lane_due: None,
+            ports: PortsReady::Now,
             busy_since: None,
             last_rtt: Duration::ZERO,
             aftermath: None,
@@ -145,6 +156,9 @@ impl Session {
             self.anchor = (clock::mono(), clock::wall());
             for batch in receiver.batches().try_iter().take(HEARD_IN_A_ROW) {
                 self.hear(&batch);
+            }
+            if self.overslept() {
+                self.catch_up(receiver);
             }
             self.look_at_deadlines();
             self.send_what_may_go();
@@ -189,7 +203,7 @@ impl Session {
                     self.seq += 1;
                     Pending::Message(Message { seq: self.seq, payload })
                 }
-                Err(reason) => Pending::Unusable(reason),
+                Err(fault) => Pending::Unusable(fault),
             });
         }
     }
@@ -252,7 +266,7 @@ impl Session {
 
     fn snapshot(&mut self) {
         let in_flight = self.exchange.outstanding();
-        self.output.note(format!("{}, {in_flight} in flight", self.exchange.tally()));
+        self.said.notes.push(format!("{}, {in_flight} in flight", self.exchange.tally()));
     }
 
     /// Whether everything has been said and heard. A service that answers twice does so at once,
@@ -273,7 +287,12 @@ impl Session {
     /// How long there is nothing to do unless something happens.
     fn patience(&self) -> Duration {
         let can_send = !self.queue.is_empty() && self.exchange.outstanding() < self.config.window;
-        let send = can_send.then_some(self.lane_due.unwrap_or(self.next_send));
+        let send = match self.ports {
+            _ if !can_send => None,
+            PortsReady::Now => Some(self.next_send),
+            PortsReady::At(due) => Some(due),
+            PortsReady::Later => None,
+        };
         let dues = [self.exchange.next_due(), self.exchange.next_close(), send, self.aftermath];
         let next = dues.into_iter().flatten().min();
         next.map_or(LONG, |due| due.saturating_since(clock::mono()))

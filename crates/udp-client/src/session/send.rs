@@ -7,7 +7,8 @@ use udp_core::clock::{self, Mono};
 use udp_core::lane::{LaneId, Lease};
 use udp_core::{Error, ErrorClass};
 
-use super::{BLOCK, Pending, Session};
+use super::{BLOCK, Pending, PortsReady, Session};
+use crate::input::Fault;
 use crate::network::{PortsFull, Sent};
 use crate::outcome::Message;
 use crate::transcript::Event;
@@ -20,12 +21,12 @@ pub(super) const BROADCAST: &str = "for a broadcast address, give --broadcast";
 impl Session {
     /// Sends until something is in the way.
     pub(super) fn send_what_may_go(&mut self) {
-        self.lane_due = None;
+        self.ports = PortsReady::Now;
         let mut now = clock::mono();
         while self.exchange.outstanding() < self.config.window && now >= self.next_send {
             let flow = match self.queue.pop_front() {
                 None => return,
-                Some(Pending::Unusable(reason)) => self.unusable(&reason, now),
+                Some(Pending::Unusable(fault)) => self.unusable(&fault, now),
                 Some(Pending::Message(message)) => self.dispatch(message, now),
             };
             if flow.is_break() {
@@ -39,11 +40,20 @@ impl Session {
     }
 
     /// Input that makes no message. At a prompt a person sees it and types again.
-    fn unusable(&mut self, reason: &str, now: Mono) -> ControlFlow<()> {
-        if !self.config.source.is_prompt() {
-            self.exchange.tally_mut().unusable += 1;
-        }
-        self.event(Event::Error { seq: None, text: reason, hint: None }, now);
+    fn unusable(&mut self, fault: &Fault, now: Mono) -> ControlFlow<()> {
+        let most = format!("a datagram holds at most {} bytes", self.most());
+        let tally = self.exchange.tally_mut();
+        let (text, hint) = match fault {
+            Fault::Form(text) => {
+                tally.unusable += u64::from(!self.config.source.is_prompt());
+                (text, None)
+            }
+            Fault::TooLong(text) => {
+                tally.failed += 1;
+                (text, Some(most.as_str()))
+            }
+        };
+        self.event(Event::Error { seq: None, text, hint }, now);
         ControlFlow::Continue(())
     }
 
@@ -60,7 +70,7 @@ impl Session {
                 }
             }
             Lease::Wait { until } => {
-                self.lane_due = until;
+                self.ports = until.map_or(PortsReady::Later, PortsReady::At);
                 self.queue.push_front(Pending::Message(message));
                 return ControlFlow::Break(());
             }
@@ -166,16 +176,22 @@ impl Session {
     fn failed(&mut self, message: &Message, error: &Error, now: Mono) {
         self.exchange.tally_mut().failed += 1;
         self.next_send = now + self.config.interval;
-        let most = if self.network.peer().is_ipv4() { 65_507 } else { 65_527 };
         let hint = match error.class() {
             ErrorClass::TooLarge => Some(format!(
-                "it has {} bytes, and a datagram holds at most {most}",
-                message.payload.len()
+                "it has {} bytes, and a datagram holds at most {}",
+                message.payload.len(),
+                self.most()
             )),
             ErrorClass::Denied => Some(BROADCAST.to_string()),
             _ => None,
         };
         let (seq, text) = (Some(message.seq), error.to_string());
         self.event(Event::Error { seq, text: &text, hint: hint.as_deref() }, now);
+    }
+
+    /// The largest payload towards the peer: what a length of 16 bits leaves without the headers
+    /// that it counts (RFC 768, and RFC 791 for IPv4).
+    fn most(&self) -> usize {
+        if self.network.peer().is_ipv4() { 65_507 } else { 65_527 }
     }
 }
