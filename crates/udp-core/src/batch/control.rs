@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use super::{Destination, Source};
+use super::{Destination, Source, own};
 use crate::clock::Wall;
 
 /// Levels and types of the messages, and address families: Linux, every architecture but those
@@ -140,6 +140,18 @@ impl Control {
             (None, Some(to)) if to.to_ipv4_mapped().is_some() => Destination::Unknown,
             (None, Some(_)) => Destination::Unicast,
             (None, None) => Destination::Unknown,
+        }
+    }
+
+    /// Both, if need be by asking the routing table, which takes system calls: for the few
+    /// datagrams that were queued too early.
+    pub(super) fn settled(&self) -> (Option<IpAddr>, Destination) {
+        match (self.destination(), self.v4) {
+            (Destination::Unknown, Some((to, _))) => match own::is_unicast((to, 9).into()) {
+                true => (Some(IpAddr::V4(to)), Destination::Unicast),
+                false => (None, Destination::Broadcast),
+            },
+            (told, _) => (self.local(), told),
         }
     }
 }

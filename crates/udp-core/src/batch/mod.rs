@@ -38,6 +38,7 @@ pub(crate) mod control;
 #[cfg(target_os = "linux")]
 mod linux;
 mod outbox;
+mod own;
 mod portable;
 mod slots;
 mod spin;

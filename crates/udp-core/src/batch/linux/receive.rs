@@ -156,12 +156,13 @@ impl spin::Ask for LinuxReceiver {
 
 /// What is known about a datagram.
 fn describe(peer: std::net::SocketAddr, one: &Taken<'_>, control: &Control) -> Meta {
+    let (local, destination) = control.settled();
     Meta {
         peer,
-        local: control.local(),
+        local,
         interface: control.interface,
         // Where not all was told, nothing is concluded.
-        destination: if one.control_cut { Destination::Unknown } else { control.destination() },
+        destination: if one.control_cut { Destination::Unknown } else { destination },
         len: one.len,
         segment: control.segment.unwrap_or(one.len).min(one.len),
         truncated: one.cut,

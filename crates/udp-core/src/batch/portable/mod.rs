@@ -18,11 +18,10 @@ pub(super) use receive::PortableReceiver;
 pub(super) use send::PortableSender;
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use super::{Abilities, Options, Waker};
-use crate::endpoint::canonical_ip;
+use super::{Abilities, Options, Waker, own};
 
 /// Both halves for `socket`, bound to `bound`.
 pub(super) fn open(
@@ -31,7 +30,8 @@ pub(super) fn open(
     bound: SocketAddr,
     options: &Options,
 ) -> (PortableReceiver, PortableSender) {
-    let pinned = is_own(bound);
+    // One address that is ours alone tells what arrives there; a wildcard or group does not.
+    let pinned = own::is_unicast(bound);
     #[cfg(target_os = "linux")]
     let told = if !pinned || options.timestamps || options.ttl || options.ecn {
         messages::ask(&socket, bound, options)
@@ -50,21 +50,6 @@ pub(super) fn open(
         PortableReceiver::new(Arc::clone(&socket), waker, address, abilities, told, options);
     let sender = PortableSender::new(socket, bound, told.destination && !pinned);
     (receiver, sender)
-}
-
-/// Whether `bound` is one address of this host, and not a wildcard or one that many hosts have:
-/// only that one tells what arrives. A broadcast address gives itself away by being refused to a
-/// socket that may not broadcast (`ip(7)`: EACCES); nothing is sent.
-fn is_own(bound: SocketAddr) -> bool {
-    let ip = bound.ip();
-    if ip.is_unspecified() || canonical_ip(ip).is_multicast() {
-        return false;
-    }
-    let any: SocketAddr = match bound {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    UdpSocket::bind(any).and_then(|probe| probe.connect(bound)).is_ok()
 }
 
 /// What the control messages of this socket tell.

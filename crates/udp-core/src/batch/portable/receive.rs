@@ -135,8 +135,7 @@ impl PortableReceiver {
             meta.ttl = control.ttl;
             meta.ecn = control.ecn;
             if self.told.destination {
-                meta.local = control.local();
-                meta.destination = control.destination();
+                (meta.local, meta.destination) = control.settled();
             }
             return Ok(Some(meta));
         }

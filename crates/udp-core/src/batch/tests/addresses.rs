@@ -129,6 +129,29 @@ fn broadcast_and_multicast_are_told_from_unicast() {
     }
 }
 
+/// A socket that is handed over may hold datagrams already, of which less is told.
+#[test]
+fn what_was_queued_before_is_known_as_well() {
+    let cases = [("127.0.0.2", Destination::Unicast), ("127.255.255.255", Destination::Broadcast)];
+    for backend in BACKENDS {
+        for (to, kind) in cases {
+            let socket = UdpSocket::bind("0.0.0.0:0").expect("bind");
+            let client = UdpSocket::bind("127.0.0.1:0").expect("bind");
+            client.set_broadcast(true).expect("broadcast");
+            let port = socket.local_addr().expect("address").port();
+            client.send_to(b"early", (to, port)).expect("send");
+            let mut server = Server::on(socket, backend, &Options::default());
+            if !server.io.abilities().destination {
+                continue;
+            }
+            let (meta, _) = server.receive_one();
+            assert_eq!(meta.destination, kind, "{backend:?} {to}");
+            let local = (kind == Destination::Unicast).then(|| to.parse().expect("an address"));
+            assert_eq!(meta.local, local, "{backend:?} {to}");
+        }
+    }
+}
+
 /// A socket may be bound to a broadcast address itself; what it hears is no less broadcast.
 #[cfg(target_os = "linux")]
 #[test]
