@@ -69,7 +69,8 @@ impl Output {
         Ok(Output { printer, console: console.clone(), signals: signals.clone(), notes })
     }
 
-    /// Hands on what there is to say. Waits for a full output, unless the program is to stop.
+    /// Hands on what there is to say. Waits for a full output, unless the program is to stop or a
+    /// person is at the prompt: then what did not fit stays for the next time.
     pub fn say(&self, said: &mut Said) {
         for note in said.notes.drain(..) {
             match self.notes {
@@ -86,6 +87,12 @@ impl Output {
         let mut block = std::mem::take(&mut said.out);
         while let Err(back) = self.printer.handle().offer_within(block, GLANCE) {
             if self.signals.stopped() || self.printer.handle().is_gone() {
+                return;
+            }
+            if self.notes == Notes::Together {
+                // The editor shows what waits for it only once it asks again, which it does not do
+                // while we wait here.
+                said.out = back;
                 return;
             }
             block = back;

@@ -215,6 +215,9 @@ fn refusals_and_unusable_input_are_said_and_the_prompt_returns() {
     let screen = terminal.until("the fault", |screen| screen.contains("\nerror: "));
     assert!(screen.contains("\nerror: 'z' at byte 0 is not a hex digit"), "{screen}");
     terminal.until("the prompt", |screen| screen.ends_with("\nplease input message:"));
+    (&*terminal.pty).write_all(b"\xff").unwrap();
+    terminal.until("the fault", |screen| screen.contains("\nerror: what was typed is not UTF-8"));
+    terminal.until("the prompt", |screen| screen.ends_with("\nplease input message:"));
     terminal.press("61\r");
     let refused = format!(
         "please input message: 61\n\

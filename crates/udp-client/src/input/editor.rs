@@ -2,7 +2,7 @@
 //! what arrives meanwhile, which is shown above the prompt while what is being typed stays.
 
 use std::fs::DirBuilder;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -12,8 +12,8 @@ use rustyline::history::{FileHistory, History};
 use rustyline::{Behavior, ExternalPrinter};
 use udp_core::cli::Failure;
 
-use super::Feed;
 use super::prompt::PROMPT;
+use super::{Fault, Feed};
 use crate::config::Coding;
 
 /// Lines that are kept for the next time.
@@ -66,6 +66,10 @@ impl Editor {
                 }
                 Err(ReadlineError::Eof) => Feed::End,
                 Err(ReadlineError::Interrupted) => Feed::Interrupted,
+                Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+                    let fault = "what was typed is not UTF-8; --escape can write any byte";
+                    Feed::Items(vec![Err(Fault::Form(fault.into()))])
+                }
                 Err(error) => Feed::Failed(format!("cannot read the terminal: {}", reason(&error))),
             };
             let last = !matches!(feed, Feed::Items(_));
