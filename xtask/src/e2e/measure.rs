@@ -1,5 +1,5 @@
 //! What a scenario can learn about a running program from outside: its books, its memory, its
-//! share of the processor (proc_pid_status(5), schedstat), and a way to let time pass.
+//! share of the processor (proc_pid_status(5), schedstat).
 
 use std::time::Duration;
 
@@ -94,12 +94,6 @@ pub(crate) fn processor(pid: u32) -> Result<Duration> {
         nanos += text.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or_default();
     }
     Ok(Duration::from_nanos(nanos))
-}
-
-/// Lets time pass: for a fault to last, never to wait for something that can be waited for.
-pub(crate) fn pause(wait: Duration) {
-    #[expect(clippy::disallowed_methods, reason = "the black box has clocks and waits of its own")]
-    std::thread::sleep(wait);
 }
 
 /// Says a figure that was measured on the way; nothing depends on it.

@@ -7,8 +7,9 @@ use rustix::process::Signal;
 use super::super::scenarios;
 use super::trial::{Answers, Trial};
 use crate::e2e::check;
+use crate::e2e::clock::pause;
 use crate::e2e::context::Context;
-use crate::e2e::measure::{Books, pause};
+use crate::e2e::measure::Books;
 use crate::e2e::netns::{Net, shell};
 
 scenarios!("faults/limits": limits_lowered, signals_by_the_thousand);

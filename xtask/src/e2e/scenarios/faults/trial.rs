@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::e2e::clock::{self, Deadline, PATIENCE};
+use crate::e2e::clock::{self, Deadline, PATIENCE, pause};
 use crate::e2e::context::Server;
-use crate::e2e::measure::{figure, pause, processor};
+use crate::e2e::measure::{figure, processor};
 use crate::e2e::netns::{ASKER, Net, SERVER, at};
 
 /// What an asker sees while a fault lasts.

@@ -8,9 +8,9 @@ use rustix::process::Signal;
 
 use super::super::scenarios;
 use crate::e2e::check;
-use crate::e2e::clock::{self, Deadline, PATIENCE};
+use crate::e2e::clock::{self, Deadline, PATIENCE, pause};
 use crate::e2e::context::Context;
-use crate::e2e::measure::{figure, pause};
+use crate::e2e::measure::figure;
 use crate::e2e::net::{Asker, Peer};
 use crate::e2e::process::Launch;
 use crate::e2e::runner::skip;

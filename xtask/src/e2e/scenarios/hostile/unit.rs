@@ -1,21 +1,28 @@
 //! The service manager's side: the unit files' exposure as systemd itself rates it, sockets handed
 //! over (sd_listen_fds(3)), and readiness said when it is there (sd_notify(3)).
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 
 use anyhow::{Context as _, Result};
+use rustix::process::geteuid;
 
 use super::super::scenarios;
 use crate::e2e::check;
 use crate::e2e::clock::PATIENCE;
-use crate::e2e::context::Context;
+use crate::e2e::context::{Context, Server};
 use crate::e2e::measure::{Books, figure};
 use crate::e2e::net::Asker;
 use crate::e2e::netns::{present, shell};
 use crate::e2e::process::Launch;
 use crate::e2e::runner::skip;
 
-scenarios!("hostile/unit": exposure, a_socket_is_taken_over, readiness_is_told);
+scenarios!("hostile/unit":
+    exposure,
+    a_socket_is_taken_over,
+    readiness_is_told,
+    no_rights_are_needed,
+);
 
 /// The most that `systemd-analyze security` may say.
 const EXPOSURE: f64 = 1.5;
@@ -58,7 +65,7 @@ fn a_socket_is_taken_over(context: &Context) -> Result<()> {
             .arg(context.root.join("xtask/hostile/activate.py"))
             .args([address, &port.to_string(), "udp-server.socket"])
             .arg(&context.programs.server);
-        let server = crate::e2e::context::Server::start(launch)?;
+        let server = Server::start(launch)?;
         check::same("what is served", format!("{host}:{port}"), server.address().to_string())?;
         Asker::on(&format!("{host}:0"))?.expect(
             server.address(),
@@ -86,4 +93,34 @@ fn readiness_is_told(context: &Context) -> Result<()> {
     check::holds("told to be ready", told()?.lines().any(|l| l == "READY=1"))?;
     server.interrupt()?.exits(0)?;
     check::holds("told to be stopping", told()?.lines().any(|l| l == "STOPPING=1"))
+}
+
+/// As the unit runs it: some user, no capability and no way to gain one, few of everything.
+fn no_rights_are_needed(context: &Context) -> Result<()> {
+    if !geteuid().is_root() {
+        return skip("giving up rights needs root");
+    }
+    // Where the other user can reach it, whatever the build directory's rights.
+    let directory = tempfile::tempdir()?;
+    let program = directory.path().join("udp-server");
+    std::fs::copy(&context.programs.server, &program).context("cannot copy the server")?;
+    for path in [directory.path(), &program] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    }
+    let rights = ["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"];
+    let none = ["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--"];
+    let limits = ["prlimit", "--nofile=16:16", "--nproc=64:64", "--core=0:0", "--fsize=0:0"];
+    let launch = Launch::new("setpriv").args(rights).args(none).args(limits).arg("--");
+    let launch = launch.arg(program).args(["--bind", "127.0.0.1:0", "--workers", "2"]);
+    let server = Server::start(launch.directory("/".as_ref()))?;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process.id()))?;
+    let capabilities = status.lines().filter(|l| l.starts_with("Cap"));
+    for line in capabilities {
+        check::holds(line, line.trim_end().ends_with("0000000000000000"))?;
+    }
+    for _ in 0..100 {
+        Asker::new()?.expect(server.address(), b"no rights", b"echo no rights")?;
+    }
+    let books = Books::of(&server.stop()?)?;
+    check::same("replied", 100, books.replied)
 }
