@@ -11,7 +11,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crossbeam_channel::{never, select};
-use udp_core::ErrorClass;
 use udp_core::cli::shutdown::{SignalEvent, Signals};
 use udp_core::cli::{Console, Exit, Failure};
 use udp_core::clock::{self, Mono, Wall};
@@ -42,9 +41,12 @@ const LONG: Duration = Duration::from_secs(3600);
 pub fn run(config: Config, console: &Console) -> Result<Exit, Failure> {
     let route = Route::resolve(&config)?;
     let (network, receiver) = Network::start(route, config.manner).map_err(|error| {
-        let denied = error.class() == ErrorClass::Denied;
+        let hint = send::denied(&error);
         let failure = Failure::from(error);
-        if denied && failure.hint.is_none() { failure.with_hint(send::BROADCAST) } else { failure }
+        match hint.filter(|_| failure.hint.is_none()) {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
     })?;
     let signals = Signals::install()?;
     let editing = config.source == Source::Editor;

@@ -15,8 +15,6 @@ use crate::transcript::Event;
 
 /// How long to wait when there is no room for a datagram on its way out.
 const BUSY: Duration = Duration::from_millis(1);
-/// The way out where a broadcast is not permitted.
-pub(super) const BROADCAST: &str = "for a broadcast address, give --broadcast";
 
 impl Session {
     /// Sends until something is in the way.
@@ -182,8 +180,7 @@ impl Session {
                 message.payload.len(),
                 self.most()
             )),
-            ErrorClass::Denied => Some(BROADCAST.to_string()),
-            _ => None,
+            _ => denied(error).map(String::from),
         };
         let (seq, text) = (Some(message.seq), error.to_string());
         self.event(Event::Error { seq, text: &text, hint: hint.as_deref() }, now);
@@ -193,5 +190,16 @@ impl Session {
     /// that it counts (RFC 768, and RFC 791 for IPv4).
     fn most(&self) -> usize {
         if self.network.peer().is_ipv4() { 65_507 } else { 65_527 }
+    }
+}
+
+/// The way out of an error that says that something is not permitted, if `error` is one: by
+/// `send(2)` and `ip(7)` EACCES is a broadcast address or a route that forbids, and EPERM (1 on
+/// every Unix) what a packet filter answers.
+pub(super) fn denied(error: &Error) -> Option<&'static str> {
+    match error.source.raw_os_error() {
+        _ if error.class() != ErrorClass::Denied => None,
+        Some(1) => Some("a packet filter of this host does not let it out"),
+        _ => Some("for a broadcast address, give --broadcast"),
     }
 }
