@@ -10,7 +10,7 @@ use udp_core::lane::LaneId;
 
 use super::{BLOCK, HEARD_IN_A_ROW, Pending, Session};
 use crate::network::{Arrived, Batch, Receiver, What};
-use crate::outcome::{Due, Outcome};
+use crate::outcome::{Due, Message, Outcome};
 use crate::transcript::Event;
 
 /// By how much a deadline is missed when something held everything up.
@@ -64,14 +64,21 @@ impl Session {
                 host_port(peer),
                 host_port(self.network.peer())
             );
-            let message = self.exchange.recall(lane, at);
-            self.queue.extend(message.map(Pending::Message));
-            self.queue.rotate_right(1.min(self.queue.len()));
+            if let Some(message) = self.exchange.recall(lane, at) {
+                self.put_back(message);
+            }
             return;
         }
         if let Some(message) = self.exchange.refused(lane, at) {
             self.event(Event::Refused { seq: Some(message.seq), peer }, at);
         }
+    }
+
+    /// Puts a message back where its number belongs.
+    fn put_back(&mut self, message: Message) {
+        let after = |it: &Pending| matches!(it, Pending::Message(it) if it.seq > message.seq);
+        let place = self.queue.iter().position(after).unwrap_or(self.queue.len());
+        self.queue.insert(place, Pending::Message(message));
     }
 
     /// Such an error says something about the way, not about a message, which may be answered yet.
