@@ -1,4 +1,4 @@
-//! The sockets behind the lanes: opening, sending, closing. Receiving is the [`receiver`]'s.
+//! The sockets behind the lanes: opening, sending, closing. Receiving is the receiver's.
 //!
 //! A lane towards one peer is a connected socket, because only to such a one does the kernel tell
 //! a refusal (ICMP port unreachable, `udp(7)`). It has a companion on the same port that is not
