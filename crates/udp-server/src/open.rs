@@ -3,7 +3,8 @@
 //! Several workers of one address share its port by SO_REUSEPORT, under which the kernel would
 //! also let a second server of the same user in: so a plain socket is bound first and closed
 //! again, which fails while anyone else is there. The option is never cleared afterwards, or all
-//! traffic would fall to one socket.
+//! traffic would fall to one socket. The same goes for SO_REUSEADDR, under which the kernel would
+//! let us in beside another user's socket that has it too.
 
 use std::net::{SocketAddr, UdpSocket};
 
@@ -87,8 +88,9 @@ fn open(
         send_buffer: config.send_buffer,
         ..SocketConfig::default()
     };
-    if config.workers > 1 && !config.reuse_port {
-        let probe = plain.open()?;
+    // SO_REUSEADDR would let us in beside whoever set it before us, and he would keep what is his.
+    if config.reuse_address || (config.workers > 1 && !config.reuse_port) {
+        let probe = SocketConfig { reuse_address: false, ..plain.clone() }.open()?;
         address = local(&probe.socket, address)?;
     }
     let mut sockets = Vec::with_capacity(config.workers);

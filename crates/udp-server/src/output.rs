@@ -15,46 +15,76 @@ const STUCK_AFTER: Duration = Duration::from_millis(50);
 /// Bytes of one write at most: a slow reader must be seen to take something now and then.
 const PIECE: usize = 4096;
 
-/// An output that shows when its present write began.
+/// An output that shows when its present write began, and says what it did not take.
 pub(crate) struct Watched<W> {
     output: W,
-    /// Nanoseconds of the monotonic clock, 0 while nothing is being written.
-    writing_since: Arc<AtomicU64>,
+    shown: Arc<Shown>,
 }
 
 /// The other end of a [`Watched`].
 #[derive(Debug, Clone)]
 pub(crate) struct Watch {
-    writing_since: Arc<AtomicU64>,
+    shown: Arc<Shown>,
+}
+
+#[derive(Debug, Default)]
+struct Shown {
+    /// Nanoseconds of the monotonic clock, 0 while nothing is being written.
+    writing_since: AtomicU64,
+    /// Lines that could not be written.
+    lost: AtomicU64,
 }
 
 impl<W> Watched<W> {
     /// Watches `output`.
     pub(crate) fn new(output: W) -> (Self, Watch) {
-        let writing_since = Arc::new(AtomicU64::new(0));
-        let watch = Watch { writing_since: Arc::clone(&writing_since) };
-        (Watched { output, writing_since }, watch)
+        let shown = Arc::new(Shown::default());
+        let watch = Watch { shown: Arc::clone(&shown) };
+        (Watched { output, shown }, watch)
     }
 }
 
 impl Watch {
     /// Whether the reader has not taken what is being written for too long.
     pub(crate) fn is_stuck(&self) -> bool {
-        let since = self.writing_since.load(Relaxed);
+        let since = self.shown.writing_since.load(Relaxed);
         since != 0 && clock::mono().saturating_since(Mono::from_nanos(since)) >= STUCK_AFTER
+    }
+
+    /// Lines that could not be written, for another reason than that nobody reads any more.
+    pub(crate) fn lost(&self) -> u64 {
+        self.shown.lost.load(Relaxed)
     }
 }
 
 impl<W: Write> Write for Watched<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writing_since.store(clock::mono().as_nanos().max(1), Relaxed);
+        self.shown.writing_since.store(clock::mono().as_nanos().max(1), Relaxed);
         let result = self.output.write(bytes.get(..PIECE).unwrap_or(bytes));
-        self.writing_since.store(0, Relaxed);
+        self.shown.writing_since.store(0, Relaxed);
+        if let Err(error) = &result {
+            self.failed(error, bytes);
+        }
         result
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.output.flush()
+    }
+}
+
+impl<W> Watched<W> {
+    /// A write failed, and what was to be written is given up. Said the first time; how much was
+    /// lost is said at the end.
+    fn failed(&self, error: &io::Error, bytes: &[u8]) {
+        use io::ErrorKind::{BrokenPipe, Interrupted, WouldBlock};
+        if matches!(error.kind(), BrokenPipe | Interrupted | WouldBlock) {
+            return;
+        }
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        if self.shown.lost.fetch_add(lines as u64, Relaxed) == 0 {
+            log::warn!("cannot write to stdout: {}", udp_core::error::describe(error));
+        }
     }
 }
 
@@ -85,6 +115,32 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    struct Failing(io::ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_find_no_room_are_counted_and_those_that_nobody_wants_are_not() {
+        for (kind, lost) in [
+            (io::ErrorKind::StorageFull, 3),
+            (io::ErrorKind::BrokenPipe, 0),
+            (io::ErrorKind::Interrupted, 0),
+        ] {
+            let (mut watched, watch) = Watched::new(Failing(kind));
+            assert!(watched.write(b"one\ntwo\n").is_err());
+            assert!(watched.write(b"three\n").is_err());
+            assert_eq!(watch.lost(), lost, "{kind:?}");
         }
     }
 

@@ -121,5 +121,9 @@ impl Telling {
             }
         }
         self.printer.finish(Some(LOOK));
+        let lost = self.watch.lost();
+        if lost > 0 {
+            log::warn!("{lost} lines not shown: stdout did not take them");
+        }
     }
 }

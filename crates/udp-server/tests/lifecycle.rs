@@ -114,7 +114,11 @@ fn an_output_that_fails_costs_no_echo() {
         drop(reader);
         Stdio::from(writer)
     };
-    for output in [full(), closed(), Stdio::null()] {
+    for (output, said) in [
+        (full(), "warning: cannot write to stdout: no space left on device\nwarning: "),
+        (closed(), ""),
+        (Stdio::null(), ""),
+    ] {
         let probe = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let bind = probe.local_addr().unwrap();
         drop(probe);
@@ -139,7 +143,10 @@ fn an_output_that_fails_costs_no_echo() {
         assert_eq!(child.wait().unwrap().code(), Some(0));
         let mut stderr = String::new();
         child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        assert_eq!(stderr, "");
+        assert!(stderr.starts_with(said), "{stderr}");
+        let rest = stderr.strip_prefix(said).unwrap_or_default();
+        assert_eq!(rest.contains("lines not shown"), !said.is_empty(), "{stderr}");
+        assert_eq!(stderr.lines().count(), if said.is_empty() { 0 } else { 2 });
     }
 }
 
