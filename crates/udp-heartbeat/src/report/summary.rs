@@ -21,6 +21,7 @@ pub(crate) struct RunSummary {
     pub(crate) targets: Vec<TargetSummary>,
     pub(crate) totals: Counts,
     /// How late sends were.
+    pub(crate) lag_p50: Option<Duration>,
     pub(crate) lag_p99: Option<Duration>,
     pub(crate) lag_max: Option<Duration>,
     /// Datagrams from addresses that were never asked.

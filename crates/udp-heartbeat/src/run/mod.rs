@@ -147,6 +147,7 @@ impl<'a> Run<'a> {
             at: clock::wall(),
             targets,
             totals: fleet.totals(),
+            lag_p50: lag.percentile(Percentile::P50),
             lag_p99: lag.percentile(Percentile::P99),
             lag_max: lag.max(),
             strays: fleet.strays(),
@@ -269,7 +270,8 @@ fn say_figures(summary: &RunSummary) {
         None => "-".into(),
     };
     log::info!(
-        "sends were late by {} (p99), {} at most",
+        "sends were late by {} (p50), {} (p99), {} at most",
+        span(summary.lag_p50),
         span(summary.lag_p99),
         span(summary.lag_max)
     );

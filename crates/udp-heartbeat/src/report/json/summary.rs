@@ -19,6 +19,7 @@ pub(super) struct Summary<'a> {
     #[serde(flatten)]
     of_all: Option<OfAll>,
     /// How late sends were: of the run, whichever the target.
+    lag_p50_ns: Option<u64>,
     lag_p99_ns: Option<u64>,
     lag_max_ns: Option<u64>,
     /// Which thresholds were not met, and why not.
@@ -32,6 +33,7 @@ impl<'a> Summary<'a> {
             counts: Sums::new(&target.counts),
             of_one: Some(OfOne::new(target)),
             of_all: None,
+            lag_p50_ns: run.lag_p50.map(nanos),
             lag_p99_ns: run.lag_p99.map(nanos),
             lag_max_ns: run.lag_max.map(nanos),
             unmet: target.unmet.iter().map(ToString::to_string).collect(),
@@ -53,6 +55,7 @@ impl<'a> Summary<'a> {
             counts: Sums::new(&run.totals),
             of_one: None,
             of_all: Some(of_all),
+            lag_p50_ns: run.lag_p50.map(nanos),
             lag_p99_ns: run.lag_p99.map(nanos),
             lag_max_ns: run.lag_max.map(nanos),
             unmet: Vec::new(),
