@@ -1,9 +1,11 @@
 //! The workspace's chores: `cargo xtask e2e` drives the built programs as a person would,
-//! `cargo xtask ci` runs everything that continuous integration runs, step by step.
+//! `cargo xtask ci` runs everything that continuous integration runs, step by step, and
+//! `cargo xtask bench` measures the server and its peers side by side.
 //!
 //! Nothing here is part of the product, and the end-to-end part shares no code with it:
 //! it is a black box that knows the programs by their command lines and std sockets.
 
+mod bench;
 mod ci;
 mod e2e;
 mod say;
@@ -26,12 +28,15 @@ enum Chore {
     E2e(e2e::Args),
     /// Run what continuous integration runs, step by step.
     Ci(ci::Args),
+    /// Measure the server, side by side with every peer that this machine has.
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().chore {
         Chore::E2e(args) => e2e::run(&args),
         Chore::Ci(args) => ci::run(&args),
+        Chore::Bench(args) => bench::run(&args),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

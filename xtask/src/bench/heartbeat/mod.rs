@@ -1,0 +1,173 @@
+//! Our heartbeat beside irtt and sockperf, each with what it can be asked to do: a beat every
+//! millisecond or tenth of it, and ten thousand targets at once.
+//!
+//! Clients run on whatever core they like, as users run them; the server stays on its own.
+
+mod clients;
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tempfile::NamedTempFile;
+
+use super::build::Built;
+use super::contender::find_program;
+use super::figure::{Figure, Sample};
+use super::goal::{Against, Bound, Goal};
+use super::running::Running;
+use super::scenario::{Beats, Client, Lane, Scenario, Work};
+
+/// The shortest run that says something, of one target and of many.
+const ONE_TARGET: Duration = Duration::from_secs(1);
+const MANY_TARGETS: Duration = Duration::from_secs(3);
+/// The first of the loopback addresses that stand for many targets: 127.20.0.0.
+const FIRST_TARGET: u32 = 0x7f14_0000;
+const MANY: u32 = 10_000;
+const USER_STAMPS: &str = "heartbeat 1 ms, `--io portable`";
+
+/// The clients of this machine.
+pub(crate) struct Programs {
+    heartbeat: PathBuf,
+    irtt: Option<PathBuf>,
+    sockperf: Option<PathBuf>,
+}
+
+impl Programs {
+    pub(crate) fn find(built: &Built) -> Self {
+        Self {
+            heartbeat: built.heartbeat.clone(),
+            irtt: find_program("irtt"),
+            sockperf: find_program("sockperf"),
+        }
+    }
+
+    fn path(&self, client: Client) -> Option<&PathBuf> {
+        match client {
+            Client::Heartbeat => Some(&self.heartbeat),
+            Client::Irtt => self.irtt.as_ref(),
+            Client::Sockperf => self.sockperf.as_ref(),
+        }
+    }
+
+    /// Whether the client is there.
+    pub(crate) fn check(&self, client: Client) -> Result<()> {
+        self.path(client).map(drop).context("not found on this machine")
+    }
+
+    /// One run of a client against `server`.
+    pub(crate) fn measure(
+        &self,
+        beats: Beats,
+        server: &Running,
+        slice: Duration,
+    ) -> Result<Sample> {
+        let program = self.path(beats.client).context("not found on this machine")?;
+        let least = if beats.targets > 1 { MANY_TARGETS } else { ONE_TARGET };
+        let span = slice.max(least);
+        let address = server.target.address;
+        match beats.client {
+            Client::Irtt => clients::irtt(program, address, beats.interval, span),
+            Client::Sockperf => clients::sockperf(program, address, beats.interval, span),
+            Client::Heartbeat if beats.targets > 1 => {
+                let file = targets(address.port(), beats.targets)?;
+                clients::many(program, file.path(), beats, span)
+            }
+            Client::Heartbeat => clients::heartbeat(program, address, beats, span),
+        }
+    }
+}
+
+/// A file of so many targets, all of which one server answers.
+fn targets(port: u16, count: u32) -> Result<NamedTempFile> {
+    let mut text = String::new();
+    for i in 0..count {
+        let target = SocketAddr::from((Ipv4Addr::from(FIRST_TARGET + i), port));
+        text.push_str(&format!("{target}\n"));
+    }
+    let mut file = NamedTempFile::new().context("no temporary file")?;
+    file.write_all(text.as_bytes()).context("cannot write the targets")?;
+    Ok(file)
+}
+
+pub(crate) fn scenario() -> Scenario {
+    let beat = |name: &str, contender: &str, client, micros, targets| Lane {
+        name: name.to_owned(),
+        contender: contender.to_owned(),
+        work: Work::Beats(Beats {
+            client,
+            interval: Duration::from_micros(micros),
+            targets,
+            options: &[],
+        }),
+    };
+    // The portable path has no stamps of the kernel's.
+    let mut portable = beat(USER_STAMPS, "raw", Client::Heartbeat, 1000, 1);
+    if let Work::Beats(beats) = &mut portable.work {
+        beats.options = &["--io", "portable"];
+    }
+    let lanes = vec![
+        beat("heartbeat 1 ms", "raw", Client::Heartbeat, 1000, 1),
+        portable,
+        beat("irtt 1 ms", "irtt", Client::Irtt, 1000, 1),
+        beat("sockperf 1 ms", "sockperf", Client::Sockperf, 1000, 1),
+        beat("heartbeat 100 µs", "raw", Client::Heartbeat, 100, 1),
+        beat("irtt 100 µs", "irtt", Client::Irtt, 100, 1),
+        beat("heartbeat 10,000 × 1/s", "raw", Client::Heartbeat, 1_000_000, MANY),
+        beat("heartbeat 10,000 × 10/s", "raw", Client::Heartbeat, 100_000, MANY),
+    ];
+    let goal = |what, figure, lane, against, most| Goal {
+        what,
+        figure,
+        lane,
+        against,
+        bound: Bound::AtMost(most),
+    };
+    let irtt = Against::Lane("irtt 1 ms");
+    let goals = vec![
+        goal("slots missed at 1 ms", Figure::Missed, "heartbeat 1 ms", Against::Nothing, 1.0),
+        goal("slots missed at 100 µs", Figure::Missed, "heartbeat 100 µs", Against::Nothing, 5.0),
+        goal("CPU a beat: irtt", Figure::CpuPerBeat, "heartbeat 1 ms", irtt, 0.4),
+        goal(
+            "how late sends are: irtt's timer error",
+            Figure::Lateness,
+            "heartbeat 1 ms",
+            irtt,
+            0.3,
+        ),
+        goal(
+            "median round trip by kernel stamps: user-space stamps",
+            Figure::RttMedian,
+            "heartbeat 1 ms",
+            Against::Lane(USER_STAMPS),
+            0.65,
+        ),
+        goal("median round trip: irtt", Figure::RttMedian, "heartbeat 1 ms", irtt, 0.5),
+        goal(
+            "10,000 targets at 1/s",
+            Figure::Core,
+            "heartbeat 10,000 × 1/s",
+            Against::Nothing,
+            12.0,
+        ),
+        goal(
+            "10,000 targets at 10/s",
+            Figure::Core,
+            "heartbeat 10,000 × 10/s",
+            Against::Nothing,
+            55.0,
+        ),
+        goal(
+            "10,000 targets at 1/s, slots missed",
+            Figure::Missed,
+            "heartbeat 10,000 × 1/s",
+            Against::Nothing,
+            0.0,
+        ),
+    ];
+    let about =
+        "our heartbeat against `udp-server --raw -q`, beside other clients and their servers";
+    Scenario { name: "heartbeat", about, lanes, goals, open_to_peers: None }
+}
