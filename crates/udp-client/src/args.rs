@@ -22,6 +22,7 @@ use crate::outcome::Replies;
 /// Exit code: 0 every message was answered as expected, 1 one was not, 2 bad usage, 3 refused and
 /// never answered, 4 a local failure. TARGET is host, host:port, :port, [v6] or [v6]:port; DUR is
 /// seconds, or with ns us ms s m h.
+#[allow(rustdoc::broken_intra_doc_links, reason = "[v6] is help text, and no link")]
 #[derive(Parser, Debug, Clone)]
 #[command(name = "udp-client", version, max_term_width = 100)]
 #[command(group = ArgGroup::new("expectation").args(["expect", "expect_hex", "expect_regex"]))]
