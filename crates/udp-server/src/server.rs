@@ -40,6 +40,10 @@ pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
     outcome
 }
 
+fn worker_ended() -> Failure {
+    Failure::local("a worker ended by itself")
+}
+
 struct Server {
     services: Vec<Service>,
     crew: Crew,
@@ -65,7 +69,9 @@ impl Server {
                 },
                 recv(self.crew.spent) -> _ => return Ok(Exit::Worked),
                 recv(self.crew.ended) -> _ => {
-                    return Err(Failure::local("a worker ended by itself"));
+                    // One that has served its last datagram says so first.
+                    let done = !self.crew.spent.is_empty();
+                    return if done { Ok(Exit::Worked) } else { Err(worker_ended()) };
                 }
                 recv(due) -> _ => self.tell_dropped(),
             }
