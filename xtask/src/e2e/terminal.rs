@@ -49,6 +49,10 @@ impl Terminal {
         Ok(Self { child, pty, output })
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn type_in(&self, text: &str) -> Result<()> {
         (&*self.pty).write_all(text.as_bytes()).context("cannot type")
     }

@@ -216,7 +216,7 @@ fn stderr_that_takes_nothing(context: &Context) -> Result<()> {
         let (took, finished) = end(process).with_context(|| format!("stderr {name}"))?;
         drop(held);
         slowest = slowest.max(took);
-        let books = Books::parse(&finished.out())?;
+        let books = Books::parse(&finished.out()).with_context(|| format!("stderr {name}"))?;
         check::same("shown or said not to be", books.received, shown(&finished.out())?)?;
     }
     tell(kinds.len() as u64, count, slowest);

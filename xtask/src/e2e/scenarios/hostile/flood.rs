@@ -12,13 +12,19 @@ use anyhow::{Context as _, Result};
 
 use super::super::scenarios;
 use super::client::{balanced, count, counts};
+use super::terminal::without_editing;
 use crate::e2e::check;
 use crate::e2e::clock::PATIENCE;
 use crate::e2e::context::Context;
 use crate::e2e::measure::{chosen, figure, memory};
 use crate::e2e::process::Finished;
+use crate::e2e::terminal::Terminal;
 
-scenarios!("hostile/flood": a_flood_meets_the_client, a_flood_meets_the_heartbeat);
+scenarios!("hostile/flood":
+    a_flood_meets_the_client,
+    a_flood_meets_the_prompt,
+    a_flood_meets_the_heartbeat,
+);
 
 /// Sends so many unasked datagrams to whoever asks first, as fast as it can, and answers rightly
 /// whatever is asked, in the midst of it and afterwards.
@@ -103,7 +109,40 @@ fn a_flood_meets_the_client(context: &Context) -> Result<()> {
     check::holds(&format!("at most {MEMORY} KiB: {peak}"), peak <= MEMORY)?;
     check::same(&told, 20, count(&finished, "sent"))?;
     check::holds(&format!("the unasked are counted: {told}"), count(&finished, "unexpected") > 0)?;
-    figure("hostile/client", &format!("{sent} unasked datagrams: {told}, peak {peak} KiB"));
+    figure("hostile/flood", &format!("{sent} unasked datagrams: {told}, peak {peak} KiB"));
+    Ok(())
+}
+
+/// A person at the prompt is still heard, and the terminal is not buried for ever.
+fn a_flood_meets_the_prompt(context: &Context) -> Result<()> {
+    let flooder = Flooder::new(unasked()?)?;
+    let target = flooder.address.to_string();
+    let terminal = Terminal::start(&context.programs.client, &[&target], context.home.path())?;
+    let shows = |text: &'static str| {
+        move |out: &[u8]| String::from_utf8_lossy(out).contains(text).then_some(())
+    };
+    terminal.hear(shows("please input message: "))?;
+    terminal.type_in("first\r")?;
+    terminal.hear(shows("echo first")).context("what is asked in the flood is answered")?;
+    flooder.wait()?;
+    terminal.type_in("still here\r")?;
+    terminal.hear(shows("echo still here")).context("what is asked after the flood is answered")?;
+    let peak = memory(terminal.id())?.peak;
+    // Typed between two prompts, an end of input would be nobody's.
+    let prompts = |out: &[u8]| {
+        let shown = without_editing(&String::from_utf8_lossy(out)).ok()?;
+        shown.ends_with("please input message: ").then_some(())
+    };
+    terminal.hear(prompts).context("the prompt is back")?;
+    // Ctrl-D
+    terminal.type_in("\x04")?;
+    let screen = terminal.bytes();
+    let (code, _) = terminal.finish()?;
+    let sent = flooder.end()?;
+    check::same("exit code", 0, code)?;
+    check::holds("the screen is not cleared", !screen.windows(4).any(|w| w == b"\x1b[2J"))?;
+    check::holds(&format!("at most {MEMORY} KiB: {peak}"), peak <= MEMORY)?;
+    figure("hostile/flood", &format!("{sent} unasked datagrams at the prompt: peak {peak} KiB"));
     Ok(())
 }
 
@@ -135,7 +174,7 @@ fn a_flood_meets_the_heartbeat(context: &Context) -> Result<()> {
                 &format!("the unasked are counted: {told}"),
                 count(&finished, "wrong") > 0,
             )?;
-            figure("hostile/client", &format!("{sent} unasked datagrams: {told}, peak {peak} KiB"));
+            figure("hostile/flood", &format!("{sent} unasked datagrams: {told}, peak {peak} KiB"));
         }
     }
     Ok(())

@@ -56,7 +56,7 @@ fn harms(c: char) -> bool {
 
 /// Takes out what a line editor uses: cursor movement, erasing, colours, bracketed paste; clearing
 /// the screen, titles, clipboards and modes stay in and are found.
-fn without_editing(text: &str) -> Result<String> {
+pub(super) fn without_editing(text: &str) -> Result<String> {
     let editing =
         regex::Regex::new(r"\x1b\[(?:[0-9;]*[ABCDGKm]|[0-9]*J|\?(?:25|2004|2026)[hl])|\r")?;
     check::holds("the screen is not cleared", !text.contains("\x1b[2J"))?;
