@@ -33,6 +33,8 @@ scenarios!("faults/output":
 /// The promise is 100 ms; a busy machine may take longer to let us run at all.
 const ENDS_IN: Duration = Duration::from_secs(5);
 const WINDOW: usize = 8;
+/// How long an output is left unread before the end is asked for.
+const STANDSTILL: Duration = Duration::from_millis(1500);
 
 fn datagrams() -> Result<u64> {
     chosen("UDP_FAULT_DATAGRAMS", 5_000)
@@ -161,6 +163,8 @@ fn stdout_that_nobody_reads(context: &Context) -> Result<()> {
     let unread = server(context, address, "", "").stdout_unread().spawn()?;
     ready(&asker, address)?;
     exchange(&asker, address, count)?;
+    // Nobody has read for a while: this is no reader that is merely slow.
+    clock::pause(STANDSTILL);
     let asked = clock::now();
     unread.signal(Signal::TERM)?;
     unread.finish_unread()?.exits(0).context("a server whose pipe is never read")?;
@@ -260,7 +264,8 @@ fn terminal_paused(context: &Context) -> Result<()> {
     output.wait_until(|out| said_not_shown(out).then_some(())).context("lines not shown")?;
     // Paused again, and told to end.
     (&pty).write_all(b"\x13")?;
-    exchange(&asker, address, 100)?;
+    exchange(&asker, address, count)?;
+    clock::pause(STANDSTILL);
     let took = end_child(&child)?;
     tell(1, count, took);
     Ok(())
