@@ -93,8 +93,19 @@ fn never(pattern: &str, sample: &str, applies: impl Fn(&str) -> bool) {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// A file of tests: in a `tests` directory, or a module that its parent declares for tests alone.
 fn is_test(path: &str) -> bool {
-    path.contains("/tests/") || path.ends_with("tests.rs")
+    path.contains("/tests/") || is_test_module(Path::new(path))
+}
+
+fn is_test_module(path: &Path) -> bool {
+    let (Some(directory), Some(stem)) = (path.parent(), path.file_stem()) else { return false };
+    let declared = format!("#[cfg(test)]\nmod {};", stem.display());
+    let parent = directory.with_extension("rs");
+    let above = ["main.rs", "lib.rs", "mod.rs"].map(|name| directory.join(name));
+    above.iter().chain([&parent]).any(|file| {
+        fs::read_to_string(root().join(file)).is_ok_and(|text| text.contains(&declared))
+    })
 }
 
 #[test]
