@@ -1,27 +1,16 @@
 //! Newline-delimited JSON, one object per event; `schema/heartbeat.schema.json` describes it.
-//!
-//! Payloads come from strangers and JSON ends up on terminals too, so beyond what RFC 8259 asks
-//! every character that the text form would escape is written as `\uXXXX`. A reader of JSON sees
-//! no difference.
 
 mod summary;
 
-use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Serializer;
-use serde_json::ser::Formatter;
+use udp_core::cli::json::{Payload, nanos, object};
 use udp_core::clock::Wall;
-use udp_core::text::{escape, hex};
 
 use super::{Line, Record, Report, Start, StateChange, Told};
 use crate::schedule::Spacing;
 use summary::Summary;
-
-/// The version of the schema.
-const VERSION: u32 = 1;
 
 /// The JSON reporter.
 #[derive(Debug)]
@@ -111,15 +100,6 @@ impl Told {
     }
 }
 
-#[derive(Serialize)]
-struct Object<'a, T> {
-    r#type: &'a str,
-    v: u32,
-    ts: String,
-    #[serde(flatten)]
-    rest: T,
-}
-
 /// Which target, and where it is.
 #[derive(Serialize)]
 struct Place<'a> {
@@ -151,18 +131,13 @@ struct Datagram<'a, T> {
     seq: Option<u64>,
     #[serde(flatten)]
     rest: T,
-    bytes: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_hex: Option<String>,
+    #[serde(flatten)]
+    payload: Payload<'a>,
 }
 
 impl<'a, T> Datagram<'a, T> {
     fn new(place: Place<'a>, seq: Option<u64>, bytes: &'a [u8], rest: T) -> Self {
-        let data = str::from_utf8(bytes).ok();
-        let data_hex = data.is_none().then(|| hex::encode(bytes));
-        Datagram { place, seq, rest, bytes: bytes.len(), data, data_hex }
+        Datagram { place, seq, rest, payload: Payload::from(bytes) }
     }
 }
 
@@ -247,48 +222,4 @@ impl<'a> Started<'a> {
             clock: start.clock,
         }
     }
-}
-
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Appends one object and the line's end; what cannot be written (nothing here) leaves no trace.
-fn object(kind: &str, at: Wall, rest: impl Serialize, out: &mut Vec<u8>) {
-    let start = out.len();
-    let object = Object { r#type: kind, v: VERSION, ts: at.rfc3339(), rest };
-    match object.serialize(&mut Serializer::with_formatter(&mut *out, Harmless)) {
-        Ok(()) => out.push(b'\n'),
-        Err(_) => out.truncate(start),
-    }
-}
-
-/// Compact JSON whose strings hide nothing and steer no terminal.
-struct Harmless;
-
-impl Formatter for Harmless {
-    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
-    where
-        W: ?Sized + Write,
-    {
-        let mut rest = fragment;
-        while let Some((at, hidden)) = rest.char_indices().find(|(_, c)| must_hide(*c)) {
-            writer.write_all(&rest.as_bytes()[..at])?;
-            for unit in hidden.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            rest = rest.get(at + hidden.len_utf8()..).unwrap_or_default();
-        }
-        writer.write_all(rest.as_bytes())
-    }
-}
-
-/// Whether the text form would escape `c`. What JSON itself escapes never comes here.
-fn must_hide(c: char) -> bool {
-    if (' '..='~').contains(&c) {
-        return false;
-    }
-    let mut utf8 = [0; 4];
-    let text = c.encode_utf8(&mut utf8);
-    escape::escape(text.as_bytes()) != *text
 }

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::{Place, nanos};
+use super::Place;
 use crate::report::{Figures, Percentiles, RunSummary, StampSummary, TargetSummary};
 use crate::session::Counts;
 use crate::stats::direction::Reflector;
 use crate::stats::loss::{confidence, percent};
+use udp_core::cli::json::nanos;
 
 #[derive(Serialize)]
 pub(super) struct Summary<'a> {

@@ -1,0 +1,152 @@
+//! `--json`: what is really printed, against the published schema and against each other.
+#![expect(clippy::unwrap_used, reason = "a failed test ends by a panic")]
+
+mod common;
+
+use std::collections::HashMap;
+
+use common::{Finished, Peer, closed, run};
+use serde_json::Value;
+
+/// Every line of what was printed, each held against the schema.
+#[track_caller]
+fn objects(finished: &Finished) -> Vec<Value> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/heartbeat.schema.json");
+    let schema = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let object = |line: &str| {
+        let value: Value = serde_json::from_str(line).unwrap();
+        let faults: Vec<String> = schema.iter_errors(&value).map(|e| e.to_string()).collect();
+        assert!(faults.is_empty(), "{line}: {faults:?}");
+        value
+    };
+    finished.stdout.lines().map(object).collect()
+}
+
+fn types(objects: &[Value]) -> HashMap<&str, u64> {
+    let mut types = HashMap::new();
+    for object in objects {
+        *types.entry(object["type"].as_str().unwrap()).or_default() += 1;
+    }
+    types
+}
+
+/// The sums of the summary are the numbers of events, and the books balance.
+#[track_caller]
+fn balance(objects: &[Value], summary: &Value) {
+    let of = |name: &str| summary[name].as_u64().unwrap();
+    let types = types(objects);
+    let events = |name: &str| types.get(name).copied().unwrap_or(0);
+    assert_eq!(
+        of("sent"),
+        of("received") + of("lost") + of("refused") + of("failed") + of("pending")
+    );
+    assert_eq!(events("sent"), of("sent"));
+    assert_eq!(events("reply"), of("received"));
+    for name in ["lost", "late", "duplicate", "refused", "wrong"] {
+        assert_eq!(events(name), of(name), "{name}");
+    }
+}
+
+#[test]
+fn every_kind_of_event() {
+    let peer = Peer::new(|request| match request.number {
+        2 => vec![request.echo(), request.echo()],
+        3..=5 => Vec::new(),
+        6 => vec![request.with(&b"\xff"[..]), request.echo()],
+        7 => vec![request.echo().after(900)],
+        _ => vec![request.echo()],
+    });
+    let options = ["--number", "-c", "16", "-i", "100ms", "-W", "400ms", "--json"];
+    let finished = run(&[&[peer.target().as_str()][..], &options].concat());
+    let objects = objects(&finished);
+    let types = types(&objects);
+    for (name, count) in
+        [("start", 1), ("sent", 16), ("duplicate", 1), ("lost", 4), ("late", 1), ("wrong", 1)]
+    {
+        assert_eq!(types.get(name), Some(&count), "{name}");
+    }
+    let summary = objects.last().unwrap();
+    balance(&objects, summary);
+    let states: Vec<&Value> = objects.iter().filter(|it| it["type"] == "state").collect();
+    assert_eq!(states.len(), 2);
+    assert_eq!((&states[0]["state"], &states[0]["previous"]), (&"down".into(), &"up".into()));
+    assert_eq!((&states[1]["state"], &states[1]["previous"]), (&"up".into(), &"down".into()));
+    // Three slots at least lie between the beats that changed it, and a beat is late by less than one.
+    assert!(states[1]["duration_ns"].as_u64().unwrap() >= 200_000_000);
+    let start = &objects[0];
+    for (name, value) in [("mode", "number"), ("schedule", "periodic")] {
+        assert_eq!(start[name], value);
+    }
+    assert_eq!(
+        (start["interval_ns"].as_u64(), start["count"].as_u64()),
+        (Some(100_000_000), Some(16))
+    );
+    let wrong = objects.iter().find(|it| it["type"] == "wrong").unwrap();
+    assert_eq!(
+        (&wrong["data_hex"], &wrong["bytes"], &wrong["seq"]),
+        (&"ff".into(), &1.into(), &Value::Null)
+    );
+    assert_eq!(summary["rtt_p99_ns"], Value::Null);
+    assert!(summary["rtt_p90_ns"].is_u64());
+    assert_eq!((&summary["loss_runs"], &summary["longest_loss_run"]), (&2.into(), &3.into()));
+}
+
+#[test]
+fn refusals_and_no_answer_at_all() {
+    let finished = run(&[closed().to_string().as_str(), "-c", "2", "-i", "50ms", "--json"]);
+    assert_eq!(finished.code, Some(3));
+    let objects = objects(&finished);
+    let summary = objects.last().unwrap();
+    balance(&objects, summary);
+    assert_eq!(summary["refused"], 2);
+    assert_eq!((&summary["rtt_min_ns"], &summary["jitter_ns"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn several_targets_have_a_summary_each_and_one_for_all() {
+    let (one, two) = (Peer::echo(), Peer::silent());
+    let targets = [one.target(), two.target(), "nowhere.invalid:7".into()];
+    let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+    let options = ["-c", "2", "-i", "100ms", "-W", "300ms", "--json"];
+    let finished = run(&[&targets[..], &options].concat());
+    assert_eq!(finished.code, Some(1));
+    let objects = objects(&finished);
+    let summaries: Vec<&Value> = objects.iter().filter(|it| it["type"] == "summary").collect();
+    assert_eq!(summaries.len(), 4);
+    for (summary, target) in summaries.iter().zip(&targets) {
+        assert_eq!(summary["target"], *target);
+        assert_eq!(summary["sent"], 2);
+    }
+    let all = summaries[3];
+    assert_eq!(
+        (&all["target"], &all["targets"], &all["answered"]),
+        (&Value::Null, &3.into(), &1.into())
+    );
+    for (name, count) in [("sent", 6), ("received", 2), ("lost", 2), ("failed", 2)] {
+        assert_eq!(all[name], count, "{name}");
+    }
+    assert!(objects.iter().any(|it| {
+        it["type"] == "error" && it["address"].is_null() && it["target"] == "nowhere.invalid:7"
+    }));
+}
+
+#[test]
+fn quiet_prints_the_summary_alone() {
+    let peer = Peer::echo();
+    let finished = run(&[peer.target().as_str(), "-c", "2", "-i", "50ms", "--json", "-q"]);
+    let objects = objects(&finished);
+    assert_eq!(objects.len(), 1);
+    assert_eq!(objects[0]["type"], "summary");
+}
+
+#[test]
+fn a_threshold_that_is_not_met_is_named() {
+    let peer = Peer::echo();
+    let options = ["-c", "2", "-i", "50ms", "--json", "--max-rtt", "p99=1s", "--min-replies", "1"];
+    let finished = run(&[&[peer.target().as_str()][..], &options].concat());
+    assert_eq!(finished.code, Some(1));
+    let objects = objects(&finished);
+    let unmet = objects.last().unwrap()["unmet"].as_array().unwrap().clone();
+    assert_eq!(unmet, ["--max-rtt p99=1s: that takes at least 100 replies, there are 2"]);
+}

@@ -1,0 +1,183 @@
+//! Many targets in one process: few descriptors, one target's trouble is not another's.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a failed test ends by a panic")]
+
+mod common;
+
+use std::net::SocketAddr;
+
+use common::{Finished, Peer, closed, run, start, wait_until};
+use nix::sys::signal::Signal;
+
+/// A file of targets, deleted in the end.
+struct Targets(std::path::PathBuf);
+
+impl Targets {
+    fn new(name: &str, lines: impl Iterator<Item = String>) -> Targets {
+        let name = format!("udp-heartbeat-test-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+        Targets(path)
+    }
+
+    fn option(&self) -> [&str; 2] {
+        ["--targets-file", self.0.to_str().unwrap()]
+    }
+}
+
+impl Drop for Targets {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// So many addresses of this host, with one port.
+fn addresses(count: u32, port: u16) -> impl Iterator<Item = String> {
+    (0..count).map(move |k| format!("127.1.{}.{}:{port}", k / 250, k % 250 + 1))
+}
+
+fn all(finished: &Finished) -> &str {
+    finished.stdout.lines().last().unwrap()
+}
+
+#[test]
+fn two_thousand_targets_by_one_socket() {
+    for mode in [&[][..], &["--number"]] {
+        let peer = Echo::new();
+        let targets = Targets::new("many", addresses(2000, peer.port));
+        let options = ["-c", "3", "-i", "1s", "-W", "10s", "-q"];
+        let arguments = [&targets.option()[..], &options, mode].concat();
+        let running = start(&arguments);
+        wait_until(|| peer.answered() > 100);
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", running.id())).unwrap().count();
+        assert!(descriptors < 40, "{descriptors}");
+        let finished = running.finish();
+        assert_eq!(finished.code, Some(0), "{}", all(&finished));
+        let expected = "2000 targets, 2000 answered: 6000 sent, 6000 received, 0 lost (0.0%), \
+                        0 late, 0 duplicate, ";
+        assert!(all(&finished).starts_with(expected), "{}", all(&finished));
+    }
+}
+
+/// An echo server on every address that answers from the one that was asked.
+struct Echo {
+    port: u16,
+    answered: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    waker: udp_core::batch::Waker,
+    serving: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Echo {
+    fn new() -> Echo {
+        use udp_core::batch::{Backend, Io, Options, Outbox, SLOT, Slots, Wait};
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let mut io = Io::new(socket, Backend::Auto, &Options::default()).unwrap();
+        let waker = io.waker();
+        let answered = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let count = std::sync::Arc::clone(&answered);
+        let end = waker.clone();
+        let serving = std::thread::spawn(move || {
+            let mut slots = Slots::new(32, SLOT, 64);
+            let mut outbox = Outbox::new(32, 0);
+            while !end.is_woken() {
+                io.receive(&mut slots, Wait::Block(None)).unwrap();
+                for (i, received) in slots.iter().enumerate() {
+                    outbox.echo(&slots, i, 0..received.meta.datagrams()).unwrap();
+                }
+                io.send(&mut outbox, &slots, |sent| {
+                    sent.result.unwrap();
+                    count.fetch_add(sent.datagrams as u64, std::sync::atomic::Ordering::Relaxed);
+                });
+            }
+        });
+        Echo { port, answered, waker, serving: Some(serving) }
+    }
+
+    fn answered(&self) -> u64 {
+        self.answered.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        self.waker.wake();
+        let _ = self.serving.take().unwrap().join();
+    }
+}
+
+/// Silent and refusing ones beside good ones, on shared sockets: each gets what is its own.
+#[test]
+fn good_silent_and_refusing_targets_side_by_side() {
+    let (good, silent) = (Peer::echo(), Peer::silent());
+    let bad: Vec<SocketAddr> = (0..3).map(|_| closed()).collect();
+    for mode in [&[][..], &["--number"]] {
+        let mut targets = vec![good.target(), silent.target()];
+        targets.extend(bad.iter().map(ToString::to_string));
+        let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+        let options = ["-c", "5", "-i", "100ms", "-W", "400ms", "-q"];
+        let finished = run(&[&targets[..], &options, mode].concat());
+        assert_eq!(finished.code, Some(1));
+        let counts: Vec<&str> =
+            finished.stdout.lines().filter(|line| line.contains(" sent, ")).collect();
+        let tail = "0 late, 0 duplicate, 0 reordered";
+        assert_eq!(counts[0], format!("5 sent, 5 received, 0 lost (0.0%), {tail}"));
+        assert_eq!(counts[1], format!("5 sent, 0 received, 5 lost (100.0%), {tail}"));
+        for count in &counts[2..5] {
+            assert_eq!(*count, format!("5 sent, 0 received, 0 lost (0.0%), {tail}, 5 refused"));
+        }
+        let all = format!(
+            "5 targets, 1 answered: 25 sent, 5 received, 5 lost (20.0%), {tail}, 15 refused"
+        );
+        assert_eq!(counts[5], all);
+    }
+}
+
+/// The same address several times, in every mode: each target's replies are its own.
+#[test]
+fn one_address_several_times() {
+    let peer = Peer::new(|request| match request.number {
+        n if n % 4 == 0 => Vec::new(),
+        _ => vec![request.echo()],
+    });
+    for mode in [&[][..], &["--number"]] {
+        let targets = vec![peer.target(); 3];
+        let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+        let options = ["-c", "8", "-i", "90ms", "-W", "1s", "-q"];
+        let finished = run(&[&targets[..], &options, mode].concat());
+        let expected = "3 targets, 3 answered: 24 sent, 18 received, 6 lost (25.0%), 0 late, \
+                        0 duplicate, 0 reordered";
+        assert_eq!(all(&finished), expected);
+    }
+}
+
+#[test]
+fn a_file_of_targets() {
+    let (one, two) = (Peer::echo(), Peer::echo());
+    let lines =
+        ["# comment".into(), format!("  {}  # one", one.target()), String::new(), two.target()];
+    let targets = Targets::new("file", lines.into_iter());
+    let finished = run(&[&targets.option()[..], &["-c", "1", "-q"]].concat());
+    assert_eq!(finished.code, Some(0));
+    assert!(all(&finished).starts_with("2 targets, 2 answered: 2 sent, 2 received, "));
+    for (content, reason) in [("a b", "line 1: 'a b': not a host name"), ("#", "names no target")] {
+        let targets = Targets::new("bad", [content.to_owned()].into_iter());
+        let finished = run(&[&targets.option()[..], &["-c", "1"]].concat());
+        assert_eq!(finished.code, Some(2));
+        assert!(finished.stderr.contains(reason), "{}", finished.stderr);
+    }
+}
+
+#[test]
+fn a_snapshot_of_many_is_one_line() {
+    let (one, two) = (Peer::echo(), Peer::echo());
+    let running = start(&[one.target().as_str(), two.target().as_str(), "-i", "50ms", "-q"]);
+    wait_until(|| one.seen().len() >= 2);
+    running.signal(Signal::SIGUSR1);
+    let before = two.seen().len();
+    wait_until(|| two.seen().len() >= before + 3);
+    running.signal(Signal::SIGTERM);
+    let finished = running.finish();
+    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+    assert!(finished.stderr.starts_with("2 targets: "), "{}", finished.stderr);
+}
