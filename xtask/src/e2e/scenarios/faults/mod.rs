@@ -2,6 +2,7 @@
 //! is caused, lived through and cured, and the server must have survived it, counted what failed,
 //! burnt no processor time over it, and answer again as soon as it is over.
 
+mod bursts;
 mod limits;
 mod network;
 mod output;
@@ -11,5 +12,5 @@ use crate::e2e::runner::Scenario;
 
 /// Every scenario about faults.
 pub(super) fn all() -> Vec<Scenario> {
-    [network::all(), limits::all(), output::all()].into_iter().flatten().collect()
+    [bursts::all(), network::all(), limits::all(), output::all()].into_iter().flatten().collect()
 }

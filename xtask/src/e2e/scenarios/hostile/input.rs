@@ -20,7 +20,7 @@ use crate::e2e::raw::Framer;
 scenarios!("hostile/input": every_kind_of_payload, every_kind_of_packet, random_payloads);
 
 /// An asker on the cable, with the usual patience.
-pub(super) fn asker(net: &Net) -> Result<Asker> {
+pub(in super::super) fn asker(net: &Net) -> Result<Asker> {
     let socket = net.asker.bind((ASKER, 0))?;
     socket.set_read_timeout(Some(PATIENCE))?;
     Ok(Asker { socket })

@@ -16,6 +16,7 @@ mod greetings;
 mod input;
 mod kinds;
 mod loops;
+mod merged;
 mod names;
 mod overload;
 mod packets;
@@ -27,6 +28,7 @@ mod theft;
 mod unit;
 
 use crate::e2e::runner::Scenario;
+pub(super) use input::asker;
 
 /// Every scenario about strangers.
 pub(super) fn all() -> Vec<Scenario> {
@@ -37,6 +39,7 @@ pub(super) fn all() -> Vec<Scenario> {
         flood::all(),
         client::all(),
         clocks::all(),
+        merged::all(),
         names::all(),
         theft::all(),
         loops::all(),
