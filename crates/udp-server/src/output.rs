@@ -11,7 +11,7 @@ use std::time::Duration;
 use udp_core::clock::{self, Mono};
 
 /// How long one write may take at the end before the reader counts as stuck.
-const STUCK_AFTER: Duration = Duration::from_millis(50);
+const STUCK_AFTER: Duration = Duration::from_millis(40);
 /// Bytes of one write at most: a slow reader must be seen to take something now and then.
 const PIECE: usize = 4096;
 
@@ -45,10 +45,12 @@ impl<W> Watched<W> {
 }
 
 impl Watch {
-    /// Whether the reader has not taken what is being written for too long.
-    pub(crate) fn is_stuck(&self) -> bool {
+    /// Whether the reader has taken nothing for too long of what is being written; what it did not
+    /// take before `from` is forgiven.
+    pub(crate) fn is_stuck(&self, from: Mono) -> bool {
         let since = self.shown.writing_since.load(Relaxed);
-        since != 0 && clock::mono().saturating_since(Mono::from_nanos(since)) >= STUCK_AFTER
+        let since_then = from.max(Mono::from_nanos(since));
+        since != 0 && clock::mono().saturating_since(since_then) >= STUCK_AFTER
     }
 
     /// Lines that could not be written, for another reason than that nobody reads any more.
@@ -148,15 +150,17 @@ mod tests {
     fn a_write_that_does_not_end_is_noticed_and_one_that_does_is_not() {
         let (open, gate) = bounded::<()>(0);
         let (mut watched, watch) = Watched::new(Gated(gate));
-        assert!(!watch.is_stuck());
+        let start = clock::mono();
+        assert!(!watch.is_stuck(start));
         let writer = std::thread::spawn(move || watched.write(b"x").unwrap());
         let end = clock::mono() + Duration::from_secs(60);
-        while !watch.is_stuck() && clock::mono() < end {
+        while !watch.is_stuck(start) && clock::mono() < end {
             std::thread::yield_now();
         }
-        assert!(watch.is_stuck());
+        assert!(watch.is_stuck(start));
+        assert!(!watch.is_stuck(end), "what is still to come is not late");
         drop(open);
         assert_eq!(writer.join().unwrap(), 1);
-        assert!(!watch.is_stuck());
+        assert!(!watch.is_stuck(start));
     }
 }

@@ -101,7 +101,7 @@ impl Telling {
         let handle = self.printer.handle();
         let start = clock::mono();
         let mut last = Some(Event::Summary(summary));
-        while !self.watch.is_stuck() {
+        while !self.watch.is_stuck(start) {
             if let Some(event) = last.take()
                 && let Err(event) = handle.offer(event)
             {
