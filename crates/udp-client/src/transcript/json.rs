@@ -1,50 +1,27 @@
 //! Newline-delimited JSON, one object per event; `schema/client.schema.json` describes it.
-//!
-//! Payloads come from strangers and JSON ends up on terminals too, so beyond what RFC 8259 asks
-//! every character that the text form would escape is written as `\uXXXX`. A reader of JSON sees
-//! no difference.
 
-use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Serializer;
-use serde_json::ser::Formatter;
+use udp_core::cli::json::{Payload, nanos, object};
 use udp_core::clock::Wall;
 use udp_core::endpoint::host_port;
-use udp_core::text::{escape, hex};
 
 use super::{Event, Said, Transcript};
 use crate::outcome::Stray;
 use crate::tally::Tally;
-
-/// The version of the schema.
-const VERSION: u32 = 1;
 
 /// The transcript in JSON.
 #[derive(Debug, Default)]
 pub struct Json;
 
 #[derive(Serialize)]
-struct Object<'a, T> {
-    r#type: &'a str,
-    v: u32,
-    ts: String,
-    #[serde(flatten)]
-    rest: T,
-}
-
-#[derive(Serialize)]
 struct Datagram<'a, T> {
     seq: Option<u64>,
     #[serde(flatten)]
     peer: Peer,
-    bytes: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_hex: Option<String>,
+    #[serde(flatten)]
+    payload: Payload<'a>,
     #[serde(flatten)]
     rest: T,
 }
@@ -190,57 +167,14 @@ impl Peer {
 }
 
 fn datagram<T>(seq: Option<u64>, peer: SocketAddr, bytes: &[u8], rest: T) -> Datagram<'_, T> {
-    let data = str::from_utf8(bytes).ok();
-    let data_hex = data.is_none().then(|| hex::encode(bytes));
-    Datagram { seq, peer: Peer::new(peer), bytes: bytes.len(), data, data_hex, rest }
-}
-
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Appends one object and the line's end; what cannot be written (nothing here) leaves no trace.
-fn object(kind: &str, at: Wall, rest: impl Serialize, out: &mut Vec<u8>) {
-    let start = out.len();
-    let object = Object { r#type: kind, v: VERSION, ts: at.rfc3339(), rest };
-    match object.serialize(&mut Serializer::with_formatter(&mut *out, Harmless)) {
-        Ok(()) => out.push(b'\n'),
-        Err(_) => out.truncate(start),
-    }
-}
-
-/// Compact JSON whose strings steer no terminal.
-struct Harmless;
-
-impl Formatter for Harmless {
-    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
-    where
-        W: ?Sized + Write,
-    {
-        let mut rest = fragment;
-        while let Some(at) = rest.find(|c: char| !matches!(c, ' '..='~')) {
-            let (plain, other) = rest.split_at(at);
-            writer.write_all(plain.as_bytes())?;
-            let mut letters = other.chars();
-            let c = letters.next().unwrap_or_default();
-            let (letter, after) = other.split_at(c.len_utf8());
-            if escape::escape(letter.as_bytes()) == letter {
-                writer.write_all(letter.as_bytes())?;
-            } else {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    write!(writer, "\\u{unit:04x}")?;
-                }
-            }
-            rest = after;
-        }
-        writer.write_all(rest.as_bytes())
-    }
+    Datagram { seq, peer: Peer::new(peer), payload: Payload::from(bytes), rest }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use std::time::Duration;
 
     const AT: Wall = Wall::from_nanos(1_700_000_000_123_456_789);
     const RTT: Duration = Duration::from_micros(1500);

@@ -5,6 +5,7 @@
 //! a socket or writes to stdout by itself; what goes to stdout goes through a [`printer`].
 
 mod exit;
+pub mod json;
 mod logging;
 pub mod parse;
 pub mod printer;

@@ -121,6 +121,15 @@ fn write_text(text: &str, out: &mut impl Sink) {
     out.text(&text[run..]);
 }
 
+/// Whether `c` acts on a terminal or cannot be seen, so that other text forms (JSON, say) do well to
+/// escape it in their own way. Variation selectors count; a backslash does not.
+pub fn acts_or_hides(c: char) -> bool {
+    match c {
+        ' '..='~' => false,
+        _ => needs_escape(c) || is_variation_selector(c),
+    }
+}
+
 /// Printable ASCII without the backslash: shown as it is.
 const fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'[' | b']'..=b'~')

@@ -1,37 +1,17 @@
 //! Newline-delimited JSON, one object per event; `schema/server.schema.json` describes it.
-//!
-//! Payloads come from strangers and JSON ends up on terminals too, so beyond what RFC 8259 asks
-//! every character that the text form would escape is written as `\uXXXX`: DEL, the C1 controls,
-//! bidirectional controls, invisible characters. A reader of JSON sees no difference.
-
-use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::Serializer;
-use serde_json::ser::Formatter;
+use udp_core::cli::json::{Payload, object};
 use udp_core::clock::Wall;
 use udp_core::endpoint::host_port;
-use udp_core::text::{escape, hex};
 
 use super::Report;
 use crate::event::{Kind, Record, Service, Summary};
 use crate::policy::Reason;
 
-/// The version of the schema.
-const VERSION: u32 = 1;
-
 /// The JSON reporter.
 #[derive(Debug, Default)]
 pub struct Json;
-
-#[derive(Serialize)]
-struct Object<'a, T> {
-    r#type: &'a str,
-    v: u32,
-    ts: String,
-    #[serde(flatten)]
-    rest: T,
-}
 
 #[derive(Serialize)]
 struct Start<'a> {
@@ -46,11 +26,8 @@ struct Datagram<'a> {
     peer: String,
     address: String,
     port: u16,
-    bytes: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_hex: Option<String>,
+    #[serde(flatten)]
+    payload: Payload<'a>,
     truncated: bool,
     refused: Option<&'a str>,
 }
@@ -98,14 +75,11 @@ impl Report for Json {
     }
 
     fn datagram(&mut self, record: &Record, kept: &[u8], out: &mut Vec<u8>) {
-        let data = str::from_utf8(kept).ok();
         let datagram = Datagram {
             peer: host_port(record.peer),
             address: record.peer.ip().to_string(),
             port: record.peer.port(),
-            bytes: record.len,
-            data,
-            data_hex: data.is_none().then(|| hex::encode(kept)),
+            payload: Payload::from(kept),
             truncated: record.truncated,
             refused: record.refused.map(Reason::as_str),
         };
@@ -139,51 +113,6 @@ impl Report for Json {
             },
         };
         object("summary", now, end, out);
-    }
-}
-
-/// Appends one object and the line's end; what cannot be written (nothing here) leaves no trace.
-fn object(kind: &str, at: Wall, rest: impl Serialize, out: &mut Vec<u8>) {
-    let start = out.len();
-    let object = Object { r#type: kind, v: VERSION, ts: at.rfc3339(), rest };
-    match object.serialize(&mut Serializer::with_formatter(&mut *out, Harmless)) {
-        Ok(()) => out.push(b'\n'),
-        Err(_) => out.truncate(start),
-    }
-}
-
-/// Compact JSON whose strings steer no terminal.
-struct Harmless;
-
-impl Formatter for Harmless {
-    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
-    where
-        W: ?Sized + Write,
-    {
-        let mut plain_from = 0;
-        for (at, c) in fragment.char_indices() {
-            if !must_hide(c) {
-                continue;
-            }
-            writer.write_all(fragment.get(plain_from..at).unwrap_or_default().as_bytes())?;
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            plain_from = at + c.len_utf8();
-        }
-        writer.write_all(fragment.get(plain_from..).unwrap_or_default().as_bytes())
-    }
-}
-
-/// Whether the text form would escape `c`. What JSON itself escapes never comes here.
-fn must_hide(c: char) -> bool {
-    match c {
-        ' '..='~' => false,
-        _ => {
-            let mut utf8 = [0; 4];
-            let text = c.encode_utf8(&mut utf8);
-            escape::escape(text.as_bytes()) != *text
-        }
     }
 }
 
