@@ -14,6 +14,8 @@ static FIGURES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"', [1-9][0-9]{4}\)", "', PORT)"),
         (r#"("[a-z_]*port":|:)[1-9][0-9]{4}\b"#, "${1}PORT"),
         (r"\b[0-9]+\.[0-9]{3}\b", "N"),
+        // Slots that a busy machine made a heartbeat miss.
+        (r", [0-9]+ missed$", ""),
     ]
     .into_iter()
     .filter_map(|(pattern, alike)| Some((Regex::new(pattern).ok()?, alike)))

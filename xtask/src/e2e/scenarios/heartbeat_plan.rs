@@ -55,7 +55,7 @@ fn numbered_beats(context: &Context) -> Result<()> {
     check::same(
         "the counts",
         "40 sent, 31 received, 9 lost (22.5%), 1 late, 4 duplicate, 1 reordered",
-        check::beats(&out),
+        check::beats(&out).as_str(),
     )?;
     let port = peer.address.port();
     for line in [
@@ -82,7 +82,7 @@ fn plain_beats(context: &Context) -> Result<()> {
     check::same(
         "the counts",
         "20 sent, 15 received, 5 lost (25.0%), 0 late, 3 duplicate, 0 reordered",
-        check::beats(&finished.out()),
+        check::beats(&finished.out()).as_str(),
     )
 }
 
@@ -104,7 +104,7 @@ fn a_late_reply_answers_no_other_beat(context: &Context) -> Result<()> {
     check::same(
         "the counts",
         "5 sent, 0 received, 5 lost (100.0%), 1 late, 0 duplicate, 0 reordered",
-        check::beats(&finished.out()),
+        check::beats(&finished.out()).as_str(),
     )?;
     let sources: Vec<_> = peer.seen().iter().map(|r| r.from).collect();
     check::holds("an unanswered beat keeps its source port", sources[0] != sources[1])
@@ -124,7 +124,8 @@ fn replies_of_strangers(context: &Context) -> Result<()> {
         finished.exits(1)?;
         check::holds(
             &format!("{:?} credits nobody", finished.out()),
-            check::beats(&finished.out()).starts_with("3 sent, 0 received, 3 lost (100.0%), 0 late"),
+            check::beats(&finished.out())
+                .starts_with("3 sent, 0 received, 3 lost (100.0%), 0 late"),
         )?;
     }
     Ok(())
@@ -145,6 +146,6 @@ fn wrong_replies(context: &Context) -> Result<()> {
     check::same(
         "the counts",
         "4 sent, 3 received, 1 lost (25.0%), 0 late, 0 duplicate, 0 reordered, 2 wrong",
-        check::beats(&finished.out()),
+        check::beats(&finished.out()).as_str(),
     )
 }

@@ -68,7 +68,7 @@ fn our_heartbeat_their_server(context: &Context) -> Result<()> {
          sendto ('127.0.0.1', {port}): heartbeat\n\
          recvfrom ('127.0.0.1', {port}): echo heartbeat  seq=2 rtt=<ms> ms\n\
          --- 127.0.0.1:{port} heartbeat statistics ---\n\
-         2 sent, 2 received, 0 lost (0.0%), 0 late, 0 duplicate, 0 reordered\n\
+         2 sent, 2 received, 0 lost (0.0%), 0 late, 0 duplicate, 0 reordered<missed>\n\
          rtt min/avg/max/mdev = <ms>/<ms>/<ms>/<ms> ms\n\
          rtt p50/p90/p99 = <ms>/-/- ms, jitter <ms> ms\n"
     ))?;
