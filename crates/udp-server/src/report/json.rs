@@ -122,6 +122,7 @@ mod tests {
     use crate::counters::Books;
     use proptest::prelude::*;
     use serde_json::{Value, json};
+    use udp_core::text::hex;
 
     const NOW: Wall = Wall::from_nanos(1_700_000_000_123_456_789);
     const TS: &str = "2023-11-14T22:13:20.123456Z";
