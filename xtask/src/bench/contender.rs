@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -57,6 +58,9 @@ impl std::str::FromStr for Given {
     }
 }
 
+/// How the command of a peer that was given begins.
+const SHELL_EXEC: &str = "sh -c exec ";
+
 /// Our modes: name, options, prefix, output.
 const OURS: [(&str, &[&str], &str, Output); 9] = [
     ("raw", &["--raw", "-q"], "", Output::Null),
@@ -92,7 +96,7 @@ pub(crate) fn all(root: &Path, built: &Built, given: &[Given]) -> Vec<Contender>
     for (name, program) in &built.peers {
         all.push(new(name, program, &[PORT]));
     }
-    if let Some(python) = find_program("python3") {
+    if let Some(python) = find_python() {
         let script = root.join("xtask/tutorial/server.py");
         let script = script.to_string_lossy();
         for (name, output) in TUTORIAL {
@@ -123,6 +127,23 @@ pub(crate) fn all(root: &Path, built: &Built, given: &[Given]) -> Vec<Contender>
 }
 
 impl Contender {
+    /// Its command for people: the program without the directory that it was found in.
+    pub(crate) fn shown(&self) -> String {
+        let mut words = self.command.iter().map(|word| word.to_string_lossy().into_owned());
+        let program = words.next().unwrap_or_default();
+        let name = Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned());
+        let output = match self.output {
+            Output::Null => "",
+            Output::Pipe => " | a reader",
+            Output::Terminal => " on a terminal",
+            Output::Unread => " | nobody",
+        };
+        let words: Vec<String> = name.into_iter().chain(words).collect();
+        let words = words.join(" ");
+        let command = words.strip_prefix(SHELL_EXEC).unwrap_or(&words);
+        format!("`{command}`{output}")
+    }
+
     /// The program and its arguments, to serve `port`.
     pub(crate) fn command_for(&self, port: u16) -> Vec<OsString> {
         let port = port.to_string();
@@ -138,6 +159,17 @@ impl Contender {
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|place| place.join(name)).find(|file| file.is_file())
+}
+
+/// The interpreter itself: what the path names may be a script that looks for one, which would
+/// count as the server's start.
+fn find_python() -> Option<PathBuf> {
+    let asked = Command::new(find_program("python3")?)
+        .args(["-c", "import sys; print(sys.executable)"])
+        .stdin(Stdio::null())
+        .output();
+    let said = String::from_utf8(asked.ok()?.stdout).ok()?;
+    Some(PathBuf::from(said.trim())).filter(|path| path.is_file())
 }
 
 fn new(name: &str, program: &Path, arguments: &[&str]) -> Contender {
@@ -165,6 +197,16 @@ mod tests {
         for bad in ["mmsg", "=x {port}", "mmsg=./echo_ref --port 7000"] {
             assert!(bad.parse::<Given>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn commands_are_shown_without_their_directory() {
+        let found = new("x", Path::new("/usr/bin/x"), &["-p", "{port}"]);
+        assert_eq!(found.shown(), "`x -p {port}`");
+        let printing = Contender { output: Output::Pipe, ..found };
+        assert_eq!(printing.shown(), "`x -p {port}` | a reader");
+        let given = new("y", Path::new("/bin/sh"), &["-c", "exec ./y --port {port}"]);
+        assert_eq!(given.shown(), "`./y --port {port}`");
     }
 
     #[test]

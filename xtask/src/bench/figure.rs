@@ -17,12 +17,12 @@ pub(crate) enum Figure {
     Lost,
     /// Replies that were wrong.
     Bad,
+    /// Nanoseconds from the start of the process to its first reply.
+    FirstReply,
     /// Resident memory in bytes, before any load.
     IdleMemory,
     /// The most resident memory so far, in bytes.
     PeakMemory,
-    /// Nanoseconds from the start of the process to its first reply.
-    FirstReply,
     /// Bytes of the program's file, stripped.
     BinarySize,
     /// Percent of the heartbeat's slots that were skipped.

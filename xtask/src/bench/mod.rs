@@ -87,6 +87,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         report.scenarios.push((scenario, measured));
     }
     say::line(&report::goals(&report.scenarios));
+    say::line(&report::who_is_who(&contenders, &report.scenarios));
     if let Some(path) = &args.json {
         let text = format!("{:#}\n", report::json(&report));
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;

@@ -4,7 +4,7 @@ mod json;
 mod table;
 
 pub(crate) use json::json;
-pub(crate) use table::{goals, header, scenario};
+pub(crate) use table::{goals, header, scenario, who_is_who};
 
 use super::machine::Machine;
 use super::rounds::{Effort, Measured};

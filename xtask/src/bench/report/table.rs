@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::super::contender::Contender;
 use super::super::figure::Figure;
-use super::super::goal::{Rounds as _, Verdict};
+use super::super::goal::{Against, Goal, Rounds as _, Verdict};
 use super::super::machine::Machine;
 use super::super::rounds::{Effort, Measured};
 use super::super::scenario::Scenario;
@@ -82,8 +83,23 @@ pub(crate) fn goals(scenarios: &[(Scenario, Measured)]) -> String {
     out
 }
 
-fn quartiles(goal: &super::super::goal::Goal, spread: Spread) -> String {
-    let worst = goal.against == super::super::goal::Against::Nothing && goal.figure.worst_counts();
+/// The commands behind the names that were measured.
+pub(crate) fn who_is_who(contenders: &[Contender], scenarios: &[(Scenario, Measured)]) -> String {
+    let lanes = scenarios.iter().flat_map(|(_, measured)| &measured.lanes);
+    let measured: BTreeSet<&str> = lanes.map(|(lane, _)| lane.contender.as_str()).collect();
+    let mut out = String::from("### servers\n\n");
+    row(&mut out, &["name", "command"].map(str::to_owned));
+    row(&mut out, &vec!["---".to_owned(); 2]);
+    for contender in contenders.iter().filter(|c| measured.contains(c.name.as_str())) {
+        // A bar would end the cell.
+        let command = contender.shown().replace('|', "\\|");
+        row(&mut out, &[contender.name.clone(), command]);
+    }
+    out
+}
+
+fn quartiles(goal: &Goal, spread: Spread) -> String {
+    let worst = goal.against == Against::Nothing && goal.figure.worst_counts();
     if worst {
         format!("at worst {}", goal.show(spread.most))
     } else {
@@ -124,7 +140,7 @@ fn row(out: &mut String, cells: &[String]) {
 #[cfg(test)]
 mod tests {
     use super::super::super::figure::Sample;
-    use super::super::super::goal::{Against, Bound, Goal};
+    use super::super::super::goal::Bound;
     use super::super::super::scenario::{Lane, Work};
     use super::*;
 
