@@ -88,10 +88,25 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// Nothing is known.
+    pub(super) const EMPTY: Meta = Meta {
+        peer: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
+        local: None,
+        interface: 0,
+        destination: Destination::Unknown,
+        len: 0,
+        segment: 0,
+        truncated: false,
+        timestamp: None,
+        ttl: None,
+        ecn: None,
+    };
+
     /// How many datagrams are in the slot: one, unless the kernel merged a run. An empty datagram
     /// is one datagram.
     pub fn datagrams(&self) -> usize {
-        if self.segment == 0 { 1 } else { self.len.div_ceil(self.segment) }
+        // The usual case needs no division.
+        if self.len <= self.segment { 1 } else { self.len.div_ceil(self.segment.max(1)) }
     }
 
     /// Where a reply has to leave from: the address that was asked, and for a link-local address
@@ -142,7 +157,7 @@ impl Slots {
         Slots {
             memory: vec![0; count * layout.stride],
             layout,
-            metas: vec![EMPTY; count],
+            metas: vec![Meta::EMPTY; count],
             filled: 0,
             prefix: 0,
             #[cfg(target_os = "linux")]
@@ -240,19 +255,6 @@ impl Slots {
     }
 }
 
-const EMPTY: Meta = Meta {
-    peer: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
-    local: None,
-    interface: 0,
-    destination: Destination::Unknown,
-    len: 0,
-    segment: 0,
-    truncated: false,
-    timestamp: None,
-    ttl: None,
-    ecn: None,
-};
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,7 +315,7 @@ mod tests {
         ];
         let mut slots = Slots::new(1, SLOT, 0);
         for (len, segment, lengths) in cases {
-            slots.metas[0] = Meta { len, segment, ..EMPTY };
+            slots.metas[0] = Meta { len, segment, ..Meta::EMPTY };
             slots.set_filled(1);
             let received = slots.get(0);
             assert!(received.segments().map(<[u8]>::len).eq(lengths.iter().copied()), "{len}");

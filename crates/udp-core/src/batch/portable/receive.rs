@@ -21,8 +21,9 @@ const LOOK_UP: Option<Duration> =
 pub(in super::super) struct PortableReceiver {
     socket: Arc<UdpSocket>,
     waker: Waker,
-    /// The address bound to, if it is one of this host's own.
-    bound: Option<SocketAddr>,
+    /// What is known of every datagram: that it came to the address bound to, if that is one of
+    /// this host's own.
+    plain: Meta,
     abilities: Abilities,
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing is told there"))]
     told: Told,
@@ -51,7 +52,7 @@ impl PortableReceiver {
         PortableReceiver {
             socket,
             waker,
-            bound,
+            plain: plain(bound),
             abilities,
             told,
             spin: Spin::new(options.busy_poll),
@@ -83,7 +84,10 @@ impl PortableReceiver {
     fn take_within(&mut self, slots: &mut Slots, limit: Option<Duration>) -> io::Result<usize> {
         let mut left = limit;
         while !self.waker.is_woken() {
-            let span = left.into_iter().chain(self.look_up).min();
+            let span = match (left, self.look_up) {
+                (Some(left), Some(look_up)) => Some(left.min(look_up)),
+                (left, look_up) => left.or(look_up),
+            };
             let taken = self.take(slots, span.map_or(Mode::Ever, Mode::Timed))?;
             left = left.map(|left| left.saturating_sub(span.unwrap_or_default()));
             if taken > 0 || left == Some(Duration::ZERO) {
@@ -95,18 +99,21 @@ impl PortableReceiver {
 
     /// One datagram into the first slot. How many came.
     fn take(&mut self, slots: &mut Slots, mode: Mode) -> io::Result<usize> {
-        self.set_mode(mode)?;
+        if self.mode != Some(mode) {
+            self.set_mode(mode)?;
+        }
         let (memory, layout, metas) = slots.parts();
-        let (start, end) = (layout.start(0), layout.start(0) + layout.room());
-        let (Some(room), Some(meta)) = (memory.get_mut(start..end), metas.first_mut()) else {
+        let start = layout.start(0);
+        let (Some(room), Some(meta)) =
+            (memory.get_mut(start..start + layout.room()), metas.first_mut())
+        else {
             return Ok(0);
         };
-        match self.receive_one(room, mode) {
-            Ok(Some(mut one)) => {
-                one.truncated = one.len > layout.size;
-                one.len = one.len.min(layout.size);
-                one.segment = one.len;
-                *meta = one;
+        match self.receive_one(room, meta, mode) {
+            Ok(Some(len)) => {
+                meta.truncated = len > layout.size;
+                meta.len = len.min(layout.size);
+                meta.segment = meta.len;
                 slots.set_filled(1);
                 Ok(1)
             }
@@ -120,8 +127,14 @@ impl PortableReceiver {
         }
     }
 
-    /// One datagram, with `len` as received.
-    fn receive_one(&self, room: &mut [u8], mode: Mode) -> io::Result<Option<Meta>> {
+    /// Receives one datagram and says who sent it, and all that is known but its length, which is
+    /// the result.
+    fn receive_one(
+        &self,
+        room: &mut [u8],
+        meta: &mut Meta,
+        mode: Mode,
+    ) -> io::Result<Option<usize>> {
         #[cfg(target_os = "linux")]
         if self.told.any() {
             let (len, peer, control) =
@@ -129,42 +142,26 @@ impl PortableReceiver {
             // A shutdown ends a wait with no bytes and no address worth looking at.
             let ended = || len == 0 && mode != Mode::Now && self.waker.is_woken();
             let Some(peer) = peer.filter(|_| !ended()) else { return Ok(None) };
-            let mut meta = self.plain(len, peer);
-            meta.interface = control.interface;
-            meta.timestamp = control.timestamp;
-            meta.ttl = control.ttl;
-            meta.ecn = control.ecn;
+            *meta = Meta {
+                peer: canonical(peer),
+                interface: control.interface,
+                timestamp: control.timestamp,
+                ttl: control.ttl,
+                ecn: control.ecn,
+                ..self.plain
+            };
             if self.told.destination {
                 (meta.local, meta.destination) = control.settled();
             }
-            return Ok(Some(meta));
+            return Ok(Some(len));
         }
         let _only_there = mode;
         let (len, peer) = uninterrupted(|| self.socket.recv_from(room))?;
-        Ok(Some(self.plain(len, peer)))
-    }
-
-    /// What is known of every datagram.
-    fn plain(&self, len: usize, peer: SocketAddr) -> Meta {
-        let local = self.bound.map(|bound| canonical_ip(bound.ip()));
-        Meta {
-            peer: canonical(peer),
-            local,
-            interface: 0,
-            destination: if local.is_some() { Destination::Unicast } else { Destination::Unknown },
-            len,
-            segment: len,
-            truncated: false,
-            timestamp: None,
-            ttl: None,
-            ecn: None,
-        }
+        *meta = Meta { peer: canonical(peer), ..self.plain };
+        Ok(Some(len))
     }
 
     fn set_mode(&mut self, mode: Mode) -> io::Result<()> {
-        if self.mode == Some(mode) {
-            return Ok(());
-        }
         self.mode = None;
         self.socket.set_nonblocking(mode == Mode::Now)?;
         match mode {
@@ -177,6 +174,18 @@ impl PortableReceiver {
         }
         self.mode = Some(mode);
         Ok(())
+    }
+}
+
+/// What is known of every datagram on a socket bound to this address of ours.
+fn plain(bound: Option<SocketAddr>) -> Meta {
+    Meta {
+        local: bound.map(|bound| canonical_ip(bound.ip())),
+        destination: match bound {
+            Some(_) => Destination::Unicast,
+            None => Destination::Unknown,
+        },
+        ..Meta::EMPTY
     }
 }
 
