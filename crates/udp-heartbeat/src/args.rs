@@ -21,6 +21,7 @@ use crate::verdict::RttLimit;
 /// Exit code: 0 each target answered and every threshold and expectation held, 1 not so, 2 bad
 /// usage or a name that does not resolve, 3 refused and never answered, 4 a local failure. TARGET is
 /// host, host:port, :port, [v6] or [v6]:port; DUR is seconds, or with ns us ms s m h.
+#[allow(rustdoc::broken_intra_doc_links, reason = "[v6] is help text, and no link")]
 #[derive(Parser, Debug, Clone)]
 #[command(name = "udp-heartbeat", version, max_term_width = 100)]
 #[command(group = ArgGroup::new("expectation").args(["expect", "expect_hex", "expect_regex"]))]

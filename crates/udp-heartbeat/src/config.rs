@@ -229,3 +229,225 @@ pub(crate) fn offered_rate(interval: Duration, targets: usize, length: usize) ->
     let interval = ShownDuration(interval);
     format!("offering {rate:.0} datagrams/s, {bits:.1} {unit} (interval {interval})")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::distribution::Percentile;
+    use clap::Parser;
+
+    /// What a command line means. Its words are apart by one blank; `''` is the empty word.
+    fn meaning(line: &str, files: &Files) -> Result<Config, String> {
+        let words = line.split(' ').filter(|word| !word.is_empty());
+        let words = words.map(|word| if word == "''" { "" } else { word });
+        let args = Args::try_parse_from(std::iter::once("udp-heartbeat").chain(words))
+            .map_err(|error| error.to_string())?;
+        Config::new(args, files, 4711).map_err(|failure| failure.message)
+    }
+
+    #[track_caller]
+    fn works(line: &str) -> Config {
+        meaning(line, &Files::default()).unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+
+    fn targets(config: &Config) -> Vec<String> {
+        config.targets.iter().map(|target| target.label(config.default_port)).collect()
+    }
+
+    #[test]
+    fn by_default_it_is_the_tutorials_heartbeat() {
+        let it = works("");
+        assert_eq!(targets(&it), ["127.0.0.1:7000"]);
+        assert_eq!((it.interval, it.timeout), (Duration::from_secs(1), Duration::from_secs(1)));
+        assert_eq!((it.count, it.deadline, it.fast, it.show_state), (None, None, false, false));
+        assert_eq!(it.spacing, Spacing::Periodic);
+        assert_eq!(it.hysteresis, Hysteresis { down_after: 3, up_after: 1 });
+        assert_eq!(it.output, Output { json: false, quiet: false, hex: false });
+        assert_eq!(it.thresholds, Thresholds::default());
+        assert_eq!((it.backend, it.family), (Backend::Auto, Family::Any));
+        let Format::Plain { payload, padding } = it.format else { panic!("{:?}", it.format) };
+        assert_eq!((payload.as_slice(), padding.length), (&b"heartbeat"[..], 0));
+    }
+
+    #[test]
+    fn whom_to_watch() {
+        let cases: [(&str, &[&str]); 9] = [
+            ("-6", &["[::1]:7000"]),
+            ("-4", &["127.0.0.1:7000"]),
+            ("--stamp", &["127.0.0.1:862"]),
+            ("--stamp -6", &["[::1]:862"]),
+            ("--stamp host", &["host:862"]),
+            ("host", &["host:7000"]),
+            (":9", &["127.0.0.1:9"]),
+            ("::1", &["[::1]:7000"]),
+            ("a:1 b [::1]:2", &["a:1", "b:7000", "[::1]:2"]),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(targets(&works(line)), expected, "{line}");
+        }
+        let file = |content: &str| Files { targets: Some(content.as_bytes().to_vec()), key: None };
+        let from = |line: &str, content: &str| {
+            meaning(line, &file(content)).map(|config| targets(&config))
+        };
+        let both = from("x", "a\n\n# all\r\n b:1 # one\r\n[::1]");
+        assert_eq!(both.unwrap(), ["x:7000", "a:7000", "b:1", "[::1]:7000"]);
+        assert_eq!(from("", "a").unwrap(), ["a:7000"]);
+        assert_eq!(
+            from("", "a\nb c").unwrap_err(),
+            "--targets-file, line 2: 'b c': not a host name"
+        );
+        assert_eq!(from("", "\n#\n").unwrap_err(), "--targets-file: it names no target");
+    }
+
+    #[test]
+    fn what_is_sent() {
+        let cases = [
+            (
+                "-p ping",
+                "Plain { payload: [112, 105, 110, 103], padding: Padding { length: 0, byte: 46 } }",
+            ),
+            ("-p ''", "Plain { payload: [], padding: Padding { length: 0, byte: 46 } }"),
+            ("-p=-x", "Plain { payload: [45, 120], padding: Padding { length: 0, byte: 46 } }"),
+            ("-p a -s 1K", "Plain { payload: [97], padding: Padding { length: 1024, byte: 46 } }"),
+            (
+                "--payload-hex 00ff -s 4",
+                "Plain { payload: [0, 255], padding: Padding { length: 4, byte: 0 } }",
+            ),
+            (
+                "-p a --number -s 3",
+                "Numbered { payload: [97], padding: Padding { length: 3, byte: 46 } }",
+            ),
+            (
+                "--number --payload-hex 61",
+                "Numbered { payload: [97], padding: Padding { length: 0, byte: 0 } }",
+            ),
+            ("--stamp", "Stamp { key: None, length: 44 }"),
+            ("--stamp -s 100", "Stamp { key: None, length: 100 }"),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(format!("{:?}", works(line).format), expected, "{line}");
+        }
+        assert!(works("--payload-hex 00").output.hex);
+        let files = Files { targets: None, key: Some(b"secret\n".to_vec()) };
+        let keyed = meaning("--stamp --stamp-key-file x", &files).unwrap();
+        assert_eq!(format!("{:?}", keyed.format), "Stamp { key: Some(Key), length: 112 }");
+    }
+
+    #[test]
+    fn every_other_option() {
+        let it = works(
+            "-i 200ms -c 5 -w 1m -W 0.5 --fast -q --json --down-after 2 --up-after 4 \
+             --on-change x --bind 127.0.0.1:5 --ttl 3 --dscp ef --io portable -vv \
+             --max-loss 2.5% --max-rtt 9ms --max-rtt p99=50ms --min-replies 7 --expect ok",
+        );
+        assert_eq!(it.interval, Duration::from_millis(200));
+        assert_eq!(it.count, Some(5));
+        assert_eq!(it.deadline, Some(Duration::from_secs(60)));
+        assert_eq!(it.timeout, Duration::from_millis(500));
+        assert!(it.fast && it.show_state);
+        assert_eq!(it.output, Output { json: true, quiet: true, hex: false });
+        assert_eq!(it.hysteresis, Hysteresis { down_after: 2, up_after: 4 });
+        assert_eq!(it.on_change.as_deref(), Some(OsStr::new("x")));
+        assert_eq!(it.local.bind.as_ref().and_then(Endpoint::port), Some(5));
+        assert_eq!((it.local.ttl, it.local.dscp.map(Dscp::get)), (Some(3), Some(46)));
+        assert_eq!(it.backend, Backend::Portable);
+        assert_eq!(it.thresholds.max_loss, Some(2.5));
+        let limits: Vec<_> =
+            it.thresholds.max_rtt.iter().map(|it| (it.percentile, it.most.as_millis())).collect();
+        assert_eq!(limits, [(None, 9), (Percentile::new(99.0), 50)]);
+        assert_eq!(it.thresholds.min_replies, Some(7));
+        assert!(it.thresholds.expectation && it.expectation.holds(b"ok"));
+        assert_eq!(works("--schedule poisson --seed 3").spacing, Spacing::Poisson { seed: 3 });
+        assert_eq!(works("--schedule poisson").spacing, Spacing::Poisson { seed: 4711 });
+        assert!(works("--expect-hex 00ff").expectation.holds(&[0, 255]));
+        assert!(works("--expect-regex ^a+$").expectation.holds(b"aa"));
+        assert!(works("--expect ''").expectation.is_some());
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let cases = [
+            ("--stamp -s 43", "--size 43: a STAMP packet takes 44 bytes"),
+            ("-p abc -s 2", "--size 2: the payload takes 3 bytes"),
+            ("-p abc --number -s 4", "--size 4: the payload takes 5 bytes"),
+            ("-s 65508", "--size: a datagram holds at most 65507 bytes"),
+            ("--seed 1", "--seed is for --schedule poisson"),
+            ("--payload-hex 0", "invalid value '0' for '--payload-hex <HEX>': "),
+            ("--expect-hex zz", "invalid value 'zz' for '--expect-hex <HEX>': "),
+        ];
+        for (line, expected) in cases {
+            let error = meaning(line, &Files::default()).err().unwrap_or_default();
+            assert!(error.starts_with(expected), "{line}: {error}");
+        }
+        let long = format!("-p {}", "x".repeat(65_508));
+        assert!(meaning(&long, &Files::default()).is_err());
+        // What the parser refuses, by the option that it names.
+        let cases = [
+            ("-i 0", "--interval"),
+            ("-i x", "--interval"),
+            ("-c 0", "--count"),
+            ("-w 0", "--deadline"),
+            ("-W 0s", "--timeout"),
+            ("--stamp --number", "--number"),
+            ("--stamp -p x", "--payload"),
+            ("--stamp --payload-hex 00", "--payload-hex"),
+            ("--stamp --expect x", "--expect"),
+            ("--stamp-key-file x", "--stamp"),
+            ("-p x --payload-hex 00", "--payload"),
+            ("--expect a --expect-regex b", "--expect"),
+            ("--expect-regex (", "--expect-regex"),
+            ("--max-loss 101", "--max-loss"),
+            ("--max-loss -1", "-1"),
+            ("--max-rtt p0=1s", "--max-rtt"),
+            ("--max-rtt p99", "--max-rtt"),
+            ("--min-replies x", "--min-replies"),
+            ("--down-after 0", "--down-after"),
+            ("--up-after 0", "--up-after"),
+            ("--schedule often", "--schedule"),
+            ("--seed -1", "-1"),
+            ("--ttl 0", "--ttl"),
+            ("--ttl 256", "--ttl"),
+            ("--dscp 64", "--dscp"),
+            ("-s x", "--size"),
+            ("-4 -6", "--ipv"),
+            ("a b:70000", "b:70000"),
+            ("--bind ''", "--bind"),
+            ("--io fast", "--io"),
+            ("--no-such-option", "--no-such-option"),
+        ];
+        for (line, named) in cases {
+            let error = meaning(line, &Files::default()).err().unwrap_or_default();
+            assert!(error.contains(named), "{line}: {error:?}");
+        }
+        let files = Files { targets: None, key: Some(Vec::new()) };
+        let error = meaning("--stamp --stamp-key-file x", &files).err();
+        assert_eq!(error.as_deref(), Some("--stamp-key-file: the key is empty"));
+    }
+
+    #[test]
+    fn how_much_a_fast_run_offers() {
+        let cases = [
+            (
+                Duration::from_millis(1),
+                1,
+                9,
+                "offering 1000 datagrams/s, 296.0 kbit/s (interval 1ms)",
+            ),
+            (
+                Duration::from_micros(100),
+                1,
+                1472,
+                "offering 10000 datagrams/s, 120.0 Mbit/s (interval 100us)",
+            ),
+            (
+                Duration::from_millis(5),
+                10_000,
+                72,
+                "offering 2000000 datagrams/s, 1.6 Gbit/s (interval 5ms)",
+            ),
+        ];
+        for (interval, targets, length, expected) in cases {
+            assert_eq!(offered_rate(interval, targets, length), expected);
+        }
+    }
+}

@@ -251,3 +251,223 @@ pub(crate) fn place(label: &str, address: Option<SocketAddr>) -> String {
         None => one_line(label),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Figures, StampSummary, StateChange};
+    use crate::state::Health;
+    use crate::stats::direction::Split;
+    use crate::verdict::Unmet;
+
+    const MICRO: Duration = Duration::from_micros(1);
+
+    fn text(payload: Payload) -> Text {
+        let labels = vec!["127.0.0.1:7000".into(), "no\u{1b}where:7".into()];
+        Text::new(labels, payload, Duration::from_secs(1))
+    }
+
+    fn told(payload: Payload, target: TargetId, told: Told) -> String {
+        let address = (target == 0).then(|| "127.0.0.1:7000".parse().unwrap());
+        let record = Record { at: Wall::from_nanos(0), target, address, told };
+        let mut out = Vec::new();
+        text(payload).tell(&Line::Record(record), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_line_for_each_event() {
+        let rtt = 143 * MICRO;
+        let bytes = || b"echo heartbeat".to_vec().into_boxed_slice();
+        let cases = [
+            (Told::Sent { seq: 1, bytes: bytes() }, "sendto ('127.0.0.1', 7000): echo heartbeat\n"),
+            (
+                Told::Reply { seq: 1, rtt, whole: rtt, reordered: false, bytes: bytes() },
+                "recvfrom ('127.0.0.1', 7000): echo heartbeat  seq=1 rtt=0.143 ms\n",
+            ),
+            (
+                Told::Late { seq: 2, rtt: 1_200_500 * MICRO, bytes: bytes() },
+                "recvfrom ('127.0.0.1', 7000): echo heartbeat  seq=2 rtt=1200.500 ms late\n",
+            ),
+            (
+                Told::Duplicate { seq: 2, rtt, bytes: bytes() },
+                "recvfrom ('127.0.0.1', 7000): echo heartbeat  seq=2 rtt=0.143 ms duplicate\n",
+            ),
+            (
+                Told::Wrong { seq: Some(3), bytes: (*b"\x1b[2J\n").into() },
+                "recvfrom ('127.0.0.1', 7000): \\x1b[2J\\n  seq=3 wrong\n",
+            ),
+            (
+                Told::Wrong { seq: None, bytes: Box::default() },
+                "recvfrom ('127.0.0.1', 7000):   wrong\n",
+            ),
+            (Told::Lost { seq: 2 }, "no reply ('127.0.0.1', 7000): seq=2 within 1s\n"),
+            (Told::Refused { seq: 4 }, "refused ('127.0.0.1', 7000): seq=4\n"),
+            (
+                Told::Error { seq: Some(5), reason: "network is unreachable".into() },
+                "failed ('127.0.0.1', 7000): seq=5 network is unreachable\n",
+            ),
+            (
+                Told::State(StateChange {
+                    state: Health::Down,
+                    previous: Health::Up,
+                    since: Wall::from_nanos(1_700_000_000_123_456_789),
+                    lasted: Duration::from_millis(12_345),
+                    sent: 20,
+                    lost: 3,
+                }),
+                "state ('127.0.0.1', 7000): down since 2023-11-14T22:13:20.123456Z, \
+                 after 12.345 s up\n",
+            ),
+        ];
+        for (event, expected) in cases {
+            assert_eq!(told(Payload::Text, 0, event), expected);
+        }
+        let unresolved = Told::Error { seq: Some(1), reason: "cannot resolve".into() };
+        assert_eq!(
+            told(Payload::Text, 1, unresolved),
+            "failed no\\x1bwhere:7: seq=1 cannot resolve\n"
+        );
+    }
+
+    #[test]
+    fn payloads_as_they_were_asked_for() {
+        let sent = || Told::Sent { seq: 1, bytes: [0, 255].into() };
+        let cases = [
+            (Payload::Text, "\\0\\xff"),
+            (Payload::Hex, "00ff"),
+            (Payload::Stamp, "STAMP 2 bytes"),
+        ];
+        for (payload, expected) in cases {
+            let line = format!("sendto ('127.0.0.1', 7000): {expected}\n");
+            assert_eq!(told(payload, 0, sent()), line);
+        }
+    }
+
+    fn figures(micros: [u64; 4]) -> Figures {
+        let [min, average, max, deviation] = micros.map(|n| Some(Duration::from_micros(n)));
+        let percentiles = Percentiles { p50: Some(130 * MICRO), ..Percentiles::default() };
+        Figures { min, average, max, deviation, percentiles, with_loss: Percentiles::default() }
+    }
+
+    fn target() -> TargetSummary {
+        TargetSummary {
+            label: "127.0.0.1:7000".into(),
+            address: None,
+            state: Health::Up,
+            counts: Counts { sent: 5, received: 4, lost: 1, ..Counts::default() },
+            rtt: figures([101, 134, 170, 22]),
+            jitter: Some(12 * MICRO),
+            loss_runs: 1,
+            longest_run: 1,
+            longest_outage: Duration::from_secs(1),
+            outage: Duration::from_secs(1),
+            stamp: None,
+            unmet: vec![Unmet("not here".into())],
+        }
+    }
+
+    fn summary(targets: Vec<TargetSummary>) -> String {
+        let mut totals = Counts::default();
+        targets.iter().for_each(|target| totals.add(&target.counts));
+        let run = RunSummary {
+            at: Wall::from_nanos(0),
+            targets,
+            totals,
+            lag_p50: None,
+            lag_p99: None,
+            lag_max: None,
+            strays: 9,
+        };
+        let mut out = Vec::new();
+        text(Payload::Text).tell(&Line::Summary(Box::new(run)), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_statistics_of_one() {
+        assert_eq!(
+            summary(vec![target()]),
+            "--- 127.0.0.1:7000 heartbeat statistics ---\n\
+             5 sent, 4 received, 1 lost (20.0%), 0 late, 0 duplicate, 0 reordered\n\
+             rtt min/avg/max/mdev = 0.101/0.134/0.170/0.022 ms\n\
+             rtt p50/p90/p99 = 0.130/-/- ms, jitter 0.012 ms\n"
+        );
+        let counts = Counts {
+            sent: 16,
+            lost: 10,
+            late: 2,
+            refused: 2,
+            failed: 1,
+            wrong: 1,
+            missed: 7,
+            ..Counts::default()
+        };
+        let silent = TargetSummary { counts, rtt: Figures::default(), jitter: None, ..target() };
+        assert_eq!(
+            summary(vec![silent]),
+            "--- 127.0.0.1:7000 heartbeat statistics ---\n\
+             16 sent, 0 received, 10 lost (62.5%), 2 late, 0 duplicate, 0 reordered, \
+             2 refused, 1 failed, 3 pending, 1 wrong, 7 missed\n"
+        );
+    }
+
+    #[test]
+    fn the_statistics_of_several_and_of_all() {
+        let silent = TargetSummary {
+            label: "b:1".into(),
+            counts: Counts { sent: 5, lost: 5, ..Counts::default() },
+            rtt: Figures::default(),
+            ..target()
+        };
+        let text = summary(vec![target(), silent]);
+        assert!(
+            text.ends_with(
+                "--- b:1 heartbeat statistics ---\n\
+             5 sent, 0 received, 5 lost (100.0%), 0 late, 0 duplicate, 0 reordered\n\
+             2 targets, 1 answered: 10 sent, 4 received, 6 lost (60.0%), 0 late, 0 duplicate, \
+             0 reordered\n"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_stamp_adds() {
+        let stamp = |reflector| StampSummary {
+            split: Split { up: 1, down: 2, unknown: 3 },
+            reflector,
+            whole: figures([121, 154, 190, 22]),
+            up: Percentiles { p50: Some(5 * MICRO), p90: Some(9 * MICRO), p99: None },
+            down: Percentiles { p50: Some(4 * MICRO), ..Percentiles::default() },
+        };
+        let of = |reflector| {
+            let it = TargetSummary { stamp: Some(stamp(reflector)), ..target() };
+            summary(vec![it]).split_once("jitter 0.012 ms\n").unwrap().1.to_owned()
+        };
+        assert_eq!(
+            of(Reflector::Stateful),
+            "lost: 1 up, 2 down, 3 unknown\n\
+             rtt is without the reflector's own time, 0.020 ms on average\n\
+             one-way variation p50/p90/p99 = 0.005/0.009/- ms up, 0.004/-/- ms down\n"
+        );
+        assert!(of(Reflector::Stateless).contains("unknown (the reflector keeps no count)\n"));
+        assert!(
+            of(Reflector::Unknown).contains("unknown (the reflector's numbers prove nothing)\n")
+        );
+    }
+
+    #[test]
+    fn a_snapshot_and_a_place_are_one_line() {
+        let counts = Counts { sent: 2, received: 1, ..Counts::default() };
+        assert_eq!(
+            snapshot("a\nb:1", &counts, Some(134 * MICRO)),
+            "a\\nb:1: 2 sent, 1 received, 0 lost (0.0%), 0 late, 0 duplicate, 0 reordered, \
+             1 pending, rtt avg 0.134 ms"
+        );
+        let address = "127.0.0.1:7000".parse().ok();
+        assert_eq!(place("127.0.0.1:7000", address), "127.0.0.1:7000");
+        assert_eq!(place("host:7000", address), "host:7000 (127.0.0.1:7000)");
+        assert_eq!(place("host:7000", None), "host:7000");
+    }
+}

@@ -15,14 +15,14 @@ use crossbeam_channel::Receiver;
 use udp_core::cli::Console;
 use udp_core::clock::{self, Mono};
 
-use super::lookup::{Found, Resolver};
+use super::lookup::{Found, Reason, Resolver};
 use super::ports::{Came, Drained, Ports};
 use super::reporter::Reporter;
 use super::sender::Batch;
 use super::wait::Waiter;
 use crate::fleet::{Fleet, PortsToClose};
 use crate::report::snapshot;
-use crate::schedule::Timeline;
+use crate::schedule::{TargetId, Timeline};
 use crate::stats::distribution::Distribution;
 use crate::window::Seq;
 
@@ -34,6 +34,8 @@ const TICK: Duration = Duration::from_millis(1);
 const TURN: Duration = Duration::from_millis(10);
 /// Up to so many sockets it is cheaper to read each than to ask which has something.
 const FEW: usize = 4;
+/// A beat that is lost after this is as good as lost.
+const ALMOST: Duration = Duration::from_millis(10);
 /// How long what came can have waited unread, where more comes than can be read.
 const BACKLOG: Duration = Duration::from_secs(1);
 
@@ -165,34 +167,66 @@ impl Engine<'_> {
 
     fn found(&mut self, Found { target, addresses }: Found) {
         let now = clock::mono();
-        self.reporter.lookups.settle(target);
-        match addresses {
-            Ok(addresses) => {
-                let current = self.fleet.target(target).address();
-                if current.is_some_and(|current| addresses.contains(&current)) {
-                    return;
-                }
-                match addresses.iter().find(|address| (self.admits)(**address)) {
-                    Some(address) => {
-                        self.fleet.place(target, *address, now, &mut self.reporter);
-                    }
-                    None => {
-                        let reason = "its new address may not be sent to so fast without --fast";
-                        self.fleet.unresolved(target, reason, now, &mut self.reporter);
-                    }
-                }
+        match self.reporter.lookups.settle(target, addresses) {
+            Some(Ok(addresses)) => self.follow(target, &addresses, now),
+            Some(Err(reason)) => self.fleet.unresolved(target, &reason, now, &mut self.reporter),
+            None => {}
+        }
+    }
+
+    /// Moves on to one of `addresses`, unless the target is at one of them.
+    fn follow(&mut self, target: TargetId, addresses: &[SocketAddr], now: Mono) {
+        let current = self.fleet.target(target).address();
+        if current.is_some_and(|current| addresses.contains(&current)) {
+            return;
+        }
+        match addresses.iter().find(|address| (self.admits)(**address)) {
+            Some(address) => self.fleet.place(target, *address, now, &mut self.reporter),
+            None => {
+                let reason = "its new address may not be sent to so fast without --fast";
+                self.fleet.unresolved(target, reason, now, &mut self.reporter);
             }
-            Err(reason) => self.fleet.unresolved(target, &reason, now, &mut self.reporter),
         }
     }
 
     /// Has names looked up whose time has come, or whose beats are lost.
     fn look_up(&mut self, now: Mono) {
-        let Some(resolver) = &self.resolver else { return };
-        while let Some(target) = self.reporter.lookups.take(now) {
-            resolver.ask(target, self.fleet.target(target).endpoint.clone());
+        let mut lost = std::mem::take(&mut self.reporter.lost);
+        for (target, reason) in lost.drain(..) {
+            if reason == Reason::Lost
+                && let Some(addresses) = self.reporter.lookups.kept(target)
+            {
+                self.follow(target, &addresses, now);
+            }
+            if self.reporter.lookups.begin(target, reason, now) {
+                self.ask(target);
+            }
         }
-        for target in self.reporter.lost_names.drain(..) {
+        self.reporter.lost = lost;
+        while let Some(target) = self.reporter.lookups.take(now) {
+            self.ask(target);
+        }
+    }
+
+    /// Before a beat of the target: where two are lost and the third is as good as lost, what was
+    /// found early is used now, so that this beat need not go where nobody is.
+    pub(super) fn follow_early(&mut self, target: TargetId, now: Mono) {
+        if !self.reporter.lookups.has_kept(target) {
+            return;
+        }
+        let session = &self.fleet.target(target).session;
+        let third = session.oldest_in_flight().and_then(|seq| session.beat(seq));
+        let timeout = self.fleet.setup().rules.timeout;
+        if session.unanswered_in_a_row() >= 2
+            && third.is_some_and(|beat| beat.sent + timeout <= now + ALMOST)
+            && let Some(addresses) = self.reporter.lookups.kept(target)
+        {
+            self.follow(target, &addresses, now);
+        }
+    }
+
+    fn ask(&self, target: TargetId) {
+        if let Some(resolver) = &self.resolver {
             resolver.ask(target, self.fleet.target(target).endpoint.clone());
         }
     }

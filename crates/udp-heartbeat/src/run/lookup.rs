@@ -2,7 +2,9 @@
 //! holds up nothing.
 //!
 //! A name is looked up at the start, then every minute, and after every third beat lost in a row,
-//! but not more than once a second. While that fails, the old address stays.
+//! but not more than once a second. While that fails, the old address stays. So that a move is
+//! followed with the very next beat, the look-up begins with the second loss and its answer is kept
+//! until the third.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -76,6 +78,25 @@ impl Resolver {
     }
 }
 
+/// Why a name is looked up out of turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// One more loss, and it is to be known where the target is now.
+    AlmostLost,
+    /// So many beats are lost in a row.
+    Lost,
+}
+
+impl Reason {
+    /// The reason that comes up when, after `before` beats, `unanswered` in a row are not answered.
+    pub(crate) fn of(unanswered: u64, before: u64) -> Option<Reason> {
+        if unanswered / 3 > before / 3 {
+            return Some(Reason::Lost);
+        }
+        ((unanswered + 1) / 3 > (before + 1) / 3).then_some(Reason::AlmostLost)
+    }
+}
+
 /// When which name is due. Pure.
 #[derive(Debug, Default)]
 pub(crate) struct LookUps {
@@ -88,14 +109,24 @@ pub(crate) struct LookUps {
 struct Name {
     target: TargetId,
     asked: Mono,
-    pending: bool,
+    pending: Option<Asked>,
+    /// What was found early.
+    kept: Option<Vec<SocketAddr>>,
+}
+
+/// What is to be done with the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Use,
+    /// Keep it until the beats are lost indeed.
+    Keep,
 }
 
 impl LookUps {
     /// A target whose name was looked up at `now`.
     pub(crate) fn add(&mut self, target: TargetId, now: Mono) {
         self.regular.push_back((now + EVERY, self.names.len()));
-        self.names.push(Name { target, asked: now, pending: false });
+        self.names.push(Name { target, asked: now, pending: None, kept: None });
     }
 
     /// When the next regular look-up is due.
@@ -111,7 +142,7 @@ impl LookUps {
             self.regular.pop_front();
             let name = &mut self.names[index];
             self.regular.push_back((now + EVERY, index));
-            if name.begin(now) {
+            if name.begin(now, Asked::Use) {
                 return Some(name.target);
             }
         }
@@ -119,26 +150,63 @@ impl LookUps {
     }
 
     /// Beats of the target were lost in a row. Whether to look its name up, if it has one.
-    pub(crate) fn begin(&mut self, target: TargetId, now: Mono) -> bool {
-        let found = self.names.binary_search_by_key(&target, |name| name.target);
-        found.is_ok_and(|index| self.names[index].begin(now))
+    pub(crate) fn begin(&mut self, target: TargetId, reason: Reason, now: Mono) -> bool {
+        let asked = match reason {
+            Reason::AlmostLost => Asked::Keep,
+            Reason::Lost => Asked::Use,
+        };
+        match self.name(target) {
+            Some(name) if name.pending.is_some() => {
+                if asked == Asked::Use {
+                    name.pending = Some(asked);
+                }
+                false
+            }
+            Some(name) => name.begin(now, asked),
+            None => false,
+        }
     }
 
-    /// The look-up of the target is over.
-    pub(crate) fn settle(&mut self, target: TargetId) {
-        if let Ok(index) = self.names.binary_search_by_key(&target, |name| name.target) {
-            self.names[index].pending = false;
+    /// Whether something was found early.
+    pub(crate) fn has_kept(&mut self, target: TargetId) -> bool {
+        self.name(target).is_some_and(|name| name.kept.is_some())
+    }
+
+    /// The beats are lost indeed: what was found early.
+    pub(crate) fn kept(&mut self, target: TargetId) -> Option<Vec<SocketAddr>> {
+        self.name(target)?.kept.take()
+    }
+
+    /// The look-up of the target found `addresses`: they come back if they are to be used now.
+    pub(crate) fn settle(
+        &mut self,
+        target: TargetId,
+        addresses: Result<Vec<SocketAddr>, String>,
+    ) -> Option<Result<Vec<SocketAddr>, String>> {
+        let name = self.name(target)?;
+        match (name.pending.take(), addresses) {
+            (Some(Asked::Keep), found) => {
+                name.kept = found.ok();
+                None
+            }
+            (_, found) => Some(found),
         }
+    }
+
+    fn name(&mut self, target: TargetId) -> Option<&mut Name> {
+        let found = self.names.binary_search_by_key(&target, |name| name.target);
+        found.ok().map(|index| &mut self.names[index])
     }
 }
 
 impl Name {
-    fn begin(&mut self, now: Mono) -> bool {
-        if self.pending || now < self.asked + AT_LEAST {
+    fn begin(&mut self, now: Mono, asked: Asked) -> bool {
+        if self.pending.is_some() || now < self.asked + AT_LEAST {
             return false;
         }
-        self.pending = true;
+        self.pending = Some(asked);
         self.asked = now;
+        self.kept = None;
         true
     }
 }
@@ -151,6 +219,10 @@ mod tests {
         Mono::from_nanos(1_000_000_000 + ms * 1_000_000)
     }
 
+    fn found() -> Result<Vec<SocketAddr>, String> {
+        Ok(vec![SocketAddr::from(([127, 0, 0, 1], 7))])
+    }
+
     #[test]
     fn every_minute_and_when_beats_are_lost() {
         let mut due = LookUps::default();
@@ -161,13 +233,36 @@ mod tests {
         assert_eq!(due.take(at(60_000)), Some(3));
         assert_eq!(due.take(at(60_000)), Some(7));
         assert_eq!(due.take(at(60_000)), None);
-        assert!(!due.begin(3, at(62_000)), "still being looked up");
-        due.settle(3);
-        assert!(due.begin(3, at(62_000)));
-        due.settle(3);
-        assert!(!due.begin(3, at(62_900)), "not twice a second");
-        assert!(!due.begin(5, at(64_000)), "an address, no name");
+        assert!(!due.begin(3, Reason::Lost, at(62_000)), "still being looked up");
+        assert_eq!(due.settle(3, found()), Some(found()));
+        assert!(due.begin(3, Reason::Lost, at(62_000)));
+        assert_eq!(due.settle(3, found()), Some(found()));
+        assert!(!due.begin(3, Reason::Lost, at(62_900)), "not twice a second");
+        assert!(!due.begin(5, Reason::Lost, at(64_000)), "an address, no name");
         assert_eq!(due.take(at(120_000)), Some(3));
         assert_eq!(due.take(at(120_000)), None, "still being looked up");
+    }
+
+    #[test]
+    fn what_is_found_early_is_kept_until_it_is_needed() {
+        let mut due = LookUps::default();
+        due.add(3, at(0));
+        assert!(due.begin(3, Reason::AlmostLost, at(2000)));
+        assert_eq!(due.settle(3, found()), None);
+        assert_eq!(due.kept(3), found().ok());
+        assert_eq!(due.kept(3), None);
+        // A resolver that takes its time: the answer is used when it comes.
+        assert!(due.begin(3, Reason::AlmostLost, at(5000)));
+        assert!(!due.begin(3, Reason::Lost, at(6000)));
+        assert_eq!(due.kept(3), None);
+        assert_eq!(due.settle(3, found()), Some(found()));
+    }
+
+    #[test]
+    fn every_third_loss_and_the_one_before_it() {
+        let reasons: Vec<_> = (1..=7).map(|n| Reason::of(n, n - 1)).collect();
+        let (almost, lost) = (Some(Reason::AlmostLost), Some(Reason::Lost));
+        assert_eq!(reasons, [None, almost, lost, None, almost, lost, None]);
+        assert_eq!(Reason::of(9, 1), lost);
     }
 }

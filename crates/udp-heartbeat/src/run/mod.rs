@@ -12,7 +12,9 @@ mod sender;
 mod setup;
 mod wait;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -38,6 +40,9 @@ use reporter::Reporter;
 use sender::Batch;
 use wait::{Bell, Waiter};
 
+/// Bytes of a file of targets, and of a key.
+const LONGEST_LIST: u64 = 64 << 20;
+const LONGEST_KEY: u64 = 64 << 10;
 /// Lines that may wait for the printer.
 const LINES: usize = 8192;
 /// How long the end waits for an output that is stuck.
@@ -54,15 +59,24 @@ pub(crate) fn run(args: Args, console: &Console) -> Result<Exit, Failure> {
 }
 
 fn read_files(args: &Args) -> Result<Files, Failure> {
-    let read = |path: &std::path::PathBuf| {
-        std::fs::read(path).map_err(|error| {
+    let read = |path: &PathBuf, most: u64| {
+        read_file(path, most).map_err(|error| {
             Failure::local(format!("cannot read {}: {}", path.display(), describe(&error)))
         })
     };
-    Ok(Files {
-        targets: args.targets_file.as_ref().map(read).transpose()?,
-        key: args.stamp_key_file.as_ref().map(read).transpose()?,
-    })
+    let targets = args.targets_file.as_ref().map(|path| read(path, LONGEST_LIST));
+    let key = args.stamp_key_file.as_ref().map(|path| read(path, LONGEST_KEY));
+    Ok(Files { targets: targets.transpose()?, key: key.transpose()? })
+}
+
+/// All of a file, which is an error if it is longer than `most`.
+fn read_file(path: &PathBuf, most: u64) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(path)?.take(most + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > most {
+        return Err(io::Error::other(format!("longer than {most} bytes")));
+    }
+    Ok(content)
 }
 
 /// A run that is set up.

@@ -11,7 +11,7 @@ use udp_core::clock::{self, Mono, Wall};
 use udp_core::endpoint::host_port;
 
 use super::hook::{Hook, Occasion};
-use super::lookup::LookUps;
+use super::lookup::{LookUps, Reason};
 use crate::config::Output;
 use crate::event::{Event, Observer, What};
 use crate::report::{Line, Record, StateChange, Told, place};
@@ -32,8 +32,8 @@ pub(crate) struct Reporter {
     hook: Option<Hook>,
     /// Since when each kind of trouble is not said, and how often it came in that time.
     said: HashMap<String, (Mono, u64)>,
-    /// Targets whose name has to be looked up again.
-    pub(crate) lost_names: Vec<TargetId>,
+    /// Targets whose name has to be looked up, and why.
+    pub(crate) lost: Vec<(TargetId, Reason)>,
     pub(crate) lookups: LookUps,
 }
 
@@ -52,7 +52,7 @@ impl Reporter {
             lines,
             hook,
             said: HashMap::new(),
-            lost_names: Vec::new(),
+            lost: Vec::new(),
             lookups: LookUps::default(),
         }
     }
@@ -174,9 +174,8 @@ impl Observer for Reporter {
                 self.change(event, &change, counts.sent, counts.lost);
             }
             What::InARow { unanswered, before } => {
-                let thirds = unanswered / 3 > before / 3;
-                if thirds && self.lookups.begin(event.target, event.at) {
-                    self.lost_names.push(event.target);
+                if let Some(reason) = Reason::of(unanswered, before) {
+                    self.lost.push((event.target, reason));
                 }
             }
             What::Moved { from } => {

@@ -56,6 +56,7 @@ impl Engine<'_> {
     fn send_slot(&mut self, slot: Slot, now: Mono) {
         let target = slot.target;
         self.fleet.missed(target, slot.missed);
+        self.follow_early(target, now);
         self.lag.record(now.saturating_since(slot.due));
         match self.fleet.begin(target, now, &mut self.reporter) {
             Begun::Send { seq, port, to, close } => {
