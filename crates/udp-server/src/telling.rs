@@ -18,7 +18,9 @@ use crate::report::{Json, Report, Text};
 /// Events that wait for the printer at most. Blocks are fewer, so what is full is the pool.
 const EVENTS: usize = 256;
 /// For how long after the end datagrams that wait to be shown still are; then only the summary is.
-const SHOW_FOR: Duration = Duration::from_millis(50);
+/// That bounds what a slow terminal can hold up; all the blocks there are take a few milliseconds
+/// to show to a reader that reads, and a busy machine may take a while to run the printer at all.
+const SHOW_FOR: Duration = Duration::from_secs(1);
 /// How long the end waits for a reader that still takes something.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often the end looks whether the reader is stuck.
