@@ -106,9 +106,13 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{LoopGuard, Reason};
+    use crate::policy::{Access, GroupReplies, Limits, LoopGuard, Policy, Reason, SentTo};
+    use crate::service::Echo;
+    use proptest::prelude::*;
     use std::io;
     use std::net::SocketAddr;
+    use std::sync::Arc;
+    use udp_core::batch::{Destination, Meta, Received};
 
     const NOW: Mono = Mono::from_nanos(1_000_000_000);
 
@@ -136,5 +140,71 @@ mod tests {
         assert_eq!((ledger.books.replied, ledger.books.failed), (3, 6));
         assert_eq!(ledger.books.refused_for(Reason::Source), 1);
         assert_eq!(ledger.books.refused_for(Reason::Loop), 5);
+    }
+
+    /// What came: source port, whether to a group, datagrams, whether they are towers, and what
+    /// the kernel says to the replies.
+    fn any_run() -> impl Strategy<Value = (u16, bool, usize, bool, u8)> {
+        let port = prop_oneof![Just(0), Just(7), Just(7000), 1024u16..];
+        (port, any::<bool>(), 1usize..20, any::<bool>(), 0u8..4)
+    }
+
+    proptest! {
+        /// Whatever comes and however the sends end, every datagram is in the books once.
+        #[test]
+        fn the_books_balance(
+            runs in proptest::collection::vec(any_run(), 0..60), burst in 1u32..100, deny: bool,
+        ) {
+            let limit = format!("1/{burst}").parse().unwrap();
+            let deny = if deny { vec!["10.0.0.0/9".parse().unwrap()] } else { Vec::new() };
+            let mut policy = Policy {
+                groups: GroupReplies::Never,
+                sources: Sources::new(LoopGuard::On, [7000]),
+                access: Arc::new(Access::new(&[], &deny)),
+                limits: Limits { limiter: Limiter::new(limit).map(Arc::new), guard: LoopGuard::On },
+            };
+            let echo = Echo::new(b"echo ".to_vec());
+            let mut ledger = Ledger::new("127.0.0.1:7000".into());
+            let mut came = 0;
+            for (port, group, datagrams, towers, outcome) in runs {
+                let payload = if towers { b"echo ".repeat(16) } else { vec![0; 80] }.repeat(datagrams);
+                let peer = SocketAddr::from(([10, (port % 256) as u8, 0, 1], port));
+                let meta = Meta {
+                    peer,
+                    local: None,
+                    interface: 0,
+                    destination: Destination::Unicast,
+                    len: payload.len(),
+                    segment: 80,
+                    truncated: false,
+                    timestamp: None,
+                    ttl: None,
+                    ecn: None,
+                };
+                came += datagrams as u64;
+                ledger.books.received += datagrams as u64;
+                let sent_to = if group { SentTo::Group } else { SentTo::Us };
+                if let Err(refusal) = policy.admit_run(peer, sent_to) {
+                    ledger.refused(refusal, datagrams as u64, peer, None, NOW);
+                    continue;
+                }
+                let Policy { sources, limits, .. } = &mut policy;
+                let run = Received { meta: &meta, bytes: &payload };
+                echo.judge(run, limits, NOW, |range, refusal| match refusal {
+                    Some(refusal) => ledger.refused(refusal, range.len() as u64, peer, None, NOW),
+                    None => {
+                        let result = match outcome {
+                            0 => Err(io::ErrorKind::PermissionDenied),
+                            1 => Err(io::ErrorKind::WouldBlock),
+                            _ => Ok(()),
+                        };
+                        ledger.sent(&sent(&peer.to_string(), range.len(), result), sources, NOW);
+                    }
+                });
+            }
+            prop_assert_eq!(ledger.books.received, came);
+            prop_assert!(ledger.books.balance(), "{:?}", ledger.books);
+            prop_assert!(ledger.books.replied + ledger.books.failed <= came);
+        }
     }
 }
