@@ -12,6 +12,11 @@ use udp_core::clock::{self, Mono};
 
 /// How long one write may take at the end before the reader counts as stuck.
 const STUCK_AFTER: Duration = Duration::from_millis(40);
+/// The same for a reader that took something just before the end: on a busy machine it may be
+/// willing and still not run for longer than that.
+const SLOW_AFTER: Duration = Duration::from_millis(400);
+/// A write that had been under way for so long when the end came had no willing reader.
+const STANDSTILL: Duration = Duration::from_millis(60);
 /// Bytes of one write at most: a slow reader must be seen to take something now and then.
 const PIECE: usize = 4096;
 
@@ -48,9 +53,13 @@ impl Watch {
     /// Whether the reader has taken nothing for too long of what is being written; what it did not
     /// take before `from` is forgiven.
     pub(crate) fn is_stuck(&self, from: Mono) -> bool {
-        let since = self.shown.writing_since.load(Relaxed);
-        let since_then = from.max(Mono::from_nanos(since));
-        since != 0 && clock::mono().saturating_since(since_then) >= STUCK_AFTER
+        let since = match self.shown.writing_since.load(Relaxed) {
+            0 => return false,
+            since => Mono::from_nanos(since),
+        };
+        let stood_still = from.saturating_since(since) >= STANDSTILL;
+        let allowed = if stood_still { STUCK_AFTER } else { SLOW_AFTER };
+        clock::mono().saturating_since(from.max(since)) >= allowed
     }
 
     /// Lines that could not be written, for another reason than that nobody reads any more.
