@@ -166,6 +166,14 @@ pub(crate) fn scenario() -> Scenario {
             Against::Nothing,
             0.0,
         ),
+        // A core that is hardly taken means nothing if beats were left out.
+        goal(
+            "10,000 targets at 10/s, slots missed",
+            Figure::Missed,
+            "heartbeat 10,000 × 10/s",
+            Against::Nothing,
+            1.0,
+        ),
     ];
     let about =
         "our heartbeat against `udp-server --raw -q`, beside other clients and their servers";
