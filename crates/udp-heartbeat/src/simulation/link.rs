@@ -1,0 +1,180 @@
+//! What a link does to datagrams, what really became of each beat, and what was told of it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use udp_core::clock::Mono;
+
+use crate::event::{Event, Observer, What};
+use crate::fleet::{PortKey, Sharing};
+use crate::schedule::TargetId;
+use crate::window::Seq;
+
+pub(super) const MS: u64 = 1_000_000;
+
+/// One direction of a link.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way {
+    pub(super) loss: f64,
+    pub(super) copies: f64,
+    pub(super) delay_ms: u64,
+    pub(super) jitter_ms: u64,
+    pub(super) corruption: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    Plain,
+    Numbered,
+    Stamp,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    pub(super) kind: Kind,
+    pub(super) keyed: bool,
+    pub(super) sharing: Sharing,
+    pub(super) targets: u32,
+    pub(super) same_address: bool,
+    pub(super) beats: u64,
+    pub(super) interval_ms: u64,
+    pub(super) timeout_ms: u64,
+    pub(super) poisson: bool,
+    pub(super) up: Way,
+    pub(super) down: Way,
+    /// Sends that fail, and requests that are refused.
+    pub(super) failure: f64,
+    pub(super) refusal: f64,
+    /// Stop before the end.
+    pub(super) stop_early: bool,
+}
+
+pub(super) fn chance(random: &mut fastrand::Rng, most: f64) -> f64 {
+    if random.bool() { 0.0 } else { random.f64() * most }
+}
+
+impl Link {
+    pub(super) fn random(random: &mut fastrand::Rng) -> Link {
+        let kind = random.choice([Kind::Plain, Kind::Numbered, Kind::Stamp]).unwrap();
+        let way = |random: &mut fastrand::Rng| Way {
+            loss: chance(random, 0.6),
+            copies: chance(random, 0.3),
+            delay_ms: random.u64(0..30),
+            jitter_ms: if random.bool() { 0 } else { random.u64(0..60) },
+            corruption: if kind == Kind::Plain { 0.0 } else { chance(random, 0.2) },
+        };
+        let (mut up, down) = (way(random), way(random));
+        if kind == Kind::Plain {
+            // What no lane can tell apart is not asked of it: a copy that comes much later.
+            up.copies = 0.0;
+        }
+        Link {
+            kind,
+            keyed: random.bool(),
+            sharing: if random.bool() { Sharing::Own } else { Sharing::Shared },
+            targets: random.u32(1..4),
+            same_address: random.bool(),
+            beats: random.u64(1..80),
+            interval_ms: random.u64(2..60),
+            timeout_ms: random.u64(20..150),
+            poisson: random.bool(),
+            up,
+            down,
+            failure: chance(random, 0.2),
+            refusal: chance(random, 0.2),
+            stop_early: random.u8(0..4) == 0,
+        }
+    }
+}
+
+/// What really became of a beat.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Truth {
+    pub(super) sent: u64,
+    pub(super) failed: bool,
+    pub(super) refused_at: Option<u64>,
+    /// The request reached the peer.
+    pub(super) reached: bool,
+    /// When copies of the reply were handed over, intact.
+    pub(super) replies: Vec<u64>,
+}
+
+/// What was told of a beat.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Told {
+    pub(super) sent: u32,
+    pub(super) received: Option<Duration>,
+    pub(super) lost: u32,
+    pub(super) late: u32,
+    pub(super) refused: u32,
+    pub(super) failed: u32,
+    pub(super) duplicate: u32,
+    pub(super) reordered: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Log {
+    pub(super) beats: HashMap<(TargetId, u64), Told>,
+    pub(super) wrong: u64,
+    pub(super) arrival_order: Vec<(TargetId, u64, Duration)>,
+}
+
+impl Observer for Log {
+    fn observe(&mut self, event: &Event<'_>) {
+        let target = event.target;
+        match event.what {
+            What::Sent { seq, .. } => self.of(target, seq).sent += 1,
+            What::Reply { seq, rtt, reordered, .. } => {
+                let beat = self.of(target, seq);
+                assert_eq!(beat.received, None, "received twice");
+                beat.received = Some(rtt);
+                beat.reordered = reordered;
+                self.arrival_order.push((target, seq.0, rtt));
+            }
+            What::Late { seq, .. } => self.of(target, seq).late += 1,
+            What::Duplicate { seq, .. } => self.of(target, seq).duplicate += 1,
+            What::Wrong { .. } => self.wrong += 1,
+            What::Lost { seq } => self.of(target, seq).lost += 1,
+            What::Refused { seq } => self.of(target, seq).refused += 1,
+            What::Failed { seq, .. } => self.of(target, seq).failed += 1,
+            What::Trouble { .. }
+            | What::State { .. }
+            | What::InARow { .. }
+            | What::Moved { .. } => {}
+        }
+    }
+}
+
+impl Log {
+    pub(super) fn of(&mut self, target: TargetId, seq: Seq) -> &mut Told {
+        self.beats.entry((target, seq.0)).or_default()
+    }
+}
+
+/// Something on its way.
+#[derive(Debug, Clone)]
+pub(super) struct Flying {
+    pub(super) socket: u64,
+    pub(super) port: PortKey,
+    pub(super) target: TargetId,
+    pub(super) beat: Option<(TargetId, u64)>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) kind: Flight,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Flight {
+    Up,
+    Down { intact: bool },
+    Refusal,
+}
+
+pub(super) fn at(ns: u64) -> Mono {
+    Mono::from_nanos(ns)
+}
+
+pub(super) fn address(link: &Link, target: TargetId) -> SocketAddr {
+    let host = if link.same_address { 1 } else { target as u8 + 1 };
+    SocketAddr::from(([10, 0, 0, host], 7000))
+}

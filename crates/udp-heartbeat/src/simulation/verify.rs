@@ -1,0 +1,160 @@
+//! What was reported, held against the truth.
+
+use std::time::Duration;
+
+use super::link::{Kind, MS, Told};
+use super::world::World;
+use crate::schedule::TargetId;
+use crate::stats::distribution::Percentile;
+
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Expected {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    pub(super) lost: u64,
+    pub(super) late: u64,
+    pub(super) duplicate: u64,
+    pub(super) refused: u64,
+    pub(super) failed: u64,
+    pub(super) pending: u64,
+}
+
+pub(super) fn verify(world: &World, end: u64) {
+    let link = &world.link;
+    let timeout = link.timeout_ms * MS;
+    for target in 0..link.targets {
+        let session = &world.fleet.target(target).session;
+        let counts = *session.counts();
+        let mut expected = Expected::default();
+        let mut rtts = Vec::new();
+        for seq in 1..=counts.sent {
+            let truth = &world.truth[&(target, seq)];
+            let told = &world.log.beats[&(target, seq)];
+            expected.sent += 1;
+            assert_eq!(told.sent, 1);
+            let first = truth.replies.first().copied();
+            let in_time = first.filter(|when| when - truth.sent <= timeout);
+            let copies = truth.replies.len() as u64;
+            let mut flags = (None, 0, 0, 0, 0, 0);
+            if truth.failed {
+                expected.failed += 1;
+                flags.4 = 1;
+            } else if truth.refused_at.is_some() {
+                expected.refused += 1;
+                flags.3 = 1;
+            } else if let Some(when) = in_time {
+                expected.received += 1;
+                expected.duplicate += copies - 1;
+                flags.0 = Some(Duration::from_nanos(when - truth.sent));
+                flags.5 = copies - 1;
+                rtts.push(when - truth.sent);
+            } else if first.is_some() {
+                expected.lost += 1;
+                expected.late += 1;
+                expected.duplicate += copies - 1;
+                (flags.1, flags.2, flags.5) = (1, 1, copies - 1);
+            } else if end > truth.sent + timeout {
+                expected.lost += 1;
+                flags.1 = 1;
+            } else {
+                expected.pending += 1;
+            }
+            let got = (
+                told.received,
+                told.lost,
+                told.late,
+                told.refused,
+                told.failed,
+                u64::from(told.duplicate),
+            );
+            assert_eq!(got, flags, "target {target} beat {seq}: {truth:?}");
+        }
+        let got = Expected {
+            sent: counts.sent,
+            received: counts.received,
+            lost: counts.lost,
+            late: counts.late,
+            duplicate: counts.duplicate,
+            refused: counts.refused,
+            failed: counts.failed,
+            pending: counts.pending(),
+        };
+        assert_eq!(got, expected);
+        verify_statistics(world, target, &rtts);
+    }
+    let totals = world.fleet.totals();
+    assert_eq!((totals.wrong, totals.unexpected), (world.strangers, 0));
+    assert_eq!(world.log.wrong, world.strangers);
+}
+
+pub(super) fn verify_statistics(world: &World, target: TargetId, rtts: &[u64]) {
+    let session = &world.fleet.target(target).session;
+    let nanos = |it: Option<Duration>| it.map(|it| it.as_nanos() as u64);
+    let rtt = session.rtt();
+    assert_eq!(rtt.count(), rtts.len() as u64);
+    assert_eq!(nanos(rtt.min()), rtts.iter().copied().min());
+    assert_eq!(nanos(rtt.max()), rtts.iter().copied().max());
+    let mean = (!rtts.is_empty()).then(|| rtts.iter().sum::<u64>() / rtts.len() as u64);
+    assert_eq!(nanos(rtt.average()), mean);
+    let mut sorted = rtts.to_vec();
+    sorted.sort_unstable();
+    for (percentile, needed) in
+        [(Percentile::P50, 1), (Percentile::P90, 10), (Percentile::P99, 100)]
+    {
+        let rank = (percentile.get() * sorted.len() as f64 / 100.0).ceil() as usize;
+        let truth = (sorted.len() >= needed).then(|| sorted[rank - 1]);
+        assert_eq!(nanos(rtt.percentile(percentile)), truth);
+    }
+    let order: Vec<_> = world.log.arrival_order.iter().filter(|it| it.0 == target).collect();
+    let mut next = 0;
+    let mut reordered = 0;
+    let mut jitter = 0.0f64;
+    for (index, (_, seq, took)) in order.iter().enumerate() {
+        if *seq < next {
+            reordered += 1;
+            assert!(world.log.beats[&(target, *seq)].reordered);
+        } else {
+            next = seq + 1;
+        }
+        if index > 0 {
+            jitter += (took.abs_diff(order[index - 1].2).as_nanos() as f64 - jitter) / 16.0;
+        }
+    }
+    assert_eq!(session.counts().reordered, reordered);
+    if let Some(got) = session.jitter() {
+        assert!((got.as_nanos() as f64 - jitter).abs() <= 1.0);
+    }
+}
+
+/// With the leap's answer, both directions are told exactly, unless copies confuse the counter.
+pub(super) fn verify_direction(world: &World) {
+    let link = &world.link;
+    // A request that takes longer than the time-out to reach the reflector is beyond the guard.
+    let beyond = link.up.jitter_ms * 10 > link.timeout_ms * 9;
+    if link.kind != Kind::Stamp || link.up.copies > 0.0 || beyond {
+        return;
+    }
+    for target in 0..link.targets {
+        let session = &world.fleet.target(target).session;
+        let counts = session.counts();
+        let of_target = |it: &(&(TargetId, u64), &Told)| it.0.0 == target && it.1.lost > 0;
+        let lost = || world.log.beats.iter().filter(of_target).filter(|it| it.1.late == 0);
+        let up = lost().filter(|(beat, _)| !world.truth[*beat].reached).count() as u64;
+        let down = lost().filter(|(beat, _)| world.truth[*beat].reached).count() as u64;
+        let split = session.direction().unwrap().split(counts.lost, counts.late);
+        // Refused and corrupted ones were reached too, but are not lost; a reply that was corrupted
+        // on its way down is missing, as a lost one is.
+        let answered = counts.received + counts.late > 0;
+        if answered && counts.lost > counts.late {
+            assert_eq!(
+                (split.up, split.down),
+                (up, down),
+                "{:?} target {target}: {counts:?}",
+                session.direction()
+            );
+            assert_eq!(split.unknown, counts.late);
+        } else {
+            assert_eq!(split.unknown, counts.lost);
+        }
+    }
+}

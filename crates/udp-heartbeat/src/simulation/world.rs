@@ -1,0 +1,340 @@
+//! A link at work: sockets that are made up, datagrams in the air, a peer that answers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use udp_core::clock::{Mono, Wall};
+use udp_core::lane;
+use udp_core::stamp::{ErrorEstimate, Key, Mode, Reply as StampReply, SenderPacket, Ssid};
+
+use super::link::{Flight, Flying, Kind, Link, Log, MS, Told, Truth, Way, address, at};
+use crate::beat::{Format, Padding, StampSession};
+use crate::event::{Event, Observer, What};
+use crate::expectation::Expectation;
+use crate::fleet::{Begun, Datagram, Fleet, PortKey, PortsToClose, Setup};
+use crate::schedule::{Spacing, TargetId, Timeline};
+use crate::session::Rules;
+use crate::state::Hysteresis;
+use crate::stats::distribution::Precision;
+use crate::stats::loss::{confidence, percent};
+
+pub(super) struct World {
+    pub(super) link: Link,
+    pub(super) random: fastrand::Rng,
+    pub(super) fleet: Fleet,
+    pub(super) log: Log,
+    pub(super) key: Option<Key>,
+    pub(super) sockets: HashMap<PortKey, u64>,
+    pub(super) next_socket: u64,
+    /// By time and number.
+    pub(super) air: BTreeMap<(u64, u64), Flying>,
+    pub(super) thrown: u64,
+    pub(super) truth: HashMap<(TargetId, u64), Truth>,
+    /// The reflectors' counters, by socket and session.
+    pub(super) counters: HashMap<(u64, Ssid), u32>,
+    pub(super) strangers: u64,
+}
+
+impl World {
+    pub(super) fn new(link: Link, mut random: fastrand::Rng) -> World {
+        let key = link.keyed.then(|| Key::from_file_bytes(b"secret").unwrap());
+        let padding = Padding { length: random.usize(0..30), byte: b'.' };
+        let payload = b"heartbeat".to_vec();
+        let format = match link.kind {
+            Kind::Plain => Format::Plain { payload, padding },
+            Kind::Numbered => Format::Numbered { payload, padding },
+            Kind::Stamp => Format::Stamp { key: key.clone(), length: 120 },
+        };
+        let timeout = Duration::from_millis(link.timeout_ms);
+        let setup = Setup {
+            expectation: Expectation::Anything,
+            rules: Rules {
+                interval: Duration::from_millis(link.interval_ms),
+                timeout,
+                hysteresis: Hysteresis { down_after: 3, up_after: 1 },
+                keep: 1000,
+                precision: Precision::Fine,
+                stamp: format.is_stamp(),
+            },
+            format,
+            sharing: link.sharing,
+            lanes: lane::Rules {
+                ports: lane::Ports::UpTo(1000),
+                rest: Duration::ZERO,
+                linger: Duration::from_secs(3600),
+            },
+        };
+        let mut fleet = Fleet::new(setup);
+        let mut log = Log::default();
+        for target in 0..link.targets {
+            let stamp = StampSession { ssid: Ssid(target as u16 + 1), epoch: Wall::from_nanos(1) };
+            let address = address(&link, target);
+            let endpoint = address.to_string().parse().unwrap();
+            fleet.add(address.to_string(), endpoint, stamp, Some(link.beats));
+            fleet.place(target, address, at(0), &mut log);
+        }
+        World {
+            link,
+            random,
+            fleet,
+            log,
+            key,
+            sockets: HashMap::new(),
+            next_socket: 0,
+            air: BTreeMap::new(),
+            thrown: 0,
+            truth: HashMap::new(),
+            counters: HashMap::new(),
+            strangers: 0,
+        }
+    }
+
+    pub(super) fn throw(&mut self, when: u64, flying: Flying) {
+        self.thrown += 1;
+        self.air.insert((when, self.thrown), flying);
+    }
+
+    /// How long a datagram takes that way, and a copy of it; none if it is lost.
+    pub(super) fn pass(&mut self, way: Way) -> Vec<u64> {
+        let random = &mut self.random;
+        if random.f64() < way.loss {
+            return Vec::new();
+        }
+        let copies = if random.f64() < way.copies { 2 } else { 1 };
+        let mut times: Vec<u64> =
+            (0..copies).map(|_| way.delay_ms * MS + random.u64(0..=way.jitter_ms * MS)).collect();
+        if self.link.kind == Kind::Plain {
+            let first = times[0];
+            times.fill(first);
+        }
+        times
+    }
+
+    pub(super) fn send(&mut self, target: TargetId, now: u64) {
+        let begun = self.fleet.begin(target, at(now), &mut self.log);
+        let Begun::Send { seq, port, close, .. } = begun else {
+            assert_eq!(begun, Begun::Ended);
+            return;
+        };
+        if let Some(port) = close {
+            self.sockets.remove(&port);
+        }
+        let socket = *self.sockets.entry(port).or_insert_with(|| {
+            self.next_socket += 1;
+            self.next_socket
+        });
+        let mut bytes = Vec::new();
+        self.fleet.encode(target, seq, &mut bytes);
+        let what = What::Sent { seq, bytes: &bytes };
+        self.log.observe(&Event { target, address: None, at: at(now), what });
+        let beat = (target, seq.0);
+        self.truth.insert(beat, Truth { sent: now, ..Truth::default() });
+        if self.random.f64() < self.link.failure {
+            self.truth.get_mut(&beat).unwrap().failed = true;
+            self.fleet.fail(target, seq, "no route", at(now), &mut self.log);
+            return;
+        }
+        let flying = Flying { socket, port, target, beat: Some(beat), bytes, kind: Flight::Up };
+        if self.random.f64() < self.link.refusal {
+            let when = now + self.random.u64(0..=20 * MS);
+            self.throw(when, Flying { kind: Flight::Refusal, ..flying });
+            return;
+        }
+        let way = self.link.up;
+        for after in self.pass(way) {
+            self.throw(now + after, flying.clone());
+        }
+    }
+
+    /// What is in the air comes down.
+    pub(super) fn land(&mut self, now: u64, flying: &Flying) {
+        let open = self.sockets.get(&flying.port) == Some(&flying.socket);
+        match flying.kind {
+            Flight::Up => self.reflect(now, flying),
+            Flight::Refusal => {
+                let Some(beat) = flying.beat else { return };
+                if !open {
+                    return;
+                }
+                let from = address(&self.link, beat.0);
+                let truth = self.truth.get_mut(&beat).unwrap();
+                if now - truth.sent <= self.link.timeout_ms * MS {
+                    truth.refused_at = Some(now);
+                }
+                let quoted = Some(&flying.bytes[..]);
+                self.fleet.refuse((flying.port, from), quoted, None, at(now), &mut self.log);
+            }
+            Flight::Down { intact } => {
+                if !open {
+                    return;
+                }
+                let from = address(&self.link, flying.target);
+                match flying.beat {
+                    Some(beat) if intact => {
+                        self.truth.get_mut(&beat).unwrap().replies.push(now);
+                    }
+                    Some(_) => self.strangers += 1,
+                    None => {}
+                }
+                let datagram =
+                    Datagram { port: flying.port, from, bytes: &flying.bytes, at: at(now) };
+                self.fleet.arrive(&datagram, &mut self.log);
+            }
+        }
+    }
+
+    /// The peer answers.
+    pub(super) fn reflect(&mut self, now: u64, flying: &Flying) {
+        if let Some(beat) = flying.beat {
+            self.truth.get_mut(&beat).unwrap().reached = true;
+        }
+        let mut bytes = match self.link.kind {
+            Kind::Plain | Kind::Numbered => [b"echo ", &flying.bytes[..]].concat(),
+            Kind::Stamp => {
+                let mode = Mode::from(self.key.as_ref());
+                let heard = SenderPacket::decode(&flying.bytes, mode).unwrap();
+                let counter = self.counters.entry((flying.socket, heard.ssid)).or_default();
+                let reply = StampReply {
+                    sequence: *counter,
+                    received: Wall::from_nanos(now + 77 * MS),
+                    sent: Wall::from_nanos(now + 77 * MS),
+                    error: ErrorEstimate::UNSYNCHRONIZED,
+                    ttl: Some(64),
+                };
+                *counter += 1;
+                let mut out = vec![0; 200];
+                let length = reply.encode(&heard, &flying.bytes, mode, &mut out).unwrap();
+                out.truncate(length);
+                out
+            }
+        };
+        let way = self.link.down;
+        let intact = flying.beat.is_none() || self.random.f64() >= way.corruption;
+        if !intact {
+            self.corrupt(&mut bytes);
+        }
+        let landed = Flying { bytes, kind: Flight::Down { intact }, ..flying.clone() };
+        let times = match landed.beat {
+            Some(_) => self.pass(way),
+            None => vec![way.delay_ms * MS], // the leap comes through
+        };
+        for after in times {
+            self.throw(now + after, landed.clone());
+        }
+    }
+
+    /// Makes of a reply something that names no beat.
+    pub(super) fn corrupt(&mut self, bytes: &mut Vec<u8>) {
+        match self.random.u8(0..3) {
+            0 => bytes.truncate(7),
+            1 => bytes.clear(),
+            _ if self.link.kind == Kind::Stamp => bytes[24] ^= 0x40, // the sender's sequence
+            _ => bytes[5] ^= 0x10,                                   // the payload's first letter
+        }
+        if self.link.kind == Kind::Stamp && self.key.is_none() && bytes.len() > 60 {
+            bytes[30] ^= 1; // the sender's timestamp
+        }
+    }
+
+    pub(super) fn check_books(&mut self) {
+        let totals = self.fleet.totals();
+        assert_eq!(totals.pending(), self.fleet.in_flight());
+        assert_eq!(
+            totals.sent,
+            totals.received + totals.unanswered() + totals.pending(),
+            "{totals:?}"
+        );
+        assert!(totals.late <= totals.lost);
+        let share = percent(totals.lost, totals.sent);
+        assert!((0.0..=100.0).contains(&share));
+        if let Some((low, high)) = confidence(totals.lost, totals.sent) {
+            assert!(low <= share + 1e-9 && share <= high + 1e-9);
+        }
+    }
+
+    /// Never up for what the reflector received, at any moment.
+    pub(super) fn check_direction(&self) {
+        let slow = self.link.up.delay_ms + self.link.up.jitter_ms;
+        if self.link.kind != Kind::Stamp || slow * 2 > self.link.timeout_ms {
+            return;
+        }
+        for target in 0..self.link.targets {
+            let session = &self.fleet.target(target).session;
+            let split =
+                session.direction().unwrap().split(session.counts().lost, session.counts().late);
+            assert_eq!(split.up + split.down + split.unknown, session.counts().lost);
+            let never = |(beat, told): (&(TargetId, u64), &Told)| {
+                beat.0 == target && told.lost > 0 && !self.truth[beat].reached
+            };
+            let up = self.log.beats.iter().filter(|it| never(*it)).count() as u64;
+            assert!(split.up <= up, "{split:?}, of which {up} never reached the reflector");
+        }
+    }
+
+    pub(super) fn run(&mut self) -> u64 {
+        let start = 1_000 * MS;
+        let link = self.link.clone();
+        let spacing = match link.poisson {
+            true => Spacing::Poisson { seed: self.random.u64(..) },
+            false => Spacing::Periodic,
+        };
+        let interval = Duration::from_millis(link.interval_ms);
+        let mut timeline = Timeline::new(spacing, at(start), interval, link.targets);
+        let mut now = start;
+        let stop = match link.stop_early {
+            true => start + self.random.u64(0..link.beats * link.interval_ms * MS + 1),
+            false => u64::MAX,
+        };
+        loop {
+            let sending = self.fleet.targets().iter().any(|it| it.left != Some(0));
+            let next = [
+                timeline.next_due().filter(|_| sending).map(Mono::as_nanos),
+                self.air.keys().next().map(|(when, _)| *when),
+                self.fleet.next_expiry().map(Mono::as_nanos),
+            ];
+            let Some(next) = next.into_iter().flatten().min() else { break };
+            if next >= stop {
+                break;
+            }
+            now = next.max(now);
+            // As the run does it: what came, then what expired, then what is due.
+            while let Some(entry) = self.air.first_entry()
+                && entry.key().0 <= now
+            {
+                let flying = entry.remove();
+                self.land(now, &flying);
+            }
+            self.fleet.expire(at(now), &mut self.log);
+            while let Some(closing) = self.fleet.close_due(at(now)) {
+                match closing {
+                    PortsToClose::One(port) => drop(self.sockets.remove(&port)),
+                    PortsToClose::All(owner) => self.sockets.retain(|port, _| port.owner != owner),
+                }
+            }
+            while sending && let Some(slot) = timeline.take(at(now)) {
+                assert_eq!(slot.missed, 0);
+                self.send(slot.target, now);
+            }
+            self.check_books();
+            self.check_direction();
+        }
+        now
+    }
+
+    /// One request more, to learn what the counter shows.
+    pub(super) fn leap(&mut self, now: u64) {
+        for target in 0..self.link.targets {
+            if !self.fleet.target(target).session.wants_leap() {
+                continue;
+            }
+            let mut bytes = Vec::new();
+            let Some((port, _)) = self.fleet.leap(target, at(now), &mut bytes) else { continue };
+            let Some(socket) = self.sockets.get(&port).copied() else { continue };
+            let flying = Flying { socket, port, target, beat: None, bytes, kind: Flight::Up };
+            self.throw(now + 1, flying);
+        }
+        while let Some(((when, _), flying)) = self.air.pop_first() {
+            self.land(when, &flying);
+        }
+    }
+}
