@@ -149,19 +149,20 @@ impl Io {
         socket.set_nonblocking(false).map_err(fail)?;
         socket.set_read_timeout(None).map_err(fail)?;
         let socket = Arc::new(socket);
-        let waker = Waker::new(Arc::clone(&socket));
         #[cfg(target_os = "linux")]
         if backend == Backend::Auto {
+            let waker = Waker::by_shutdown(Arc::clone(&socket));
             let (receiver, sender) = linux::open(&socket, &waker, bound, options);
             return Ok(Io {
-                receiver: Receiver { waker, half: ReceiveHalf::Linux(receiver) },
+                receiver: Receiver { socket, waker, half: ReceiveHalf::Linux(receiver) },
                 sender: Sender { half: SendHalf::Linux(Box::new(sender)) },
             });
         }
         let (Backend::Auto | Backend::Portable) = backend;
-        let (receiver, sender) = portable::open(socket, waker.clone(), bound, options);
+        let waker = Waker::by_mark();
+        let (receiver, sender) = portable::open(&socket, &waker, bound, options);
         Ok(Io {
-            receiver: Receiver { waker, half: ReceiveHalf::Portable(receiver) },
+            receiver: Receiver { socket, waker, half: ReceiveHalf::Portable(receiver) },
             sender: Sender { half: SendHalf::Portable(sender) },
         })
     }
@@ -200,6 +201,7 @@ impl Io {
 /// The half of an [`Io`] that receives.
 #[derive(Debug)]
 pub struct Receiver {
+    socket: Arc<UdpSocket>,
     waker: Waker,
     half: ReceiveHalf,
 }
@@ -245,7 +247,7 @@ impl Receiver {
     /// The socket: to wait on several at once, or to send on a connected one without an outbox.
     /// Whoever only ever receives with [`Wait::Now`] may make it a non-blocking one.
     pub fn socket(&self) -> &UdpSocket {
-        self.waker.socket()
+        &self.socket
     }
 
     /// What this socket can tell and do.

@@ -13,31 +13,33 @@ use socket2::SockRef;
 /// received with [`Wait::Now`](super::Wait::Now), and sending goes on.
 #[derive(Clone)]
 pub struct Waker {
-    socket: Arc<UdpSocket>,
+    /// What to shut down, where that ends a receive and harms none.
+    socket: Option<Arc<UdpSocket>>,
     woken: Arc<AtomicBool>,
 }
 
 impl Waker {
-    pub(super) fn new(socket: Arc<UdpSocket>) -> Waker {
-        Waker { socket, woken: Arc::default() }
+    /// For a receive that a shutdown of `socket` ends.
+    #[cfg(target_os = "linux")]
+    pub(super) fn by_shutdown(socket: Arc<UdpSocket>) -> Waker {
+        Waker { socket: Some(socket), woken: Arc::default() }
     }
 
-    pub(super) fn socket(&self) -> &UdpSocket {
-        &self.socket
+    /// For a receive that looks up by itself from time to time. The standard library does not
+    /// expect a datagram without an address, which is what a shutdown brings: it may panic.
+    pub(super) fn by_mark() -> Waker {
+        Waker { socket: None, woken: Arc::default() }
     }
 
-    /// Ends the blocked receive, if there is one, and lets no later one block. On Linux this is
-    /// immediate; elsewhere a receive looks up at least every 50 ms.
+    /// Ends the blocked receive, if there is one, and lets no later one block: at once with
+    /// [`Backend::Auto`](super::Backend::Auto) on Linux, else within 20 ms.
     pub fn wake(&self) {
-        self.mark();
-        // On Linux this ends a blocked receive of an unconnected socket too, although it is then
-        // answered with ENOTCONN: `inet_shutdown` marks the socket and wakes all who wait on it.
-        let _not_connected = SockRef::from(&*self.socket).shutdown(Shutdown::Read);
-    }
-
-    /// The part of it that any system does: whoever looks up sees it.
-    pub(super) fn mark(&self) {
         self.woken.store(true, Ordering::Release);
+        if let Some(socket) = &self.socket {
+            // This ends a blocked receive of an unconnected socket too, although it is then
+            // answered with ENOTCONN: `inet_shutdown` marks the socket and wakes all who wait.
+            let _not_connected = SockRef::from(&**socket).shutdown(Shutdown::Read);
+        }
     }
 
     /// Whether [`wake`](Self::wake) was called.

@@ -114,15 +114,20 @@ impl LinuxReceiver {
             }
         };
         let mut filled = 0;
-        for (i, meta) in metas.iter_mut().enumerate().take(taken) {
+        for i in 0..taken.min(metas.len()) {
             let one = self.call.taken(i);
-            // A shutdown ends the wait without a datagram, and without an address.
-            let Some(peer) = read_name(one.name) else { break };
+            // A shutdown ends the wait without a datagram, and without an address; datagrams that
+            // came that very moment are behind it.
+            let Some(peer) = read_name(one.name) else { continue };
+            if filled < i {
+                let bytes = layout.start(i)..layout.start(i) + one.len;
+                memory.copy_within(bytes, layout.start(filled));
+            }
             let control = Control::read(one.control);
             if let Some(lost) = control.lost {
                 self.drops.note(lost);
             }
-            *meta = describe(peer, &one, &control);
+            metas[filled] = describe(peer, &one, &control);
             filled += 1;
         }
         slots.set_filled(filled);

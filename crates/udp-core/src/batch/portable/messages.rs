@@ -40,7 +40,7 @@ pub(super) fn ask(socket: &UdpSocket, bound: SocketAddr, options: &Options) -> T
 }
 
 /// Receives one datagram and what is told about it; whether it was cut short is seen by its
-/// length. Waits as the socket is set to.
+/// length. Waits as the socket is set to; without a peer there is no datagram.
 pub(super) fn receive(
     socket: &UdpSocket,
     room: &mut [u8],
@@ -67,8 +67,9 @@ fn receive_with(
             Some(&mut *messages),
             MsgFlags::empty(),
         )?;
+        let cut = one.flags.contains(MsgFlags::MSG_CTRUNC);
         let peer = one.address.as_ref().and_then(address_of);
-        (one.bytes, peer, one.flags.contains(MsgFlags::MSG_CTRUNC))
+        (one.bytes, peer, cut)
     };
     // Where not all was told, nothing is concluded.
     let control = if cut { Control::default() } else { Control::read(messages) };

@@ -25,8 +25,8 @@ use super::{Abilities, Options, Waker, own};
 
 /// Both halves for `socket`, bound to `bound`.
 pub(super) fn open(
-    socket: Arc<UdpSocket>,
-    waker: Waker,
+    socket: &Arc<UdpSocket>,
+    waker: &Waker,
     bound: SocketAddr,
     options: &Options,
 ) -> (PortableReceiver, PortableSender) {
@@ -34,7 +34,7 @@ pub(super) fn open(
     let pinned = own::is_unicast(bound);
     #[cfg(target_os = "linux")]
     let told = if !pinned || options.timestamps || options.ttl || options.ecn {
-        messages::ask(&socket, bound, options)
+        messages::ask(socket, bound, options)
     } else {
         Told::default()
     };
@@ -45,6 +45,7 @@ pub(super) fn open(
         timestamps: told.timestamps,
         ..Abilities::default()
     };
+    let (socket, waker) = (Arc::clone(socket), waker.clone());
     let address = pinned.then_some(bound);
     let receiver =
         PortableReceiver::new(Arc::clone(&socket), waker, address, abilities, told, options);

@@ -11,10 +11,8 @@ use super::{Told, uninterrupted};
 use crate::clock;
 use crate::endpoint::{canonical, canonical_ip};
 
-/// How long a receive blocks before it looks whether it was woken, where [`Waker::wake`] does not
-/// end the call itself.
-const LOOK_UP: Option<Duration> =
-    if cfg!(target_os = "linux") { None } else { Some(Duration::from_millis(50)) };
+/// How long a receive blocks before it looks whether it was woken.
+const LOOK_UP: Duration = Duration::from_millis(20);
 
 /// The receiving half.
 #[derive(Debug)]
@@ -29,7 +27,6 @@ pub(in super::super) struct PortableReceiver {
     told: Told,
     spin: Spin,
     mode: Option<Mode>,
-    look_up: Option<Duration>,
 }
 
 /// How the socket is set to wait.
@@ -37,7 +34,6 @@ pub(in super::super) struct PortableReceiver {
 enum Mode {
     Now,
     Timed(Duration),
-    Ever,
 }
 
 impl PortableReceiver {
@@ -57,7 +53,6 @@ impl PortableReceiver {
             told,
             spin: Spin::new(options.busy_poll),
             mode: None,
-            look_up: LOOK_UP,
         }
     }
 
@@ -80,16 +75,13 @@ impl PortableReceiver {
         Ok(taken)
     }
 
-    /// Waits, in short spans if only between them a wake-up can be seen.
+    /// Waits in short spans, between which it looks whether it was woken.
     fn take_within(&mut self, slots: &mut Slots, limit: Option<Duration>) -> io::Result<usize> {
         let mut left = limit;
         while !self.waker.is_woken() {
-            let span = match (left, self.look_up) {
-                (Some(left), Some(look_up)) => Some(left.min(look_up)),
-                (left, look_up) => left.or(look_up),
-            };
-            let taken = self.take(slots, span.map_or(Mode::Ever, Mode::Timed))?;
-            left = left.map(|left| left.saturating_sub(span.unwrap_or_default()));
+            let span = left.map_or(LOOK_UP, |left| left.min(LOOK_UP));
+            let taken = self.take(slots, Mode::Timed(span))?;
+            left = left.map(|left| left.saturating_sub(span));
             if taken > 0 || left == Some(Duration::ZERO) {
                 return Ok(taken);
             }
@@ -109,7 +101,7 @@ impl PortableReceiver {
         else {
             return Ok(0);
         };
-        match self.receive_one(room, meta, mode) {
+        match self.receive_one(room, meta) {
             Ok(Some(len)) => {
                 meta.truncated = len > layout.size;
                 meta.len = len.min(layout.size);
@@ -121,27 +113,18 @@ impl PortableReceiver {
             Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 Ok(0)
             }
-            // A shutdown ends the call without an address, which is an error to std.
-            Err(_) if mode != Mode::Now && self.waker.is_woken() => Ok(0),
             Err(e) => Err(e),
         }
     }
 
     /// Receives one datagram and says who sent it, and all that is known but its length, which is
     /// the result.
-    fn receive_one(
-        &self,
-        room: &mut [u8],
-        meta: &mut Meta,
-        mode: Mode,
-    ) -> io::Result<Option<usize>> {
+    fn receive_one(&self, room: &mut [u8], meta: &mut Meta) -> io::Result<Option<usize>> {
         #[cfg(target_os = "linux")]
         if self.told.any() {
             let (len, peer, control) =
                 uninterrupted(|| super::messages::receive(&self.socket, room, self.told))?;
-            // A shutdown ends a wait with no bytes and no address worth looking at.
-            let ended = || len == 0 && mode != Mode::Now && self.waker.is_woken();
-            let Some(peer) = peer.filter(|_| !ended()) else { return Ok(None) };
+            let Some(peer) = peer else { return Ok(None) };
             *meta = Meta {
                 peer: canonical(peer),
                 interface: control.interface,
@@ -155,7 +138,6 @@ impl PortableReceiver {
             }
             return Ok(Some(len));
         }
-        let _only_there = mode;
         let (len, peer) = uninterrupted(|| self.socket.recv_from(room))?;
         *meta = Meta { peer: canonical(peer), ..self.plain };
         Ok(Some(len))
@@ -164,13 +146,9 @@ impl PortableReceiver {
     fn set_mode(&mut self, mode: Mode) -> io::Result<()> {
         self.mode = None;
         self.socket.set_nonblocking(mode == Mode::Now)?;
-        match mode {
-            Mode::Now => {}
+        if let Mode::Timed(span) = mode {
             // Zero would mean to wait for ever.
-            Mode::Timed(span) => {
-                self.socket.set_read_timeout(Some(span.max(Duration::from_micros(1))))?;
-            }
-            Mode::Ever => self.socket.set_read_timeout(None)?,
+            self.socket.set_read_timeout(Some(span.max(Duration::from_micros(1))))?;
         }
         self.mode = Some(mode);
         Ok(())
@@ -200,31 +178,5 @@ impl spin::Ask for PortableReceiver {
 
     fn is_woken(&self) -> bool {
         self.waker.is_woken()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::thread;
-
-    use super::super::super::SLOT;
-    use super::*;
-
-    /// Where a shutdown ends no receive, one ends by looking up.
-    #[test]
-    fn a_wake_up_is_seen_without_a_shutdown() {
-        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").expect("bind"));
-        let bound = socket.local_addr().expect("an address");
-        let waker = Waker::new(Arc::clone(&socket));
-        let (mut receiver, _) =
-            super::super::open(socket, waker.clone(), bound, &Options::default());
-        receiver.look_up = Some(Duration::from_millis(5));
-        let waiting = thread::spawn(move || {
-            let mut slots = Slots::new(1, SLOT, 0);
-            let filled = receiver.receive(&mut slots, Wait::Block(None)).expect("receive");
-            (filled, receiver.mode)
-        });
-        waker.mark();
-        assert_eq!(waiting.join().expect("it ended"), (0, Some(Mode::Now)));
     }
 }

@@ -87,6 +87,11 @@ impl Server {
         assert_eq!(done, datagrams);
     }
 
+    /// How many datagrams the last batch had.
+    fn datagrams(&self) -> usize {
+        self.slots.iter().map(|received| received.meta.datagrams()).sum()
+    }
+
     /// This server's port at `ip`.
     fn at(&self, ip: &str) -> SocketAddr {
         SocketAddr::new(ip.parse().expect("an address"), self.address.port())

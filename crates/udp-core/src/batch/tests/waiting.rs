@@ -81,6 +81,65 @@ fn a_wake_up_ends_a_wait_and_all_later_ones() {
     }
 }
 
+/// Whenever it comes: what is sent around a wake-up is received before it, at it, or after it.
+#[test]
+fn a_wake_up_loses_no_datagram() {
+    for backend in BACKENDS {
+        for bind in ["127.0.0.1:0", "0.0.0.0:0"] {
+            for round in 0..40 {
+                let mut server = Server::new(bind, backend, &Options::default());
+                let client = client(server.at("127.0.0.1"));
+                let waker = server.io.waker();
+                let receiving = thread::spawn(move || {
+                    let mut datagrams = 0;
+                    loop {
+                        let wait = Wait::Block(None);
+                        match server.io.receive(&mut server.slots, wait).expect("receive") {
+                            0 => break (datagrams, server),
+                            _ => datagrams += server.datagrams(),
+                        }
+                    }
+                });
+                let sending = thread::spawn(move || {
+                    (0..20).for_each(|i| {
+                        assert_eq!(client.send(&[1; 4][i % 5..]).ok(), Some(4 - i % 5));
+                    });
+                    client
+                });
+                if round % 2 == 0 {
+                    thread::yield_now();
+                }
+                waker.wake();
+                let _client = sending.join().expect("all is sent");
+                let (mut datagrams, mut server) = receiving.join().expect("it ended");
+                while server.io.receive(&mut server.slots, Wait::Now).expect("receive") > 0 {
+                    datagrams += server.datagrams();
+                }
+                assert_eq!(datagrams, 20, "{backend:?} {bind}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_connected_socket_is_woken_too() {
+    for backend in BACKENDS {
+        let peer = UdpSocket::bind("127.0.0.1:0").expect("bind");
+        let mut asker =
+            Server::on(client(peer.local_addr().expect("address")), backend, &Options::default());
+        let waker = asker.io.waker();
+        let waiting = thread::spawn(move || {
+            let filled = asker.io.receive(&mut asker.slots, Wait::Block(None));
+            (filled.expect("receive"), asker)
+        });
+        waker.wake();
+        let (filled, mut asker) = waiting.join().expect("it ended");
+        assert_eq!(filled, 0, "{backend:?}");
+        peer.send_to(b"late", asker.address).expect("send");
+        assert_eq!(asker.receive_one().1, b"late", "{backend:?}");
+    }
+}
+
 #[test]
 fn a_wake_up_before_the_wait_counts() {
     for backend in BACKENDS {
