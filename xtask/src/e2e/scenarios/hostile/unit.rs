@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use rustix::process::geteuid;
@@ -103,7 +104,10 @@ fn no_rights_are_needed(context: &Context) -> Result<()> {
     // Where the other user can reach it, whatever the build directory's rights.
     let directory = tempfile::tempdir()?;
     let program = directory.path().join("udp-server");
-    std::fs::copy(&context.programs.server, &program).context("cannot copy the server")?;
+    // By a program of its own: a child that another scenario starts meanwhile would inherit our
+    // descriptor on the copy, and a file that is open for writing cannot be executed.
+    let copied = Command::new("cp").arg(&context.programs.server).arg(&program).status();
+    check::holds("the server is copied", copied.context("cannot copy the server")?.success())?;
     for path in [directory.path(), &program] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
     }
