@@ -1,5 +1,7 @@
 //! The workers as one: starts them, reads their books, stops them.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -173,11 +175,20 @@ impl Drop for Ended {
     }
 }
 
+/// A key file is read no further than this: it may be a device that never ends.
+const LONGEST_KEY: u64 = 64 * 1024;
+
 fn read_key(file: &std::path::Path) -> Result<Key, Failure> {
     let failed = |reason: String| {
         Failure::local(format!("cannot use the key file {}: {reason}", file.display()))
     };
-    let content = std::fs::read(file).map_err(|error| failed(describe(&error)))?;
+    let mut content = Vec::new();
+    File::open(file)
+        .and_then(|file| file.take(LONGEST_KEY + 1).read_to_end(&mut content))
+        .map_err(|error| failed(describe(&error)))?;
+    if content.len() as u64 > LONGEST_KEY {
+        return Err(failed(format!("longer than {LONGEST_KEY} bytes")));
+    }
     Key::from_file_bytes(&content).map_err(|error| failed(error.to_string()))
 }
 
