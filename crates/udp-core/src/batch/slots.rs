@@ -38,7 +38,7 @@ pub struct Slots {
 }
 
 /// Where slot `i` is in the block.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     stride: usize,
     /// Bytes before the payload, whole cache lines.

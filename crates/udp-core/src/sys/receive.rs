@@ -11,6 +11,10 @@ pub(crate) struct ReceiveCall {
     parts: Vec<libc::iovec>,
     names: Vec<[u8; NAME]>,
     controls: Vec<[u8; CONTROL_IN]>,
+    /// Where in the caller's buffer each datagram goes.
+    starts: Vec<usize>,
+    /// The end of the last part of the caller's buffer that may be written.
+    end: usize,
     /// Headers from here on are as [`prepare`](Self::prepare) left them.
     used: usize,
 }
@@ -34,51 +38,50 @@ pub(crate) struct Taken<'a> {
 }
 
 impl ReceiveCall {
-    /// Room for calls that take up to `messages` datagrams.
-    pub(crate) fn new(messages: usize) -> Self {
+    /// For calls that take up to as many datagrams as there are `starts`: number `i` goes to
+    /// `length` bytes of the caller's buffer from `starts[i]` on.
+    pub(crate) fn new(starts: Vec<usize>, length: usize) -> Self {
         let header = libc::mmsghdr {
             // SAFETY: a message header is integers and pointers, for which zero is a valid value.
             msg_hdr: unsafe { std::mem::zeroed() },
             msg_len: 0,
         };
-        let part = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
+        let part = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: length };
+        let messages = starts.len();
         ReceiveCall {
             headers: vec![header; messages],
             parts: vec![part; messages],
             names: vec![[0; NAME]; messages],
             controls: vec![[0; CONTROL_IN]; messages],
+            end: starts.iter().max().map_or(0, |last| last.saturating_add(length)),
+            starts,
             used: messages,
         }
     }
 
-    /// The most datagrams that one call takes.
-    pub(crate) fn capacity(&self) -> usize {
-        self.headers.len()
-    }
-
-    /// Takes up to `messages` datagrams, number `i` into `length` bytes of `memory` from
-    /// `start(i)` on. Unless `wait` is false it waits for the first one, as long as SO_RCVTIMEO
-    /// says; for the others never. How many came; zero never.
+    /// Takes what is there into `memory`. Unless `wait` is false it waits for the first datagram,
+    /// as long as SO_RCVTIMEO says; for the others never. How many came; zero never.
+    ///
+    /// A buffer that is too short for what [`new`](Self::new) was told is an error.
     pub(crate) fn receive(
         &mut self,
         socket: BorrowedFd<'_>,
         memory: &mut [u8],
-        messages: usize,
-        start: impl Fn(usize) -> usize,
-        length: usize,
         wait: bool,
     ) -> io::Result<usize> {
-        let messages = messages.min(self.capacity());
+        if memory.len() < self.end {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         self.prepare();
-        for (i, part) in self.parts.iter_mut().enumerate().take(messages) {
-            let target = &mut memory[start(i)..start(i) + length];
-            *part = libc::iovec { iov_base: target.as_mut_ptr().cast(), iov_len: target.len() };
+        let base = memory.as_mut_ptr();
+        for (part, start) in self.parts.iter_mut().zip(&self.starts) {
+            part.iov_base = base.wrapping_add(*start).cast();
         }
         let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
-        let count = u32::try_from(messages).unwrap_or(u32::MAX);
-        // SAFETY: the first `messages` headers point at live, writable vectors of this struct of
-        // the lengths given, and through `parts` at distinct ranges of `memory`, which is borrowed
-        // exclusively during the call.
+        let count = u32::try_from(self.headers.len()).unwrap_or(u32::MAX);
+        // SAFETY: the headers point at live, writable vectors of this struct of the lengths given,
+        // and through `parts` at ranges of `memory` that end at `end` at the latest, which was
+        // checked to lie within; `memory` is borrowed exclusively during the call.
         let result = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::control::{Control, read_name};
+use super::super::slots::Layout;
 use super::super::spin::{self, Spin};
 use super::super::{Abilities, Destination, Meta, Options, SLOT, Slots, Wait, Waker};
 use crate::clock;
@@ -18,6 +19,8 @@ pub(in super::super) struct LinuxReceiver {
     waker: Waker,
     abilities: Abilities,
     call: ReceiveCall,
+    /// The slots that the call fits.
+    fits: Option<(usize, Layout)>,
     spin: Spin,
     /// SO_RCVTIMEO as it is set now.
     timeout: Option<Duration>,
@@ -35,7 +38,8 @@ impl LinuxReceiver {
             socket,
             waker,
             abilities,
-            call: ReceiveCall::new(0),
+            call: ReceiveCall::new(Vec::new(), 0),
+            fits: None,
             spin: Spin::new(options.busy_poll),
             timeout: None,
             drops: Drops::default(),
@@ -82,15 +86,19 @@ impl LinuxReceiver {
         Ok(taken)
     }
 
-    /// Makes the call fit these slots; allocates only for slots that were not seen before.
+    /// Makes the call fit these slots; allocates only for slots of another kind than before.
     fn fit(&mut self, slots: &mut Slots) {
-        if self.call.capacity() < slots.capacity() {
-            self.call = ReceiveCall::new(slots.capacity());
-        }
-        if !slots.advised {
-            let (memory, ..) = slots.parts();
+        let count = slots.capacity();
+        let advised = slots.advised;
+        let (memory, layout, _) = slots.parts();
+        if !advised {
             keep_small_pages(memory);
             slots.advised = true;
+        }
+        if self.fits != Some((count, layout)) {
+            let starts = (0..count).map(|i| layout.start(i)).collect();
+            self.call = ReceiveCall::new(starts, layout.size);
+            self.fits = Some((count, layout));
         }
     }
 
@@ -98,14 +106,7 @@ impl LinuxReceiver {
     fn take(&mut self, slots: &mut Slots, wait: bool) -> io::Result<usize> {
         let (memory, layout, metas) = slots.parts();
         let taken = loop {
-            let result = self.call.receive(
-                self.socket.as_fd(),
-                memory,
-                metas.len(),
-                |i| layout.start(i),
-                layout.size,
-                wait,
-            );
+            let result = self.call.receive(self.socket.as_fd(), memory, wait);
             match result {
                 Ok(taken) => break taken,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
