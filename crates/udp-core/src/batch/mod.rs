@@ -2,9 +2,9 @@
 //!
 //! The backend for Linux takes and sends many datagrams a call (`recvmmsg(2)`, `sendmmsg(2)`),
 //! lets the kernel merge what belongs together (UDP_GRO, UDP_SEGMENT of `udp(7)`) and knows which
-//! address was asked (IP_PKTINFO, RFC 3542). The portable one takes one datagram a call and needs
-//! nothing but the standard library. What the kernel cannot do is found at run time and left out;
-//! [`Receiver::abilities`] says what is there.
+//! address was asked (IP_PKTINFO, RFC 3542). The portable one takes one datagram a call, from the
+//! standard library where that can tell the address. What the kernel cannot do is found at run
+//! time and left out; [`Receiver::abilities`] says what is there.
 //!
 //! Nothing is allocated or locked for a datagram: the caller owns [`Slots`] to receive into and an
 //! [`Outbox`] to send from, and uses them over and over. A send never waits, and says what became
@@ -63,7 +63,8 @@ pub enum Backend {
     /// The fastest that this system has.
     #[default]
     Auto,
-    /// The standard library, one datagram a call.
+    /// One datagram a call, without our own system calls: what works everywhere. Nothing is merged
+    /// or joined, and lost datagrams are not counted.
     Portable,
 }
 
