@@ -82,11 +82,15 @@ pub(crate) struct Worker {
     /// Datagrams of each slot that are within the quota.
     served: Vec<usize>,
     scratch: Vec<u8>,
+    /// What the socket had lost before the server said that it serves.
+    lost_before: u64,
 }
 
 impl Worker {
     /// Allocates all that the worker will ever need.
-    pub(crate) fn new(parts: Parts) -> Self {
+    pub(crate) fn new(mut parts: Parts) -> Self {
+        // Not when the thread begins to run: what is lost until then belongs in the books.
+        let lost_before = parts.io.drops().unwrap_or(0);
         let prefix = match &parts.service {
             Service::Echo(echo) => echo.prefix(),
             Service::Sink | Service::Stamp(_) => &[],
@@ -104,6 +108,7 @@ impl Worker {
             refused: Vec::with_capacity(ENTRIES),
             served: vec![0; SLOTS],
             slots,
+            lost_before,
             parts,
         }
     }
@@ -112,7 +117,7 @@ impl Worker {
     /// final books, and the kernel's count of datagrams lost.
     pub(crate) fn run(mut self) -> (Books, Option<u64>) {
         let waker = self.parts.io.waker();
-        let lost_before = self.parts.io.drops().unwrap_or(0);
+        let lost_before = self.lost_before;
         let mut back_off = BackOff::default();
         let mut end: Option<Mono> = None;
         let mut held_back = false;
