@@ -19,6 +19,7 @@ mod running;
 mod scenario;
 mod stats;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -79,15 +80,16 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let effort = effort(args);
     let machine = Machine::look()?;
     say::line(&report::header(&machine, effort));
-    let mut report = Report { machine, effort, scenarios: Vec::new() };
+    let (scenarios, servers) = (Vec::new(), BTreeMap::new());
+    let mut report = Report { machine, effort, scenarios, servers };
     for scenario in chosen {
         let cores = report.machine.cores;
         let measured = rounds::run(&scenario, &contenders, &heartbeat, cores, effort);
         say::line(&report::scenario(&scenario, &measured));
-        report.scenarios.push((scenario, measured));
+        report.add(scenario, measured, &contenders);
     }
     say::line(&report::goals(&report.scenarios));
-    say::line(&report::who_is_who(&contenders, &report.scenarios));
+    say::line(&report::who_is_who(&report.servers));
     if let Some(path) = &args.json {
         let text = format!("{:#}\n", report::json(&report));
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;

@@ -20,6 +20,7 @@ pub(crate) fn json(report: &Report) -> Value {
         "machine": report.machine.json(),
         "rounds": report.effort.rounds,
         "slice_ns": u64::try_from(report.effort.slice.as_nanos()).unwrap_or(u64::MAX),
+        "servers": report.servers,
         "scenarios": scenarios,
     })
 }

@@ -1,9 +1,8 @@
 //! Markdown tables: one a scenario, and one of the goals.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::super::contender::Contender;
 use super::super::figure::Figure;
 use super::super::goal::{Against, Goal, Rounds as _, Verdict};
 use super::super::machine::Machine;
@@ -84,16 +83,13 @@ pub(crate) fn goals(scenarios: &[(Scenario, Measured)]) -> String {
 }
 
 /// The commands behind the names that were measured.
-pub(crate) fn who_is_who(contenders: &[Contender], scenarios: &[(Scenario, Measured)]) -> String {
-    let lanes = scenarios.iter().flat_map(|(_, measured)| &measured.lanes);
-    let measured: BTreeSet<&str> = lanes.map(|(lane, _)| lane.contender.as_str()).collect();
+pub(crate) fn who_is_who(servers: &BTreeMap<String, String>) -> String {
     let mut out = String::from("### servers\n\n");
     row(&mut out, &["name", "command"].map(str::to_owned));
     row(&mut out, &vec!["---".to_owned(); 2]);
-    for contender in contenders.iter().filter(|c| measured.contains(c.name.as_str())) {
+    for (name, command) in servers {
         // A bar would end the cell.
-        let command = contender.shown().replace('|', "\\|");
-        row(&mut out, &[contender.name.clone(), command]);
+        row(&mut out, &[name.clone(), command.replace('|', "\\|")]);
     }
     out
 }
@@ -196,6 +192,12 @@ mod tests {
              \n\
              absent: not found on this machine.\n"
         );
+    }
+
+    #[test]
+    fn servers_as_a_table() {
+        let servers = BTreeMap::from([("ours".to_owned(), "`x` | a reader".to_owned())]);
+        assert!(who_is_who(&servers).ends_with("| ours | `x` \\| a reader |\n"));
     }
 
     #[test]
