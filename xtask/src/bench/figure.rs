@@ -15,6 +15,9 @@ pub(crate) enum Figure {
     Rtt99,
     /// Datagrams that were never answered.
     Lost,
+    /// Lines that reached the reader, in percent of the replies: a line that is dropped costs
+    /// nothing, so the cost of printing means little without this.
+    Shown,
     /// Replies that were wrong.
     Bad,
     /// Nanoseconds from the start of the process to its first reply.
@@ -49,6 +52,7 @@ impl Figure {
             Self::RttMedian => "rtt_p50_ns",
             Self::Rtt99 => "rtt_p99_ns",
             Self::Lost => "lost",
+            Self::Shown => "lines_shown_percent",
             Self::Bad => "bad",
             Self::IdleMemory => "idle_memory_bytes",
             Self::PeakMemory => "peak_memory_bytes",
@@ -70,6 +74,7 @@ impl Figure {
             Self::RttMedian => "RTT p50 µs",
             Self::Rtt99 => "RTT p99 µs",
             Self::Lost => "lost",
+            Self::Shown => "lines shown %",
             Self::Bad => "wrong",
             Self::IdleMemory => "idle KiB",
             Self::PeakMemory => "peak KiB",
@@ -96,7 +101,7 @@ impl Figure {
             | Self::CpuPerBeat => format!("{:.1}", value / 1e3),
             Self::IdleMemory | Self::PeakMemory | Self::BinarySize => grouped(value / 1024.0),
             Self::FirstReply => format!("{:.1}", value / 1e6),
-            Self::Missed | Self::Core => format!("{value:.2}"),
+            Self::Missed | Self::Core | Self::Shown => format!("{value:.2}"),
         }
     }
 
@@ -107,7 +112,7 @@ impl Figure {
                 format!("{:.2} MiB", value / f64::from(1 << 20))
             }
             Self::FirstReply => format!("{:.1} ms", value / 1e6),
-            Self::Missed | Self::Core => format!("{value:.2} %"),
+            Self::Missed | Self::Core | Self::Shown => format!("{value:.2} %"),
             Self::Lost | Self::Bad => format!("{value:.0}"),
             Self::Cpu => format!("{} ns", self.show(value)),
             Self::Rate => format!("{}/s", self.show(value)),

@@ -114,7 +114,7 @@ impl Field<'_> {
             }
             Work::Beats(beats) => {
                 let server = self.running.get(&lane.contender).context("not running")?;
-                self.heartbeat.measure(beats, server, effort.slice)
+                self.heartbeat.measure(beats, server, self.cores, effort.slice)
             }
         }
     }
@@ -123,9 +123,20 @@ impl Field<'_> {
         let server = self.running.get(contender).context("not running")?;
         let pinned = Pinned::to(&[self.cores.generator])?;
         let span = Span { warm_up: effort.slice.mul_f64(WARM_UP), slice: effort.slice };
-        let outcome = load::offer(load, &server.target, span, &mut || server.cpu_nanos());
+        let mut lines = Vec::new();
+        let outcome = load::offer(load, &server.target, span, &mut || {
+            lines.extend(server.lines());
+            server.cpu_nanos()
+        });
         drop(pinned);
-        let mut sample = figures(&outcome?);
+        let outcome = outcome?;
+        let mut sample = figures(&outcome);
+        if let [before, after] = lines[..]
+            && outcome.tally.good > 0
+        {
+            let shown = (after - before) as f64 / outcome.tally.good as f64;
+            sample.insert(Figure::Shown, shown * 100.0);
+        }
         if let Some((_, most)) = proc::memory(server.pid()) {
             sample.insert(Figure::PeakMemory, most as f64);
         }

@@ -6,6 +6,8 @@ use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -30,6 +32,8 @@ pub(crate) struct Running {
     /// From its start to its first answer.
     pub(crate) first_reply: Duration,
     _unread: Option<ChildStdout>,
+    /// Lines that its reader has read so far, where it has one that counts.
+    lines: Option<Arc<AtomicU64>>,
 }
 
 /// Whether a child must not outlive us, whatever ends us. It takes a program that starts the
@@ -58,10 +62,14 @@ impl Running {
             prefix: contender.prefix.to_owned(),
             framing: contender.framing,
         };
-        let mut running = Self { child, target, first_reply: Duration::ZERO, _unread: unread };
-        if let Some(reader) = reader {
-            std::thread::spawn(move || read_away(reader));
-        }
+        let lines = reader.map(|reader| {
+            let lines = Arc::new(AtomicU64::new(0));
+            let counted = Arc::clone(&lines);
+            std::thread::spawn(move || read_away(reader, &counted));
+            lines
+        });
+        let first_reply = Duration::ZERO;
+        let mut running = Self { child, target, first_reply, _unread: unread, lines };
         let deadline = started + READY;
         let answered = if contender.echoes {
             running.wait_for_an_answer(deadline)
@@ -75,6 +83,11 @@ impl Running {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Lines read so far, if there is a reader.
+    pub(crate) fn lines(&self) -> Option<u64> {
+        self.lines.as_ref().map(|lines| lines.load(Ordering::Relaxed))
     }
 
     /// CPU nanoseconds taken so far.
@@ -161,11 +174,14 @@ fn spawn(words: &[OsString], output: Output) -> Result<Spawned> {
     })
 }
 
-/// Reads as a fast reader does, and forgets.
-fn read_away(mut reader: Box<dyn Read + Send>) {
+/// Reads as a fast reader does, counts lines, and forgets.
+fn read_away(mut reader: Box<dyn Read + Send>, lines: &AtomicU64) {
     let mut buffer = vec![0; 64 * 1024];
     // A terminal whose program has ended fails to read; a pipe ends.
-    while let Ok(1..) = reader.read(&mut buffer) {}
+    while let Ok(len @ 1..) = reader.read(&mut buffer) {
+        let ends = buffer[..len].iter().filter(|byte| **byte == b'\n').count();
+        lines.fetch_add(ends as u64, Ordering::Relaxed);
+    }
 }
 
 /// The same command, ended by the kernel when the thread that started it is gone.
@@ -203,6 +219,14 @@ mod tests {
             spread: false,
             echoes: true,
         }
+    }
+
+    #[test]
+    fn lines_are_counted_across_reads() {
+        let lines = AtomicU64::new(0);
+        let text = "recvfrom x: y\n".repeat(10_000) + "no end";
+        read_away(Box::new(std::io::Cursor::new(text)), &lines);
+        assert_eq!(lines.load(Ordering::Relaxed), 10_000);
     }
 
     #[test]

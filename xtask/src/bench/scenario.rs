@@ -44,6 +44,9 @@ pub(crate) struct Beats {
     pub(crate) client: Client,
     pub(crate) interval: Duration,
     pub(crate) targets: u32,
+    /// The client stays on the generator's core, so that rows compare that differ in the client
+    /// alone; else it runs where it likes.
+    pub(crate) own_core: bool,
     /// More options for the client.
     pub(crate) options: &'static [&'static str],
 }

@@ -1,7 +1,8 @@
 //! Our heartbeat beside irtt and sockperf, each with what it can be asked to do: a beat every
 //! millisecond or tenth of it, and ten thousand targets at once.
 //!
-//! Clients run on whatever core they like, as users run them; the server stays on its own.
+//! Clients run on whatever core they like, as users run them, but where only the client's stamps
+//! are compared; the server stays on its own.
 
 mod clients;
 
@@ -17,6 +18,7 @@ use super::build::Built;
 use super::contender::find_program;
 use super::figure::{Figure, Sample};
 use super::goal::{Against, Bound, Goal};
+use super::machine::{Cores, Pinned};
 use super::running::Running;
 use super::scenario::{Beats, Client, Lane, Scenario, Work};
 
@@ -26,7 +28,8 @@ const MANY_TARGETS: Duration = Duration::from_secs(3);
 /// The first of the loopback addresses that stand for many targets: 127.20.0.0.
 const FIRST_TARGET: u32 = 0x7f14_0000;
 const MANY: u32 = 10_000;
-const USER_STAMPS: &str = "heartbeat 1 ms, `--io portable`";
+const KERNEL_STAMPS: &str = "heartbeat 1 ms, own core";
+const USER_STAMPS: &str = "heartbeat 1 ms, own core, `--io portable`";
 
 /// The clients of this machine.
 pub(crate) struct Programs {
@@ -62,8 +65,10 @@ impl Programs {
         &self,
         beats: Beats,
         server: &Running,
+        cores: Cores,
         slice: Duration,
     ) -> Result<Sample> {
+        let _pinned = beats.own_core.then(|| Pinned::to(&[cores.generator])).transpose()?;
         let program = self.path(beats.client).context("not found on this machine")?;
         let least = if beats.targets > 1 { MANY_TARGETS } else { ONE_TARGET };
         let span = slice.max(least);
@@ -100,17 +105,22 @@ pub(crate) fn scenario() -> Scenario {
             client,
             interval: Duration::from_micros(micros),
             targets,
+            own_core: false,
             options: &[],
         }),
     };
-    // The portable path has no stamps of the kernel's.
-    let mut portable = beat(USER_STAMPS, "raw", Client::Heartbeat, 1000, 1);
-    if let Work::Beats(beats) = &mut portable.work {
-        beats.options = &["--io", "portable"];
-    }
+    // The same client, but for the stamps: the portable path has none of the kernel's.
+    let stamps = |name: &str, options| {
+        let mut lane = beat(name, "raw", Client::Heartbeat, 1000, 1);
+        if let Work::Beats(beats) = &mut lane.work {
+            (beats.own_core, beats.options) = (true, options);
+        }
+        lane
+    };
     let lanes = vec![
         beat("heartbeat 1 ms", "raw", Client::Heartbeat, 1000, 1),
-        portable,
+        stamps(KERNEL_STAMPS, &[]),
+        stamps(USER_STAMPS, &["--io", "portable"]),
         beat("irtt 1 ms", "irtt", Client::Irtt, 1000, 1),
         beat("sockperf 1 ms", "sockperf", Client::Sockperf, 1000, 1),
         beat("heartbeat 100 µs", "raw", Client::Heartbeat, 100, 1),
@@ -140,7 +150,7 @@ pub(crate) fn scenario() -> Scenario {
         goal(
             "median round trip by kernel stamps: user-space stamps",
             Figure::RttMedian,
-            "heartbeat 1 ms",
+            KERNEL_STAMPS,
             Against::Lane(USER_STAMPS),
             0.65,
         ),
