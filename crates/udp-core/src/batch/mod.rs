@@ -2,8 +2,8 @@
 //!
 //! The backend for Linux takes and sends many datagrams a call (`recvmmsg(2)`, `sendmmsg(2)`),
 //! lets the kernel merge what belongs together (UDP_GRO, UDP_SEGMENT of `udp(7)`) and knows which
-//! address was asked (IP_PKTINFO, RFC 3542). The portable one takes one datagram a call, from the
-//! standard library where that can tell the address. What the kernel cannot do is found at run
+//! address was asked (IP_PKTINFO, RFC 3542). The portable one takes one datagram a call, as far as
+//! it can with the standard library. What the kernel cannot do is found at run
 //! time and left out; [`Receiver::abilities`] says what is there.
 //!
 //! Nothing is allocated or locked for a datagram: the caller owns [`Slots`] to receive into and an

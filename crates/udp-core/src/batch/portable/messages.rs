@@ -40,17 +40,21 @@ pub(super) fn ask(socket: &UdpSocket, bound: SocketAddr, options: &Options) -> T
 }
 
 /// Receives one datagram and what is told about it; whether it was cut short is seen by its
-/// length. Waits as the socket is set to; without a peer there is no datagram.
+/// length. Waits as the socket is set to, or not at all; without a peer there is no datagram.
 pub(super) fn receive(
     socket: &UdpSocket,
     room: &mut [u8],
     told: Told,
+    waits: bool,
 ) -> io::Result<(usize, Option<SocketAddr>, Control)> {
+    let flags = if waits { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
     // The unused end stays zero, which ends the reading.
     if told.header || told.timestamps {
-        receive_with(socket, room, &mut [0; CONTROL])
+        receive_with(socket, room, &mut [0; CONTROL], flags)
+    } else if told.destination {
+        receive_with(socket, room, &mut [0; CONTROL_DESTINATION], flags)
     } else {
-        receive_with(socket, room, &mut [0; CONTROL_DESTINATION])
+        receive_with(socket, room, &mut [], flags)
     }
 }
 
@@ -58,6 +62,7 @@ fn receive_with(
     socket: &UdpSocket,
     room: &mut [u8],
     messages: &mut [u8],
+    flags: MsgFlags,
 ) -> io::Result<(usize, Option<SocketAddr>, Control)> {
     let mut parts = [IoSliceMut::new(room)];
     let (len, peer, cut) = {
@@ -65,7 +70,7 @@ fn receive_with(
             socket.as_raw_fd(),
             &mut parts,
             Some(&mut *messages),
-            MsgFlags::empty(),
+            flags,
         )?;
         let cut = one.flags.contains(MsgFlags::MSG_CTRUNC);
         let peer = one.address.as_ref().and_then(address_of);

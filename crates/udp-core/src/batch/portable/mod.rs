@@ -6,8 +6,9 @@
 //! tell neither, and a server that answered broadcasts, or from another address than was asked,
 //! would break its promises. There, and where stamps or header fields are asked for, `messages`
 //! takes the calls with control messages where it knows the system; elsewhere the destination is
-//! [`Destination::Unknown`] and replies leave from where routing says. Never is a run merged or
-//! segmented, and lost datagrams are not counted.
+//! [`Destination::Unknown`] and replies leave from where routing says. The same calls look for what
+//! is queued behind the first datagram of a batch, which the standard library can only wait for.
+//! Never is a run merged or segmented, and lost datagrams are not counted.
 
 #[cfg(target_os = "linux")]
 mod messages;

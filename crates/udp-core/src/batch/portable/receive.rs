@@ -11,6 +11,9 @@ use super::{Told, uninterrupted};
 use crate::clock;
 use crate::endpoint::{canonical, canonical_ip};
 
+/// Whether a receive can look for a datagram without waiting while the socket is set to wait; the
+/// standard library alone cannot.
+const CAN_LOOK: bool = cfg!(target_os = "linux");
 /// How long a receive blocks before it looks whether it was woken.
 const LOOK_UP: Duration = Duration::from_millis(20);
 
@@ -27,6 +30,8 @@ pub(in super::super) struct PortableReceiver {
     told: Told,
     spin: Spin,
     mode: Option<Mode>,
+    /// What went wrong after the first datagram of a batch, for the next call to say.
+    late: Option<io::Error>,
 }
 
 /// How the socket is set to wait.
@@ -53,6 +58,7 @@ impl PortableReceiver {
             told,
             spin: Spin::new(options.busy_poll),
             mode: None,
+            late: None,
         }
     }
 
@@ -62,6 +68,9 @@ impl PortableReceiver {
 
     pub(in super::super) fn receive(&mut self, slots: &mut Slots, wait: Wait) -> io::Result<usize> {
         slots.set_filled(0);
+        if let Some(error) = self.late.take() {
+            return Err(error);
+        }
         let taken = match wait {
             Wait::Now => self.take(slots, Mode::Now)?,
             Wait::Block(limit) => match spin::take_now(self, slots)? {
@@ -89,29 +98,49 @@ impl PortableReceiver {
         self.take(slots, Mode::Now)
     }
 
-    /// One datagram into the first slot. How many came.
+    /// Waits as `mode` says for the first datagram, and takes what is queued behind it. How many
+    /// came.
     fn take(&mut self, slots: &mut Slots, mode: Mode) -> io::Result<usize> {
         if self.mode != Some(mode) {
             self.set_mode(mode)?;
         }
+        let mut taken = 0;
+        if self.take_one(slots, 0, true)? {
+            taken = 1;
+            while CAN_LOOK && taken < slots.capacity() {
+                match self.take_one(slots, taken, false) {
+                    Ok(true) => taken += 1,
+                    Ok(false) => break,
+                    Err(error) => {
+                        self.late = Some(error);
+                        break;
+                    }
+                }
+            }
+        }
+        slots.set_filled(taken);
+        Ok(taken)
+    }
+
+    /// One datagram into slot `i`; whether there was one.
+    fn take_one(&self, slots: &mut Slots, i: usize, waits: bool) -> io::Result<bool> {
         let (memory, layout, metas) = slots.parts();
-        let start = layout.start(0);
+        let start = layout.start(i);
         let (Some(room), Some(meta)) =
-            (memory.get_mut(start..start + layout.room()), metas.first_mut())
+            (memory.get_mut(start..start + layout.room()), metas.get_mut(i))
         else {
-            return Ok(0);
+            return Ok(false);
         };
-        match self.receive_one(room, meta) {
+        match self.receive_one(room, meta, waits) {
             Ok(Some(len)) => {
                 meta.truncated = len > layout.size;
                 meta.len = len.min(layout.size);
                 meta.segment = meta.len;
-                slots.set_filled(1);
-                Ok(1)
+                Ok(true)
             }
-            Ok(None) => Ok(0),
+            Ok(None) => Ok(false),
             Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                Ok(0)
+                Ok(false)
             }
             Err(e) => Err(e),
         }
@@ -119,11 +148,16 @@ impl PortableReceiver {
 
     /// Receives one datagram and says who sent it, and all that is known but its length, which is
     /// the result.
-    fn receive_one(&self, room: &mut [u8], meta: &mut Meta) -> io::Result<Option<usize>> {
+    fn receive_one(
+        &self,
+        room: &mut [u8],
+        meta: &mut Meta,
+        waits: bool,
+    ) -> io::Result<Option<usize>> {
         #[cfg(target_os = "linux")]
-        if self.told.any() {
+        if self.told.any() || !waits {
             let (len, peer, control) =
-                uninterrupted(|| super::messages::receive(&self.socket, room, self.told))?;
+                uninterrupted(|| super::messages::receive(&self.socket, room, self.told, waits))?;
             let Some(peer) = peer else { return Ok(None) };
             *meta = Meta {
                 peer: canonical(peer),
@@ -138,6 +172,7 @@ impl PortableReceiver {
             }
             return Ok(Some(len));
         }
+        debug_assert!(waits, "the standard library has no other way");
         let (len, peer) = uninterrupted(|| self.socket.recv_from(room))?;
         *meta = Meta { peer: canonical(peer), ..self.plain };
         Ok(Some(len))

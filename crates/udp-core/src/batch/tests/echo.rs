@@ -83,6 +83,31 @@ fn the_kernel_hands_over_a_run_as_one() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn what_is_queued_is_taken_at_once() {
+    for (bind, backend) in BACKENDS.iter().flat_map(|b| [("127.0.0.1:0", b), ("0.0.0.0:0", b)]) {
+        let mut server = Server::new(bind, *backend, &Options::default());
+        let client = client(server.at("127.0.0.1"));
+        // No two of one length, so that nothing is merged; more than there are slots.
+        for length in 1..=40 {
+            client.send(&payload(length, length)).expect("send");
+        }
+        for expected in [1..=32, 33..=40] {
+            assert_eq!(server.receive(), expected.clone().count(), "{backend:?} at {bind}");
+            for (received, length) in server.slots.iter().zip(expected) {
+                assert!(received.bytes == payload(length, length), "{backend:?}: {length} bytes");
+                assert_eq!(received.meta.peer, client.local_addr().expect("an address"));
+                assert_eq!(received.meta.local, Some(LOOPBACK), "{backend:?} at {bind}");
+                assert_eq!(received.meta.destination, Destination::Unicast);
+                assert!(!received.meta.truncated);
+            }
+        }
+        assert_eq!(server.io.receive(&mut server.slots, Wait::Now).expect("receive"), 0);
+        assert!(server.slots.is_empty());
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn lone_datagrams_of_one_peer_are_answered_as_one() {
     for prefix in [&b""[..], b"echo "] {
         let mut server =
