@@ -27,7 +27,7 @@ struct Step {
     commands: fn() -> Result<Vec<Command>>,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step { name: "fmt", what: "the code is formatted", commands: fmt },
     Step { name: "clippy", what: "no warning anywhere", commands: clippy },
     Step { name: "alone", what: "each crate builds without the others' features", commands: alone },
@@ -35,6 +35,11 @@ const STEPS: [Step; 9] = [
     Step { name: "test", what: "unit and integration tests", commands: test },
     Step { name: "doctest", what: "the examples in the documentation", commands: doctest },
     Step { name: "examples", what: "the library's examples build", commands: examples },
+    Step {
+        name: "interop",
+        what: "other STAMP implementations, for the next two",
+        commands: interop,
+    },
     Step { name: "e2e", what: "the built programs, end to end", commands: e2e },
     Step { name: "e2e-portable", what: "the same on the portable path", commands: e2e_portable },
 ];
@@ -178,6 +183,10 @@ fn doctest() -> Result<Vec<Command>> {
 
 fn examples() -> Result<Vec<Command>> {
     Ok(vec![cargo_with(&["build", "--quiet", "-p", "udp-core", "--examples", "--all-features"])])
+}
+
+fn interop() -> Result<Vec<Command>> {
+    ourselves(&["interop"])
 }
 
 fn e2e() -> Result<Vec<Command>> {

@@ -1,4 +1,5 @@
 //! The workspace's chores: `cargo xtask e2e` drives the built programs as a person would,
+//! `cargo xtask interop` installs the other implementations that this run talks to,
 //! `cargo xtask ci` runs everything that continuous integration runs, step by step, and
 //! `cargo xtask bench` measures the server and its peers side by side.
 //!
@@ -8,6 +9,7 @@
 mod bench;
 mod ci;
 mod e2e;
+mod interop;
 mod say;
 
 use std::process::ExitCode;
@@ -26,6 +28,8 @@ struct Cli {
 enum Chore {
     /// Drive the built programs on loopback, a scenario a line.
     E2e(e2e::Args),
+    /// Install the other implementations of STAMP that e2e talks to, below the target directory.
+    Interop,
     /// Run what continuous integration runs, step by step.
     Ci(ci::Args),
     /// Measure the server, side by side with every peer that this machine has.
@@ -35,6 +39,7 @@ enum Chore {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().chore {
         Chore::E2e(args) => e2e::run(&args),
+        Chore::Interop => interop::prepare().map(|()| true),
         Chore::Ci(args) => ci::run(&args),
         Chore::Bench(args) => bench::run(&args),
     };
