@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
@@ -12,6 +12,8 @@ use tempfile::TempDir;
 use super::IoPath;
 use super::process::{Finished, Launch, Process};
 use super::programs::{self, Programs};
+use super::runner::skip;
+use crate::interop::{self, Tools};
 
 /// The port that the tutorial uses.
 pub(crate) const DEFAULT_PORT: u16 = 7000;
@@ -26,6 +28,7 @@ pub(crate) struct Context {
     /// Stands for the user's home, so that nobody's real history is touched.
     pub(crate) home: TempDir,
     default_port: Mutex<()>,
+    tools: OnceLock<Result<Tools, String>>,
 }
 
 /// A server that says it is ready.
@@ -39,7 +42,8 @@ impl Context {
     pub(crate) fn new(root: PathBuf, io: IoPath) -> Result<Self> {
         let programs = programs::build(&root)?;
         let home = tempfile::tempdir().context("no temporary directory")?;
-        Ok(Self { root, programs, io, home, default_port: Mutex::new(()) })
+        let (default_port, tools) = (Mutex::new(()), OnceLock::new());
+        Ok(Self { root, programs, io, home, default_port, tools })
     }
 
     /// Takes the default port for one scenario; fails where something outside holds it.
@@ -51,7 +55,16 @@ impl Context {
         }
     }
 
-    fn launch(&self, program: &PathBuf) -> Launch {
+    /// The other implementations of STAMP, looked for once; a skip where they are not installed.
+    pub(crate) fn tools(&self) -> Result<&Tools> {
+        match self.tools.get_or_init(interop::find) {
+            Ok(tools) => Ok(tools),
+            Err(missing) => skip(missing),
+        }
+    }
+
+    /// Any program, kept away from the user's home.
+    pub(crate) fn launch(&self, program: &PathBuf) -> Launch {
         Launch::new(program).env("HOME", self.home.path()).env("XDG_STATE_HOME", self.home.path())
     }
 

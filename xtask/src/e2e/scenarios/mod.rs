@@ -12,6 +12,7 @@ mod heartbeat_plan;
 mod heartbeat_run;
 mod heartbeat_verdict;
 mod hostile;
+mod interop;
 mod output;
 mod payloads;
 mod ports;
@@ -44,6 +45,7 @@ pub(super) fn all() -> Vec<Scenario> {
         soak::all(),
         faults::all(),
         hostile::all(),
+        interop::all(),
         tutorial::all(),
         tutorial_python::all(),
         heartbeat_plan::all(),
