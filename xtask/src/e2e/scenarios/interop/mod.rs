@@ -1,10 +1,11 @@
-//! STAMP with `stamp-suite`, a released session-sender and session-reflector that shares nothing
-//! with ours, in both directions.
+//! STAMP with implementations that share nothing with ours, in both directions: `stamp-suite`, a
+//! released session-sender and session-reflector, and packets that scapy builds and parses.
 //!
-//! It is installed by `cargo xtask interop`; without it every scenario here is a skip. Where it
-//! departs from the RFC, a scenario holds ours to the RFC and says what the other does.
+//! They are installed by `cargo xtask interop`; without them every scenario here is a skip. Where
+//! one of them departs from the RFC, a scenario holds ours to the RFC and says what the other does.
 
 mod heartbeat;
+mod scapy;
 mod server;
 mod suite;
 
@@ -26,7 +27,7 @@ const FAMILIES: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6A
 
 /// Every scenario with another implementation.
 pub(super) fn all() -> Vec<Scenario> {
-    [heartbeat::all(), server::all()].into_iter().flatten().collect()
+    [heartbeat::all(), server::all(), scapy::all()].into_iter().flatten().collect()
 }
 
 /// Two keys in files that every implementation reads alike: stamp-suite wants 16 bytes at least and
