@@ -26,6 +26,8 @@ pub(crate) struct RunSummary {
     pub(crate) lag_max: Option<Duration>,
     /// Datagrams from addresses that were never asked.
     pub(crate) strays: u64,
+    /// Datagrams that found a receive queue of ours full; None where the kernel does not count.
+    pub(crate) lost_in_host: Option<u64>,
 }
 
 /// A target.

@@ -378,6 +378,7 @@ mod tests {
             lag_p99: None,
             lag_max: None,
             strays: 9,
+            lost_in_host: None,
         };
         let mut out = Vec::new();
         text(Payload::Text).tell(&Line::Summary(Box::new(run)), &mut out);

@@ -64,7 +64,7 @@ impl Engine<'_> {
             if let Some(ended) = self.take_calls() {
                 return Some(ended);
             }
-            self.take_in(&[], Some(until));
+            self.take_in(&[], until);
             if clock::mono() >= until {
                 return self.deadline.filter(|it| *it <= until).map(|_| Ended::Done);
             }

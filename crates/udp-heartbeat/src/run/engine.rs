@@ -79,6 +79,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) batch: Batch,
     /// When a beat was last sent.
     pub(crate) last_tick: Mono,
+    /// Beats sent since what came was last taken.
+    pub(crate) unread: usize,
 }
 
 impl Engine<'_> {
@@ -117,7 +119,7 @@ impl Engine<'_> {
             self.waiter.wait(self.ports.sockets(), Some(now), ready);
         }
         let until = self.timeline.next_due().unwrap_or(now + TURN).min(now + TURN);
-        let drained = self.take_in(ready, Some(until));
+        let drained = self.take_in(ready, until);
         ready.clear();
         let told_until = match drained {
             Drained::All => now,
@@ -128,16 +130,18 @@ impl Engine<'_> {
         }
     }
 
-    /// Takes what came.
-    pub(super) fn take_in(&mut self, ready: &[bool], until: Option<Mono>) -> Drained {
+    /// Takes what came until `until`, and beyond that twice as many as beats were sent: where
+    /// sending takes all the time there is, replies must not pile up until the kernel drops them.
+    pub(super) fn take_in(&mut self, ready: &[bool], until: Mono) -> Drained {
+        let least = 2 * std::mem::take(&mut self.unread);
         let (fleet, reporter) = (&mut self.fleet, &mut self.reporter);
-        self.ports.receive(ready, until, |came| note(fleet, reporter, &came, None))
+        self.ports.receive(ready, (until, least), |came| note(fleet, reporter, &came, None))
     }
 
     /// At the end: what has come until now counts, what has not is pending.
     fn receive_rest(&mut self) {
         let now = clock::mono();
-        if self.take_in(&[], Some(now + TURN)) == Drained::All {
+        if self.take_in(&[], now + TURN) == Drained::All {
             self.fleet.expire(now, &mut self.reporter);
         }
     }

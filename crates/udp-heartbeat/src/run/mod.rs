@@ -142,6 +142,7 @@ impl<'a> Run<'a> {
             lag: Distribution::new(Precision::Fine),
             batch: Batch::default(),
             last_tick: now,
+            unread: 0,
         };
         Ok(Run { config, engine, printer, start })
     }
@@ -149,7 +150,7 @@ impl<'a> Run<'a> {
     fn go(mut self) -> Result<Exit, Failure> {
         self.announce();
         let ended = self.engine.run();
-        let Engine { fleet, reporter, lag, .. } = self.engine;
+        let Engine { fleet, reporter, lag, mut ports, .. } = self.engine;
         let thresholds = &self.config.thresholds;
         let targets: Vec<TargetSummary> =
             fleet.targets().iter().map(|target| TargetSummary::of(target, thresholds)).collect();
@@ -165,6 +166,7 @@ impl<'a> Run<'a> {
             lag_p99: lag.percentile(Percentile::P99),
             lag_max: lag.max(),
             strays: fleet.strays(),
+            lost_in_host: ports.lost_in_host(),
         };
         say_figures(&summary);
         let (lines, hook) = reporter.into_parts();
@@ -277,12 +279,20 @@ fn finish(
     }
 }
 
-/// With -v: what the summary has no room for.
+/// What the summary has no room for, most of it with -v.
 fn say_figures(summary: &RunSummary) {
     let span = |span: Option<Duration>| match span {
         Some(span) => ShownDuration(span).to_string(),
         None => "-".into(),
     };
+    // Without -v too: it is easily taken for the path's loss.
+    match summary.lost_in_host {
+        None | Some(0) => {}
+        Some(1) => log::warn!("1 datagram was lost in this host: its receive queue was full"),
+        Some(lost) => {
+            log::warn!("{lost} datagrams were lost in this host: their receive queue was full");
+        }
+    }
     log::info!(
         "sends were late by {} (p50), {} (p99), {} at most",
         span(summary.lag_p50),

@@ -37,6 +37,8 @@ pub(crate) struct Ports {
     gathered: Gathered,
     /// What the first socket could do.
     abilities: Option<Abilities>,
+    /// Datagrams that found the receive queue of a socket full which is closed now.
+    lost: u64,
 }
 
 #[derive(Debug)]
@@ -77,6 +79,7 @@ impl Ports {
             slots: Slots::new(BATCH, SLOT, 0),
             gathered: Gathered::default(),
             abilities: None,
+            lost: 0,
         }
     }
 
@@ -93,6 +96,13 @@ impl Ports {
     /// Whether replies are stamped by the kernel, as far as is known.
     pub(crate) fn kernel_stamps(&self) -> bool {
         self.abilities.is_some_and(|it| it.timestamps)
+    }
+
+    /// How many datagrams found a receive queue full, by the kernel's own count; None if it has none.
+    pub(crate) fn lost_in_host(&mut self) -> Option<u64> {
+        self.abilities.filter(|it| it.drops)?;
+        let open = self.open.iter_mut().filter_map(|port| port.receiver.drops()).sum::<u64>();
+        Some(self.lost + open)
     }
 
     /// Opens the socket of a port, if it is not open: towards `peer`, or one of its family.
@@ -136,7 +146,8 @@ impl Ports {
     /// Closes a port's socket, if it is open.
     pub(crate) fn close(&mut self, key: PortKey) {
         let Some(index) = self.by_key.remove(&key) else { return };
-        self.open.swap_remove(index);
+        let mut closed = self.open.swap_remove(index);
+        self.lost += closed.receiver.drops().unwrap_or(0);
         if let Some(moved) = self.open.get(index) {
             self.by_key.insert(moved.key, index);
         }
@@ -192,24 +203,25 @@ impl Ports {
     }
 
     /// Takes what has come on the sockets that `ready` names (all, if it is empty), until nothing
-    /// is left or `until` has come. What came on several sockets is told in the order it arrived.
+    /// is left or `until` has come; then too, at least so many of each as `least` says. What came
+    /// on several sockets is told in the order it arrived.
     pub(crate) fn receive(
         &mut self,
         ready: &[bool],
-        until: Option<Mono>,
+        (until, least): (Mono, usize),
         mut take: impl FnMut(Came<'_>),
     ) -> Drained {
         let is_ready = |index: &usize| ready.get(*index).is_none_or(|ready| *ready);
         let mut drained = Drained::All;
         if (0..self.open.len()).filter(is_ready).count() <= 1 {
             for index in (0..self.open.len()).filter(is_ready) {
-                drained = self.receive_on(index, until, &mut take);
+                drained = self.receive_on(index, (until, least), &mut take);
             }
             return drained;
         }
         let mut gathered = std::mem::take(&mut self.gathered);
         for index in (0..self.open.len()).filter(is_ready) {
-            let part = self.receive_on(index, until, &mut |came| match came {
+            let part = self.receive_on(index, (until, least), &mut |came| match came {
                 Came::Datagram(datagram) => gathered.add(&datagram),
                 error @ Came::Error(..) => take(error),
             });
@@ -226,9 +238,10 @@ impl Ports {
     fn receive_on(
         &mut self,
         index: usize,
-        until: Option<Mono>,
+        (until, least): (Mono, usize),
         take: &mut impl FnMut(Came<'_>),
     ) -> Drained {
+        let mut total = 0;
         loop {
             let port = &mut self.open[index];
             let taken = match port.receiver.receive(&mut self.slots, Wait::Now) {
@@ -253,7 +266,8 @@ impl Ports {
             if taken < BATCH && self.backend == Backend::Auto {
                 return Drained::All;
             }
-            if until.is_some_and(|until| now.1 >= until) {
+            total += taken;
+            if now.1 >= until && total >= least {
                 return Drained::Part;
             }
         }

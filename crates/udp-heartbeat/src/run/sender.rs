@@ -48,6 +48,7 @@ impl Engine<'_> {
             let now = clock::mono();
             let Some(slot) = self.timeline.take(now) else { break };
             self.send_slot(slot, now);
+            self.unread += 1;
             self.last_tick = now;
         }
         self.flush();

@@ -71,6 +71,7 @@ fn heartbeat_sample(finished: &Finished) -> Result<Sample> {
     let missed = count("missed").context("no count of missed slots")?;
     let mut sample = costs(finished, sent);
     sample.insert(Figure::Missed, share(missed, sent + missed));
+    sample.insert(Figure::Lost, count("lost").context("no count of what was lost")?);
     for (figure, name) in [
         (Figure::RttMedian, "rtt_p50_ns"),
         (Figure::Rtt99, "rtt_p99_ns"),

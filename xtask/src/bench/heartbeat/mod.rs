@@ -184,6 +184,13 @@ pub(crate) fn scenario() -> Scenario {
             Against::Nothing,
             1.0,
         ),
+        goal(
+            "10,000 targets at 10/s, beats lost",
+            Figure::Lost,
+            "heartbeat 10,000 × 10/s",
+            Against::Nothing,
+            0.0,
+        ),
     ];
     let about =
         "our heartbeat against `udp-server --raw -q`, beside other clients and their servers";

@@ -10,7 +10,8 @@ use super::scenarios;
 use crate::e2e::check;
 use crate::e2e::clock;
 use crate::e2e::context::Context;
-use crate::e2e::net::{Peer, closed};
+use crate::e2e::json;
+use crate::e2e::net::{Asker, Peer, closed};
 
 scenarios!("heartbeat_run":
     payload_and_size,
@@ -18,6 +19,7 @@ scenarios!("heartbeat_run":
     a_deadline,
     a_fixed_schedule,
     a_suspended_heartbeat_does_not_catch_up,
+    what_its_own_host_loses_is_said,
     poisson_with_a_seed,
     many_targets,
     targets_of_a_file,
@@ -112,6 +114,33 @@ fn a_suspended_heartbeat_does_not_catch_up(context: &Context) -> Result<()> {
     let missed: usize = missed.and_then(|n| n.parse().ok()).unwrap_or(0);
     check::holds(&format!("{:?} counts the missed slots", counts(&out)), missed >= 15)?;
     check::holds("nothing is lost by it", counts(&out).contains(" 0 lost (0.0%)"))
+}
+
+/// More than a receive queue holds, while nobody reads it.
+fn what_its_own_host_loses_is_said(context: &Context) -> Result<()> {
+    let peer = Asker::new()?;
+    let target = peer.address()?.to_string();
+    let process =
+        context.heartbeat().args([target.as_str(), "--json", "-q", "-i", "60s"]).spawn()?;
+    let (beat, from) = peer.receive()?;
+    process.signal(Signal::STOP)?;
+    for _ in 0..5_000 {
+        peer.send(from, &beat)?;
+    }
+    process.signal(Signal::CONT)?;
+    let finished = process.interrupt()?;
+    finished.exits(0)?;
+    let events = json::events(context, "udp-heartbeat", &finished.stdout)?;
+    let summary = json::first(&events, "summary")?;
+    check::same("received", Some(1), summary["received"].as_u64())?;
+    let lost = summary["lost_in_host"].as_u64().unwrap_or_default();
+    let duplicates = summary["duplicate"].as_u64().unwrap_or_default();
+    let told = format!("{duplicates} came again and {lost} were lost, of 5,000");
+    check::holds(&told, lost > 0 && (lost..=5_000).contains(&(1 + duplicates + lost)))?;
+    finished.complains(&format!(
+        "warning: {lost} datagrams were lost in this host: their receive queue was full\n"
+    ))?;
+    Ok(())
 }
 
 fn poisson_with_a_seed(context: &Context) -> Result<()> {

@@ -23,6 +23,8 @@ pub(super) struct Summary<'a> {
     lag_p50_ns: Option<u64>,
     lag_p99_ns: Option<u64>,
     lag_max_ns: Option<u64>,
+    /// Datagrams that found a receive queue full: of the run, too.
+    lost_in_host: Option<u64>,
     /// Which thresholds were not met, and why not.
     unmet: Vec<String>,
 }
@@ -37,6 +39,7 @@ impl<'a> Summary<'a> {
             lag_p50_ns: run.lag_p50.map(nanos),
             lag_p99_ns: run.lag_p99.map(nanos),
             lag_max_ns: run.lag_max.map(nanos),
+            lost_in_host: run.lost_in_host,
             unmet: target.unmet.iter().map(ToString::to_string).collect(),
         }
     }
@@ -59,6 +62,7 @@ impl<'a> Summary<'a> {
             lag_p50_ns: run.lag_p50.map(nanos),
             lag_p99_ns: run.lag_p99.map(nanos),
             lag_max_ns: run.lag_max.map(nanos),
+            lost_in_host: run.lost_in_host,
             unmet: Vec::new(),
         }
     }
