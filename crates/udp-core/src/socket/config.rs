@@ -51,6 +51,10 @@ pub struct SocketConfig {
     pub ttl: Option<u8>,
     /// The differentiated-services code point of what is sent (IP_TOS, IPV6_TCLASS).
     pub dscp: Option<Dscp>,
+    /// Never cut a datagram into fragments: one that is longer than the path takes fails with
+    /// EMSGSIZE (IP_MTU_DISCOVER set to IP_PMTUDISC_DO, `ip(7)`). On Linux and for IPv4 only; left
+    /// out elsewhere. It spares the kernel the identification that fragments need.
+    pub dont_fragment: bool,
     /// How a receive waits.
     pub mode: ReceiveMode,
 }

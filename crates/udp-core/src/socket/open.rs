@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -68,6 +70,12 @@ impl SocketConfig {
             socket.set_broadcast(true).map_err(configure("SO_BROADCAST"))?;
         }
         self.set_hops_and_class(&socket, v6, &configure)?;
+        #[cfg(target_os = "linux")]
+        if self.dont_fragment && !v6 {
+            let option = (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER);
+            crate::sys::sockopt::set(socket.as_fd(), option, libc::IP_PMTUDISC_DO)
+                .map_err(configure("IP_MTU_DISCOVER"))?;
+        }
         if let Some(address) = self.connect {
             let fail = |e| Error::new(Operation::Connect, host_port(address), e);
             socket.connect(&canonical(address).into()).map_err(fail)?;
@@ -181,6 +189,21 @@ mod tests {
         assert!(!socket.only_v6().unwrap());
         let alone = SocketConfig { only_v6: true, ..on("[::]:0") }.open().unwrap();
         assert!(SockRef::from(&alone.socket).only_v6().unwrap());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn fragments_are_forbidden_where_that_is_asked() {
+        for (bind, dont_fragment, expected) in [
+            (ANY_PORT, false, libc::IP_PMTUDISC_WANT),
+            (ANY_PORT, true, libc::IP_PMTUDISC_DO),
+            ("[::1]:0", true, libc::IP_PMTUDISC_WANT),
+        ] {
+            let opened = SocketConfig { dont_fragment, ..on(bind) }.open().unwrap();
+            let option = (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER);
+            let set = crate::sys::sockopt::get(opened.socket.as_fd(), option).unwrap();
+            assert_eq!(set, expected, "{bind}");
+        }
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl<'a> Run<'a> {
         let lines = Some(printer.handle().clone());
         let mut reporter =
             Reporter::new(labels.clone(), config.output, config.show_state, lines, hook);
-        let mut ports = Ports::new(template, config.backend);
+        let mut ports = Ports::new(template, config.backend, config.format.length());
         let (fleet, start) =
             setup::fleet(&mut config, &labels, &placed, &mut ports, &mut reporter)?;
         Waiter::be_exact();

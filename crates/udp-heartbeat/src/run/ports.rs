@@ -23,6 +23,9 @@ use crate::fleet::{Datagram, PortKey, PortOwner};
 const BATCH: usize = 16;
 /// Datagrams in one send. More would make the time of each less exact.
 pub(super) const SENDS: usize = 16;
+/// Bytes of a first beat that every path takes whole, whatever the later ones' number: the least
+/// path MTU that Linux believes in is 552 (net.ipv4.route.min_pmtu), and headers take up to 68.
+const ANY_PATH: usize = 464;
 /// Asked for where many targets share a socket: their replies may come all at once.
 const SHARED_BUFFER: usize = 4 << 20;
 
@@ -31,6 +34,8 @@ const SHARED_BUFFER: usize = 4 << 20;
 pub(crate) struct Ports {
     template: SocketConfig,
     backend: Backend,
+    /// No beat is longer than any path takes.
+    small: bool,
     open: Vec<Port>,
     by_key: HashMap<PortKey, usize>,
     slots: Slots,
@@ -69,11 +74,13 @@ pub(crate) enum Drained {
 }
 
 impl Ports {
-    /// Sockets as `template` has them, but for where they are connected to.
-    pub(crate) fn new(template: SocketConfig, backend: Backend) -> Self {
+    /// Sockets as `template` has them, but for where they are connected to, to send beats of
+    /// `length` bytes at most.
+    pub(crate) fn new(template: SocketConfig, backend: Backend, length: usize) -> Self {
         Ports {
             template,
             backend,
+            small: length <= ANY_PATH,
             open: Vec::new(),
             by_key: HashMap::new(),
             slots: Slots::new(BATCH, SLOT, 0),
@@ -118,6 +125,8 @@ impl Ports {
             connect: (!shared).then_some(peer),
             family: if peer.is_ipv6() { Family::V6 } else { Family::V4 },
             only_v6: peer.is_ipv6(),
+            // The identification that a fragment would need is dear where every address is another.
+            dont_fragment: shared && self.small,
             recv_buffer: shared.then_some(SHARED_BUFFER),
             mode: ReceiveMode::NonBlocking,
             ..self.template.clone()
