@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -12,9 +13,10 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use serde_json::Value;
 use shared_child::SharedChild;
-use udp_core::clock;
+use udp_core::clock::{self, Mono};
 
 use super::super::figure::{Figure, Sample};
+use super::super::proc;
 use super::super::scenario::Beats;
 
 /// How much longer than asked a client may take.
@@ -22,11 +24,20 @@ const GRACE: Duration = Duration::from_secs(15);
 /// Bytes of each datagram, where the client can be told.
 const SIZE: &str = "64";
 
+/// A client of many targets makes them all, and tells of them all at its end: neither is what it
+/// costs to watch them. Its CPU time is taken from so long after its start until so long before
+/// its end.
+const BEGINNING: Duration = Duration::from_secs(1);
+const ENDING: Duration = Duration::from_millis(200);
+
 /// A client's end.
 struct Finished {
     stdout: Vec<u8>,
+    /// What it took, and in how long.
     cpu_nanos: f64,
     seconds: f64,
+    /// The share of its beats that were sent in that time.
+    share: f64,
 }
 
 /// Our heartbeat at one target.
@@ -45,7 +56,8 @@ pub(super) fn heartbeat(
 pub(super) fn many(program: &Path, targets: &Path, beats: Beats, span: Duration) -> Result<Sample> {
     let mut file = OsString::from("--targets-file=");
     file.push(targets);
-    let finished = run(program, heartbeat_arguments(file, beats, span), span)?;
+    let all = BEGINNING + span + ENDING;
+    let finished = run_watched(program, heartbeat_arguments(file, beats, all), span)?;
     heartbeat_sample(&finished)
 }
 
@@ -186,7 +198,7 @@ fn sockperf_sample(finished: &Finished) -> Result<Sample> {
 fn costs(finished: &Finished, sent: f64) -> Sample {
     let mut sample = Sample::new();
     if sent > 0.0 {
-        sample.insert(Figure::CpuPerBeat, finished.cpu_nanos / sent);
+        sample.insert(Figure::CpuPerBeat, finished.cpu_nanos / (sent * finished.share));
     }
     sample.insert(Figure::Core, finished.cpu_nanos / 1e9 / finished.seconds * 100.0);
     sample
@@ -200,6 +212,34 @@ fn share(part: f64, whole: f64) -> f64 {
 fn run(program: &Path, arguments: Vec<OsString>, span: Duration) -> Result<Finished> {
     let cpu_before = children_cpu()?;
     let start = clock::mono();
+    let (child, reader) = start_client(program, arguments)?;
+    let stdout = wait_for_end(&child, reader, program, span + GRACE)?;
+    let seconds = clock::mono().saturating_since(start).as_secs_f64();
+    let cpu_nanos = (children_cpu()? - cpu_before) as f64;
+    Ok(Finished { stdout, cpu_nanos, seconds, share: 1.0 })
+}
+
+/// The same, of a span after its beginning and before its end.
+fn run_watched(program: &Path, arguments: Vec<OsString>, span: Duration) -> Result<Finished> {
+    let (child, reader) = start_client(program, arguments)?;
+    let look = |after: Duration| -> Result<(u64, Mono)> {
+        // A child that has ended has no CPU time to be read.
+        let _running = child.wait_timeout(after).context("cannot wait")?;
+        let cpu = proc::cpu_nanos(child.id()).filter(|nanos| *nanos > 0);
+        Ok((cpu.context("it ended early")?, clock::mono()))
+    };
+    let spans = look(BEGINNING).and_then(|before| Ok((before, look(span)?)));
+    let stdout = wait_for_end(&child, reader, program, ENDING + GRACE)?;
+    let ((cpu_before, start), (cpu_after, end)) = spans?;
+    let seconds = end.saturating_since(start).as_secs_f64();
+    let share = seconds / (BEGINNING + span + ENDING).as_secs_f64();
+    Ok(Finished { stdout, cpu_nanos: (cpu_after - cpu_before) as f64, seconds, share })
+}
+
+fn start_client(
+    program: &Path,
+    arguments: Vec<OsString>,
+) -> Result<(SharedChild, JoinHandle<Vec<u8>>)> {
     let mut command = Command::new(program);
     command.args(arguments).env_remove("RUST_LOG").stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::null());
@@ -212,15 +252,21 @@ fn run(program: &Path, arguments: Vec<OsString>, span: Duration) -> Result<Finis
         let _ = stdout.read_to_end(&mut said);
         said
     });
-    let status = child.wait_timeout(span + GRACE).context("cannot wait")?;
-    if status.is_none() {
+    Ok((child, reader))
+}
+
+fn wait_for_end(
+    child: &SharedChild,
+    reader: JoinHandle<Vec<u8>>,
+    program: &Path,
+    most: Duration,
+) -> Result<Vec<u8>> {
+    if child.wait_timeout(most).context("cannot wait")?.is_none() {
         let _ = child.kill();
         let _ = child.wait();
         bail!("{} does not end", program.display());
     }
-    let seconds = clock::mono().saturating_since(start).as_secs_f64();
-    let stdout = reader.join().unwrap_or_default();
-    Ok(Finished { stdout, cpu_nanos: (children_cpu()? - cpu_before) as f64, seconds })
+    Ok(reader.join().unwrap_or_default())
 }
 
 /// CPU nanoseconds of all children that have ended.
@@ -234,7 +280,7 @@ mod tests {
     use super::*;
 
     fn said(stdout: &str) -> Finished {
-        Finished { stdout: stdout.as_bytes().to_vec(), cpu_nanos: 50e6, seconds: 1.0 }
+        Finished { stdout: stdout.as_bytes().to_vec(), cpu_nanos: 50e6, seconds: 1.0, share: 1.0 }
     }
 
     #[test]
@@ -263,7 +309,7 @@ mod tests {
             "\n",
             r#"{"type":"summary","v":1,"sent":5,"missed":0,"lag_p50_ns":1}"#,
             "\n",
-            r#"{"type":"summary","v":1,"sent":500,"missed":125,"rtt_p50_ns":30000,"#,
+            r#"{"type":"summary","v":1,"sent":500,"missed":125,"lost":7,"rtt_p50_ns":30000,"#,
             r#""rtt_p99_ns":null,"lag_p50_ns":20000,"lag_p99_ns":90000}"#,
             "\n",
         );
@@ -271,6 +317,7 @@ mod tests {
             heartbeat_sample(&said(report)).unwrap(),
             Sample::from([
                 (Figure::Missed, 20.0),
+                (Figure::Lost, 7.0),
                 (Figure::RttMedian, 30_000.0),
                 (Figure::Lateness, 20_000.0),
                 (Figure::Lateness99, 90_000.0),
