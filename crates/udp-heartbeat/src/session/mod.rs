@@ -74,31 +74,43 @@ pub(crate) struct Session {
     /// Of no beat below this is it still to be told whether it was answered.
     untold: u64,
     rtt: Distribution,
-    whole: Option<Distribution>,
     jitter: Jitter,
     runs: LossRuns,
     state: State,
-    direction: Option<Direction>,
-    up: Option<Variation>,
-    down: Option<Variation>,
+    /// Apart, so that thousands of targets without it lie close together.
+    stamp: Option<Box<Stamp>>,
+}
+
+/// What a reflector's packets tell.
+#[derive(Debug)]
+struct Stamp {
+    /// Round trips with the reflector's own time.
+    whole: Distribution,
+    direction: Direction,
+    up: Variation,
+    down: Variation,
 }
 
 impl Session {
     pub(crate) fn new(rules: &Rules) -> Self {
-        let for_stamp = |it: Variation| rules.stamp.then_some(it);
+        let stamp = || {
+            Box::new(Stamp {
+                whole: Distribution::new(rules.precision),
+                direction: Direction::new(rules.timeout),
+                up: Variation::new(),
+                down: Variation::new(),
+            })
+        };
         Session {
             window: Window::new(rules.timeout, rules.keep),
             counts: Counts::default(),
             next_in_order: 1,
             untold: 1,
             rtt: Distribution::new(rules.precision),
-            whole: rules.stamp.then(|| Distribution::new(rules.precision)),
             jitter: Jitter::default(),
             runs: LossRuns::new(rules.interval),
             state: State::new(rules.hysteresis),
-            direction: rules.stamp.then(|| Direction::new(rules.timeout)),
-            up: for_stamp(Variation::new()),
-            down: for_stamp(Variation::new()),
+            stamp: rules.stamp.then(stamp),
         }
     }
 
@@ -169,8 +181,8 @@ impl Session {
                 self.counts.reordered += u64::from(reordered);
                 let rtt = net(whole);
                 self.rtt.record(rtt);
-                if let Some(it) = &mut self.whole {
-                    it.record(whole);
+                if let Some(stamp) = &mut self.stamp {
+                    stamp.whole.record(whole);
                 }
                 self.jitter.record(rtt);
                 Reply::Received { rtt, whole, reordered }
@@ -197,7 +209,8 @@ impl Session {
 
     /// What a reply tells about each direction.
     fn reflect(&mut self, reply: &Reply, reflected: &Reflected, sent: Mono, at: Mono) {
-        let Some(direction) = &mut self.direction else { return };
+        let Some(stamp) = &mut self.stamp else { return };
+        let Stamp { direction, up, down, .. } = &mut **stamp;
         let beats = self.counts.sent;
         match reply {
             Reply::Wrong => return,
@@ -211,9 +224,7 @@ impl Session {
                 direction.answer(reflected.numbers, sent, beats, false);
             }
         }
-        if let (Reply::Received { .. }, Some(up), Some(down)) =
-            (reply, &mut self.up, &mut self.down)
-        {
+        if let Reply::Received { .. } = reply {
             up.record(reflected.received - i128::from(sent.as_nanos()));
             down.record(i128::from(at.as_nanos()) - reflected.sent);
         }
@@ -222,8 +233,8 @@ impl Session {
     /// The reply to a request that was sent at `sent` with a leap in its number, after the last
     /// beat, to learn what the reflector's counter shows.
     pub(crate) fn reply_to_leap(&mut self, numbers: Numbers, sent: Mono) {
-        if let Some(direction) = &mut self.direction {
-            direction.answer_to_leap(numbers, sent, self.counts.sent);
+        if let Some(stamp) = &mut self.stamp {
+            stamp.direction.answer_to_leap(numbers, sent, self.counts.sent);
         }
     }
 
@@ -232,8 +243,8 @@ impl Session {
     pub(crate) fn expire(&mut self, now: Mono) -> Option<(Seq, Beat)> {
         let (seq, beat) = self.window.expire(now)?;
         self.counts.lost += 1;
-        if let Some(direction) = &mut self.direction {
-            direction.lost(beat.sent);
+        if let Some(stamp) = &mut self.stamp {
+            stamp.direction.lost(beat.sent);
         }
         Some((seq, beat))
     }
@@ -272,8 +283,7 @@ impl Session {
 
     /// Whether one more answer from the reflector would tell more about what was lost.
     pub(crate) fn wants_leap(&self) -> bool {
-        self.counts.lost > self.counts.late
-            && self.direction.as_ref().is_some_and(Direction::is_open)
+        self.counts.lost > self.counts.late && self.direction().is_some_and(Direction::is_open)
     }
 
     /// How many beats ended how, until now.
@@ -288,7 +298,7 @@ impl Session {
 
     /// With STAMP: the round trips with the reflector's own time.
     pub(crate) fn whole(&self) -> Option<&Distribution> {
-        self.whole.as_ref()
+        self.stamp.as_ref().map(|stamp| &stamp.whole)
     }
 
     pub(crate) fn jitter(&self) -> Option<Duration> {
@@ -305,12 +315,12 @@ impl Session {
 
     /// With STAMP: what is known of directions.
     pub(crate) fn direction(&self) -> Option<&Direction> {
-        self.direction.as_ref()
+        self.stamp.as_ref().map(|stamp| &stamp.direction)
     }
 
     /// With STAMP: the variation of each direction, up and down.
     pub(crate) fn variation(&self) -> Option<(&Variation, &Variation)> {
-        self.up.as_ref().zip(self.down.as_ref())
+        self.stamp.as_ref().map(|stamp| (&stamp.up, &stamp.down))
     }
 
     /// Entries in whatever grows with the number of beats.

@@ -45,7 +45,8 @@ impl Precision {
 pub(crate) struct Distribution {
     precision: Precision,
     exact: Vec<u64>,
-    histogram: Option<Histogram<u32>>,
+    /// Apart, so that thousands of small samples lie close together.
+    histogram: Option<Box<Histogram<u32>>>,
     count: u64,
     min: u64,
     max: u64,
@@ -130,7 +131,7 @@ impl Distribution {
         if self.histogram.is_some() {
             return;
         }
-        self.histogram = self.precision.histogram();
+        self.histogram = self.precision.histogram().map(Box::new);
         if let Some(histogram) = &mut self.histogram {
             for value in std::mem::take(&mut self.exact) {
                 let _grown = histogram.record(value);
@@ -195,7 +196,7 @@ impl Distribution {
     pub(crate) fn moved(&self, by: Duration) -> Distribution {
         let mut moved = Distribution::new(self.precision);
         self.exact.iter().for_each(|nanos| moved.record(Duration::from_nanos(*nanos) + by));
-        for bucket in self.histogram.iter().flat_map(Histogram::iter_recorded) {
+        for bucket in self.histogram.iter().flat_map(|it| it.iter_recorded()) {
             let value = Duration::from_nanos(bucket.value_iterated_to()).saturating_add(by);
             moved.record_many(value, bucket.count_at_value());
         }
@@ -223,7 +224,7 @@ impl Distribution {
     /// Values that there is room for.
     #[cfg(test)]
     pub(crate) fn footprint(&self) -> usize {
-        self.exact.capacity() + self.histogram.as_ref().map_or(0, Histogram::distinct_values)
+        self.exact.capacity() + self.histogram.as_ref().map_or(0, |it| it.distinct_values())
     }
 
     /// The value with this rank, from 1 up to the count.
