@@ -29,7 +29,7 @@ use crate::window::Seq;
 /// Where beats are at most this far apart, replies are not waited for in between.
 const LAZY: Duration = Duration::from_millis(10);
 /// Many targets' beats that are due within this time leave together.
-const TICK: Duration = Duration::from_millis(1);
+pub(super) const TICK: Duration = Duration::from_millis(1);
 /// The longest time that is given to receiving at once.
 const TURN: Duration = Duration::from_millis(10);
 /// Up to so many sockets it is cheaper to read each than to ask which has something.
@@ -77,8 +77,8 @@ pub(crate) struct Engine<'a> {
     /// How late sends were.
     pub(crate) lag: Distribution,
     pub(crate) batch: Batch,
-    /// When a beat was last sent.
-    pub(crate) last_tick: Mono,
+    /// Many targets' beats that are due before this leave together then.
+    pub(crate) next_tick: Mono,
     /// Beats sent since what came was last taken.
     pub(crate) unread: usize,
 }
@@ -249,7 +249,7 @@ impl Engine<'_> {
         let now = clock::mono();
         let mut due = self.timeline.next_due();
         if self.fleet.targets().len() > 1 {
-            due = due.map(|due| due.max(self.last_tick + TICK));
+            due = due.map(|due| due.max(self.next_tick));
         }
         let until =
             [due, self.fleet.next_expiry(), self.deadline, self.reporter.lookups.next_due()]

@@ -141,7 +141,7 @@ impl<'a> Run<'a> {
             deadline: config.deadline.map(|deadline| now + deadline),
             lag: Distribution::new(Precision::Fine),
             batch: Batch::default(),
-            last_tick: now,
+            next_tick: now,
             unread: 0,
         };
         Ok(Run { config, engine, printer, start })

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use udp_core::clock::{self, Mono};
 use udp_core::error::describe;
 
-use super::engine::{Engine, note};
+use super::engine::{Engine, TICK, note};
 use super::ports::SENDS;
 use crate::event::{Event, Observer, What};
 use crate::fleet::{Begun, PortKey, Sharing};
@@ -44,12 +44,20 @@ struct Beat {
 impl Engine<'_> {
     /// Sends what is due.
     pub(super) fn send_due(&mut self) {
-        for _ in 0..TURN {
+        let start = clock::mono();
+        let mut sent = 0;
+        while sent < TURN {
             let now = clock::mono();
             let Some(slot) = self.timeline.take(now) else { break };
             self.send_slot(slot, now);
-            self.unread += 1;
-            self.last_tick = now;
+            sent += 1;
+        }
+        self.unread += sent;
+        match sent {
+            0 => {}
+            // More may be due: no time to wait.
+            TURN => self.next_tick = start,
+            _ => self.next_tick = start + TICK,
         }
         self.flush();
     }
