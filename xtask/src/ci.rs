@@ -27,11 +27,12 @@ struct Step {
     commands: fn() -> Result<Vec<Command>>,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "fmt", what: "the code is formatted", commands: fmt },
     Step { name: "clippy", what: "no warning anywhere", commands: clippy },
     Step { name: "alone", what: "each crate builds without the others' features", commands: alone },
     Step { name: "docs", what: "the documentation builds without a warning", commands: docs },
+    Step { name: "peers", what: "the servers to measure against build", commands: peers },
     Step { name: "test", what: "unit and integration tests", commands: test },
     Step { name: "doctest", what: "the examples in the documentation", commands: doctest },
     Step { name: "examples", what: "the library's examples build", commands: examples },
@@ -135,6 +136,25 @@ fn alone() -> Result<Vec<Command>> {
     commands.push(cargo_with(&["check", "--quiet", "-p", "udp-core", "--no-default-features"]));
     commands.push(cargo_with(&["check", "--quiet", "-p", "udp-core", "--all-features"]));
     Ok(commands)
+}
+
+/// A workspace of their own, so that nobody who builds the product builds them.
+fn peers() -> Result<Vec<Command>> {
+    let manifest = "xtask/peers/Cargo.toml";
+    Ok(vec![
+        cargo_with(&["fmt", "--check", "--manifest-path", manifest]),
+        cargo_with(&[
+            "clippy",
+            "--quiet",
+            "--locked",
+            "--all-targets",
+            "--manifest-path",
+            manifest,
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    ])
 }
 
 fn docs() -> Result<Vec<Command>> {

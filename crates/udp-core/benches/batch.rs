@@ -1,12 +1,13 @@
 //! What an echo through the batch layer costs, the kernel's part included: the time from the first
 //! receive to the last send, for datagrams that are all queued already.
 //!
-//! Divide by the number of datagrams in the name. Loopback: a send includes the delivery.
+//! Divide by the number of datagrams in the name. Loopback: a send includes the delivery. And what
+//! joining and prefixing cost alone, with nothing sent.
 
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use udp_core::batch::{Backend, Io, Options, Outbox, SLOT, Slots, Wait};
 use udp_core::clock;
 
@@ -105,5 +106,27 @@ impl Echo {
     }
 }
 
-criterion_group!(benches, echo);
+/// Runs from so many peers, of so many datagrams of so many bytes.
+#[cfg(target_os = "linux")]
+fn join(criterion: &mut Criterion) {
+    use udp_core::batch::Joining;
+    for (name, runs, segments, size, peers) in [
+        ("32 of one peer, 64 B", 32, 1, 64, 1),
+        ("32 of 8 peers in turn, 64 B", 32, 1, 64, 8),
+        ("8 runs of 64, 64 B", 8, 64, 64, 1),
+        ("8 runs of 46, 1,400 B", 8, 46, 1400, 1),
+    ] {
+        let mut group = criterion.benchmark_group(format!("join, no call: {name}"));
+        group.throughput(Throughput::Elements((runs * segments) as u64));
+        for prefix in ["", "echo "] {
+            let mut joining = Joining::new(runs, segments, size, peers, prefix.as_bytes());
+            group.bench_function(format!("{prefix:?}"), |bencher| bencher.iter(|| joining.join()));
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn join(_: &mut Criterion) {}
+
+criterion_group!(benches, join, echo);
 criterion_main!(benches);

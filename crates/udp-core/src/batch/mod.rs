@@ -53,6 +53,9 @@ use std::time::Duration;
 
 use crate::error::{Error, Operation};
 
+#[cfg(all(feature = "fuzzing", target_os = "linux"))]
+#[doc(hidden)]
+pub use linux::bench::Joining;
 pub use outbox::{Full, Outbox, Sent, Source};
 pub use slots::{MAX_V4, MAX_V6, Meta, Received, SLOT, Slots};
 pub use wake::Waker;

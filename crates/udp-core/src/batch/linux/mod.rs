@@ -3,6 +3,8 @@
 //! `recvmmsg(2)`, `sendmmsg(2)`, UDP_GRO and UDP_SEGMENT of `udp(7)`, control messages of
 //! `ip(7)`, `ipv6(7)` and `socket(7)`. An option that this kernel does not have is left out.
 
+#[cfg(feature = "fuzzing")]
+pub(super) mod bench;
 mod plan;
 mod receive;
 mod refusals;
