@@ -6,7 +6,7 @@
 //! system's resolver (`getaddrinfo(3)`).
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::str::FromStr;
 
 /// The port that the programs serve and ask when none is given.
@@ -137,10 +137,11 @@ impl Endpoint {
         let found = match &self.host {
             Host::None => vec![SocketAddr::new(unnamed(role, family), port)],
             Host::Ip(ip) => vec![SocketAddr::new(*ip, port)],
-            Host::Zoned(ip, zone) => (format!("{ip}%{zone}").as_str(), port)
-                .to_socket_addrs()
-                .map_err(|_| fail(format!("no interface is called {zone}")))?
-                .collect(),
+            Host::Zoned(ip, zone) => {
+                let index = crate::zone::index(*ip, zone)
+                    .ok_or_else(|| fail(format!("no interface is called {zone}")))?;
+                vec![SocketAddrV6::new(*ip, port, 0, index).into()]
+            }
             Host::Name(name) => (name.as_str(), port)
                 .to_socket_addrs()
                 .map_err(|error| fail(resolver_reason(&error)))?
@@ -427,11 +428,24 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_zone_becomes_an_interface() {
-        let endpoint: Endpoint = "[fe80::1%lo]:5".parse().unwrap();
-        let found = endpoint.resolve(Role::Ask, Family::Any, DEFAULT_PORT).unwrap();
-        let SocketAddr::V6(v6) = found[0] else { panic!("{found:?}") };
-        assert_ne!(v6.scope_id(), 0);
-        assert_eq!(Shown(found[0]).to_string(), format!("('fe80::1%{}', 5)", v6.scope_id()));
+        let lo = nix::net::if_::if_nametoindex("lo").unwrap();
+        for (text, shown) in [
+            ("[fe80::1%lo]:5".to_string(), format!("('fe80::1%{lo}', 5)")),
+            (format!("[fe80::1%{lo}]:5"), format!("('fe80::1%{lo}', 5)")),
+            ("[ff02::1%lo]:5".to_string(), format!("('ff02::1%{lo}', 5)")),
+            // Where an address says it all, a zone is checked and adds nothing.
+            ("[::1%lo]:5".to_string(), "('::1', 5)".to_string()),
+            (format!("[::1%{lo}]:5"), "('::1', 5)".to_string()),
+            ("[ff05::1%lo]:5".to_string(), "('ff05::1', 5)".to_string()),
+        ] {
+            let endpoint: Endpoint = text.parse().unwrap();
+            let found = endpoint.resolve(Role::Ask, Family::Any, DEFAULT_PORT).unwrap();
+            assert_eq!(Shown(found[0]).to_string(), shown, "{text}");
+        }
+        for text in ["[::1%no-such]:5", "[fe80::1%0]:5", "[::1%-1]:5"] {
+            let endpoint: Endpoint = text.parse().unwrap();
+            assert!(endpoint.resolve(Role::Ask, Family::Any, DEFAULT_PORT).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -104,6 +104,7 @@ pub mod socket;
 pub mod stamp;
 mod sys;
 pub mod text;
+mod zone;
 
 pub use endpoint::{Endpoint, Family, Shown};
 pub use error::{Error, ErrorClass, Operation};

@@ -144,7 +144,7 @@ fn every_form_of_a_target(context: &Context) -> Result<()> {
     }
     let six = context.serve_on("[::]:0", &[])?;
     let port = six.port();
-    for target in [format!("[::1]:{port}"), format!(":{port}")] {
+    for target in [format!("[::1]:{port}"), format!(":{port}"), format!("[::1%lo]:{port}")] {
         let finished = context.ask(["-6", target.as_str(), "-m", "x"])?;
         finished.exits(0)?.prints(&format!(
             "sendto ('::1', {port}): x\n\

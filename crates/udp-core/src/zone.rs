@@ -1,0 +1,32 @@
+//! Zones of IPv6 addresses: `%eth0` or `%2` (RFC 4007 §11).
+
+use std::net::Ipv6Addr;
+
+/// The interface that `zone` names, by its name or its number, as a scope of `ip`; `None` if there
+/// is no such interface. An address beyond the link has no scope (`ipv6(7)`), so that it gets 0:
+/// what comes from it comes without one.
+pub(crate) fn index(ip: Ipv6Addr, zone: &str) -> Option<u32> {
+    let number = zone.parse().ok().filter(|number| *number > 0);
+    let index = number.or_else(|| interface(ip, zone))?;
+    let on_the_link = ip.is_unicast_link_local()
+        || (ip.is_multicast() && matches!(ip.segments()[0] & 0xf, 1 | 2));
+    Some(if on_the_link { index } else { 0 })
+}
+
+/// The number of the interface with this name. `getaddrinfo(3)` knows names for addresses on the
+/// link alone, and so refuses `::1%lo`.
+#[cfg(target_os = "linux")]
+fn interface(_: Ipv6Addr, name: &str) -> Option<u32> {
+    nix::net::if_::if_nametoindex(name).ok()
+}
+
+/// As far as the resolver knows them.
+#[cfg(not(target_os = "linux"))]
+fn interface(ip: Ipv6Addr, name: &str) -> Option<u32> {
+    use std::net::{SocketAddr, ToSocketAddrs};
+    let found = (format!("{ip}%{name}").as_str(), 0).to_socket_addrs().ok()?;
+    found.into_iter().find_map(|address| match address {
+        SocketAddr::V6(v6) => Some(v6.scope_id()),
+        SocketAddr::V4(_) => None,
+    })
+}
