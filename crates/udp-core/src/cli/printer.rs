@@ -75,6 +75,8 @@ pub struct Finished {
     pub error: Option<io::Error>,
     /// Whether the output was still stuck when the time was up.
     pub stuck: bool,
+    /// Whether the reader had gone away.
+    pub gone: bool,
 }
 
 impl<T: Send + 'static> Printer<T> {
@@ -138,6 +140,7 @@ impl<T: Send + 'static> Printer<T> {
         Finished {
             dropped: shared.dropped.load(Ordering::Relaxed),
             stuck: outcome.is_none(),
+            gone: shared.gone.load(Ordering::Relaxed),
             error: outcome.flatten(),
         }
     }
@@ -426,7 +429,7 @@ mod tests {
         assert!(printer.handle().is_gone());
         printer.handle().offer(2).unwrap();
         let finished = printer.finish(PATIENCE);
-        assert!(finished.error.is_none() && !finished.stuck);
+        assert!(finished.gone && finished.error.is_none() && !finished.stuck);
         assert!(kept.lock().unwrap().is_empty());
     }
 

@@ -266,16 +266,11 @@ fn finish(
     {
         log::warn!("nobody reads what is printed: no summary");
     }
-    let handle = handle.clone();
     drop(lines);
-    let watch = handle.clone();
-    drop(handle);
-    let gone = watch.is_gone();
-    drop(watch);
     let finished = printer.finish(Some(PATIENCE));
     match finished.error {
         Some(error) => Err(Failure::local(format!("cannot print: {}", describe(&error)))),
-        None => Ok(gone || ended == Ended::Gone),
+        None => Ok(finished.gone || ended == Ended::Gone),
     }
 }
 

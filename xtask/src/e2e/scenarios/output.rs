@@ -42,7 +42,11 @@ fn a_broken_pipe_ends_the_heartbeat_quietly(context: &Context) -> Result<()> {
     let peer = Peer::echo()?;
     let heartbeat = context.heartbeat().args([peer.address.to_string().as_str(), "-i", "10ms"]);
     heartbeat.stdout_reader_gone().finish()?.exits(0)?.complains("")?;
-    check::holds("it had begun", !peer.seen().is_empty())
+    check::holds("it had begun", !peer.seen().is_empty())?;
+    // Where nothing but the summary finds the pipe broken, too, and whatever the verdict.
+    let heartbeat = context.heartbeat().args([closed()?.to_string().as_str(), "-q", "-c", "1"]);
+    heartbeat.stdout_reader_gone().finish()?.exits(0)?.complains("")?;
+    Ok(())
 }
 
 /// A server whose start lines cannot be read, on a port that was chosen for it.
