@@ -113,6 +113,10 @@ fn adopt(config: &Config, socket: UdpSocket, kind: Kind) -> Result<Listener, Fai
     let failed = |operation, source| Error { operation, address: None, source };
     let address =
         socket.local_addr().map_err(|e| failed(Operation::Configure("the address"), e))?;
+    if address.port() == 0 {
+        return Err(Failure::local("cannot serve the socket that was passed: it is not bound")
+            .with_hint("the socket unit needs ListenDatagram= with an address and a port"));
+    }
     let buffers = socket2::SockRef::from(&socket);
     let result = buffers.set_recv_buffer_size(config.recv_buffer.bytes());
     result.map_err(|e| failed(Operation::Configure("SO_RCVBUF"), e))?;
@@ -238,6 +242,17 @@ mod tests {
         let kinds: Vec<_> = listeners.iter().map(|l| l.service.kind).collect();
         assert_eq!(kinds, [Kind::Echo, Kind::Stamp]);
         assert!(super::listeners(&config("--workers 2"), vec![passed(false)]).is_err());
+    }
+
+    #[test]
+    fn a_socket_that_was_passed_unbound_is_refused() {
+        for domain in [socket2::Domain::IPV4, socket2::Domain::IPV6] {
+            let unbound = socket2::Socket::new(domain, socket2::Type::DGRAM, None).unwrap();
+            let passed = Inherited { socket: unbound.into(), stamp: false };
+            let failure = listeners(&config(""), vec![passed]).unwrap_err();
+            assert_eq!(failure.exit, Exit::Local);
+            assert_eq!(failure.message, "cannot serve the socket that was passed: it is not bound");
+        }
     }
 
     #[test]
