@@ -110,18 +110,27 @@ impl Crew {
             }
         }
         crew.lost_before = crew.count_lost().unwrap_or(0);
+        // None serves before all are there, and a start that fails says nothing of having begun.
+        let (go, gate) = bounded(workers);
+        for worker in ready {
+            crew.spawn(worker, gate.clone(), Ended(ended_sender.clone()))?;
+        }
         // Before the first datagram is told of.
         telling.tell(Event::Start(services));
-        for worker in ready {
-            crew.spawn(worker, Ended(ended_sender.clone()))?;
+        for _ in 0..workers {
+            // There is room for each.
+            let _ = go.send(());
         }
         Ok(crew)
     }
 
-    fn spawn(&mut self, worker: Worker, ended: Ended) -> Result<(), Failure> {
+    fn spawn(&mut self, worker: Worker, gate: Receiver<()>, ended: Ended) -> Result<(), Failure> {
         let thread = std::thread::Builder::new().name("worker".into()).spawn(move || {
             let _says_so_when_dropped = ended;
-            worker.run()
+            match gate.recv() {
+                Ok(()) => worker.run(),
+                Err(_) => (Books::default(), None),
+            }
         });
         self.threads.push(thread.map_err(|error| {
             Failure::local(format!("cannot start a worker: {}", describe(&error)))

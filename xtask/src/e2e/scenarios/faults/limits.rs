@@ -12,7 +12,20 @@ use crate::e2e::context::Context;
 use crate::e2e::measure::Books;
 use crate::e2e::netns::{Net, shell};
 
-scenarios!("faults/limits": limits_lowered, signals_by_the_thousand);
+scenarios!("faults/limits": limits_lowered, too_few_threads, signals_by_the_thousand);
+
+/// Runs a program as a user of its own who may have so many threads.
+const WITH_THREADS: &str = "
+import os, resource, sys
+threads, program = int(sys.argv[1]), sys.argv[2]
+# Opened here: the user need not be able to read the workspace.
+file = os.open(program, os.O_PATH)
+os.setgroups([])
+os.setgid(61234)
+os.setuid(61234)
+resource.setrlimit(resource.RLIMIT_NPROC, (threads, threads))
+os.execve(file, sys.argv[2:], {})
+";
 
 fn limits_lowered(context: &Context) -> Result<()> {
     let net = Net::new()?;
@@ -51,6 +64,24 @@ fn limits_lowered(context: &Context) -> Result<()> {
     trial.report("faults/limits");
     let books = Books::of(&server.stop()?)?;
     check::holds(&format!("nothing failed: {books:?}"), books.balance() && books.failed == 0)
+}
+
+/// Where there is no thread for something, a start is a failure in one line, and nothing is said of
+/// having started.
+fn too_few_threads(context: &Context) -> Result<()> {
+    let net = Net::new()?;
+    let mut wanting = Vec::new();
+    for threads in 1..=8 {
+        let launch = net.server.launch(context, "python3").args(["-c", WITH_THREADS]);
+        let launch = launch.arg(threads.to_string()).arg(&context.programs.server);
+        let finished = launch.args(["-q", "--bind", "127.0.0.1:0", "--workers", "16"]).finish()?;
+        finished.exits(4)?.prints("")?.complains("error: cannot <any>\n")?;
+        wanting.push(finished.err());
+    }
+    check::holds(
+        &format!("workers are among what is wanting: {wanting:?}"),
+        wanting.iter().any(|line| line.starts_with("error: cannot start a worker: ")),
+    )
 }
 
 /// The signals that a server may get and that must not end it.
