@@ -54,6 +54,7 @@ fn never_more_than_a_prefix(context: &Context) -> Result<()> {
         let server = net.serve(context, options)?;
         let asker = asker(&net)?;
         let bare = prefix.is_empty();
+        let mut all = Vec::new();
         for size in [0, 1, 2, 5, 18, 64, 512, 1400, 1467, 1468, WHOLE, 1473, 2948, 9000, 65_502] {
             let payload = pattern(size);
             let reply = [prefix, payload.as_slice()].concat();
@@ -70,6 +71,7 @@ fn never_more_than_a_prefix(context: &Context) -> Result<()> {
             let packets = ratio(after.packets, before.packets);
             let told =
                 format!("{size} bytes, {options:?}: bytes x {bytes:.3}, packets x {packets:.2}");
+            all.push(format!("{size}: {bytes:.3}, {packets:.2}"));
             // One frame more or less of the hosts' own is no amplification.
             let slack = 0.02;
             let [most_bytes, most_packets] = if bare { [1.0, 1.0] } else { [BYTES, PACKETS] };
@@ -80,6 +82,10 @@ fn never_more_than_a_prefix(context: &Context) -> Result<()> {
                 }
             }
         }
+        figure(
+            "hostile/amplification",
+            &format!("{options:?}, at size: bytes, packets x: {}", all.join("; ")),
+        );
         server.stop()?.exits(0)?;
     }
     let [(bytes, small), (packets, large)] = worst;

@@ -44,9 +44,10 @@ fn four_times_the_capacity(context: &Context) -> Result<()> {
     figure(
         "hostile/overload",
         &format!(
-            "best {best:.0}/s; offered {:.0}/s: {:.0}/s kept ({share:.0} %), {} of {} lost and counted, \
+            "best {best:.0}/s; offered {:.0}/s, {:.1} times as much: {:.0}/s kept ({share:.0} %), {} of {} lost and counted, \
              first answer after {:.0} ms",
             four.offered,
+            four.offered / best,
             four.kept,
             four.books.lost,
             four.sent,
