@@ -177,6 +177,9 @@ impl Fleet {
         let what = What::Refused { seq };
         observer.observe(&Event { target, address: Some(from), at, what });
         self.tell_changes(target, at, observer);
+        if self.targets[target as usize].address() == Some(from) {
+            self.turn(target, at, observer);
+        }
     }
 
     /// Which beat of the target a request that was quoted to us is.

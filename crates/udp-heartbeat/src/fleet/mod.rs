@@ -143,8 +143,31 @@ impl Fleet {
         totals
     }
 
-    /// The target is at `address` from now on.
+    /// The target is at the first of `addresses` from now on; the others are for [`Self::turn`].
     pub(crate) fn place(
+        &mut self,
+        target: TargetId,
+        addresses: &[SocketAddr],
+        now: Mono,
+        observer: &mut dyn Observer,
+    ) {
+        let Some((first, others)) = addresses.split_first() else { return };
+        self.targets[target as usize].others = others.iter().rev().copied().collect();
+        self.place_at(target, *first, now, observer);
+    }
+
+    /// Nothing listens at the target's address: on to the next of its name, as one may stand for
+    /// both families, unless it was answered before.
+    fn turn(&mut self, target: TargetId, now: Mono, observer: &mut dyn Observer) {
+        let entry = &mut self.targets[target as usize];
+        if entry.session.counts().received == 0
+            && let Some(next) = entry.others.pop()
+        {
+            self.place_at(target, next, now, observer);
+        }
+    }
+
+    fn place_at(
         &mut self,
         target: TargetId,
         address: SocketAddr,

@@ -19,6 +19,9 @@ pub(crate) struct Target {
     pub(crate) stamp: StampSession,
     /// Where its beats go now; none while its name does not resolve.
     pub(crate) place: Option<Place>,
+    /// Further addresses of its name, the next one last: whom to ask if this one refuses, as long
+    /// as none has answered.
+    pub(crate) others: Vec<SocketAddr>,
     /// Why it has no address.
     pub(crate) unresolved: String,
     /// Beats that are still to be sent; none for no end.
@@ -49,6 +52,7 @@ impl Target {
             session: Session::new(rules),
             stamp,
             place: None,
+            others: Vec::new(),
             unresolved: String::new(),
             left: count,
             leaps: Vec::new(),

@@ -184,12 +184,13 @@ impl Engine<'_> {
         if current.is_some_and(|current| addresses.contains(&current)) {
             return;
         }
-        match addresses.iter().find(|address| (self.admits)(**address)) {
-            Some(address) => self.fleet.place(target, *address, now, &mut self.reporter),
-            None => {
-                let reason = "its new address may not be sent to so fast without --fast";
-                self.fleet.unresolved(target, reason, now, &mut self.reporter);
-            }
+        let admitted: Vec<SocketAddr> =
+            addresses.iter().copied().filter(|address| (self.admits)(*address)).collect();
+        if admitted.is_empty() {
+            let reason = "its new address may not be sent to so fast without --fast";
+            self.fleet.unresolved(target, reason, now, &mut self.reporter);
+        } else {
+            self.fleet.place(target, &admitted, now, &mut self.reporter);
         }
     }
 

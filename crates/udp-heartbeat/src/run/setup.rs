@@ -40,8 +40,8 @@ const SHARED_PORTS: usize = 256;
 /// Descriptors that are left for everything else.
 const RESERVE: usize = 64;
 
-/// What became of each target's name: an address, or why it has none.
-pub(super) type Placed = HashMap<TargetId, Result<SocketAddr, String>>;
+/// What became of each target's name: its addresses, at least one, or why it has none.
+pub(super) type Placed = HashMap<TargetId, Result<Vec<SocketAddr>, String>>;
 
 /// The sockets' common options. The family of `--bind` is that of the run.
 pub(super) fn template(config: &mut Config) -> Result<SocketConfig, Failure> {
@@ -76,8 +76,7 @@ pub(super) fn resolve(
             }
             None => {
                 let found = endpoint.resolve(Role::Ask, config.family, config.default_port);
-                let first = found.map_err(|error| error.to_string());
-                placed.insert(target, first.and_then(|found| first_of(&found)));
+                placed.insert(target, found.map_err(|error| error.to_string()));
             }
         }
     }
@@ -87,7 +86,7 @@ pub(super) fn resolve(
         match calls.recv_timeout(left) {
             Ok(Call::Found(found)) => {
                 waiting -= 1;
-                placed.insert(found.target, found.addresses.and_then(|found| first_of(&found)));
+                placed.insert(found.target, found.addresses);
             }
             Ok(Call::Stop | Call::Snapshot | Call::Gone) => {}
             Err(_) => break,
@@ -98,10 +97,6 @@ pub(super) fn resolve(
         Some(Err(reason)) if !some => Err(Failure::usage(reason)),
         _ => Ok(placed),
     }
-}
-
-fn first_of(found: &[SocketAddr]) -> Result<SocketAddr, String> {
-    found.first().copied().ok_or_else(|| "it has no address".into())
 }
 
 /// Which addresses may be beaten at the interval.
@@ -120,9 +115,9 @@ pub(super) fn fleet(
     reporter: &mut Reporter,
 ) -> Result<(Fleet, Start), Failure> {
     let admits = admission(config);
-    let refused = placed.values().flatten().find(|address| !admits(**address));
-    if let Some(address) = refused {
-        let (interval, address) = (ShownDuration(config.interval), host_port(*address));
+    let mut firsts = placed.values().flatten().filter_map(|found| found.first().copied());
+    if let Some(address) = firsts.find(|address| !admits(*address)) {
+        let (interval, address) = (ShownDuration(config.interval), host_port(address));
         let text = format!("an interval of {interval} towards {address} needs --fast");
         return Err(Failure::usage(text)
             .with_hint("below 10ms a path other than loopback may be loaded by it"));
@@ -132,7 +127,8 @@ pub(super) fn fleet(
         targets: (0..)
             .zip(labels)
             .map(|(target, label)| {
-                (label.clone(), placed.get(&target).and_then(|it| it.clone().ok()))
+                let found = placed.get(&target).and_then(|it| it.as_ref().ok());
+                (label.clone(), found.and_then(|found| found.first().copied()))
             })
             .collect(),
         mode: match config.format {
@@ -153,7 +149,11 @@ pub(super) fn fleet(
         let stamp = stamp_session();
         fleet.add(labels[target as usize].clone(), endpoint.clone(), stamp, config.count);
         match placed.get(&target) {
-            Some(Ok(address)) => fleet.place(target, *address, now, reporter),
+            Some(Ok(found)) => {
+                let admitted: Vec<SocketAddr> =
+                    found.iter().copied().filter(|address| admits(*address)).collect();
+                fleet.place(target, &admitted, now, reporter);
+            }
             Some(Err(reason)) => fleet.unresolved(target, reason, now, reporter),
             None => fleet.unresolved(target, "its name has not resolved yet", now, reporter),
         }

@@ -71,7 +71,7 @@ impl World {
             let address = address(&link, target);
             let endpoint = address.to_string().parse().unwrap();
             fleet.add(address.to_string(), endpoint, stamp, Some(link.beats));
-            fleet.place(target, address, at(0), &mut log);
+            fleet.place(target, &[address], at(0), &mut log);
         }
         World {
             link,

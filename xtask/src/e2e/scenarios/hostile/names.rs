@@ -1,5 +1,6 @@
 //! A target's name moves to another address, or is gone for a while: the heartbeat follows, and
-//! keeps what it has meanwhile.
+//! keeps what it has meanwhile. A name with several addresses, of which the first refuses: client
+//! and heartbeat go on to the next.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +20,12 @@ use crate::e2e::netns::present;
 use crate::e2e::process::Launch;
 use crate::e2e::runner::skip;
 
-scenarios!("hostile/names": a_moved_name_is_followed, a_lost_name_keeps_its_address);
+scenarios!("hostile/names":
+    a_moved_name_is_followed,
+    a_lost_name_keeps_its_address,
+    the_client_tries_each_address,
+    the_heartbeat_tries_each_address,
+);
 
 /// A table of names that the program under test sees in place of /etc/hosts.
 struct Names {
@@ -131,6 +137,74 @@ fn a_lost_name_keeps_its_address(context: &Context) -> Result<()> {
         .context("the old address is kept")?;
     process.interrupt()?.exits(0)?;
     Ok(())
+}
+
+/// As localhost is on many a host, where a server listens on IPv4 alone.
+const TWIN: &str = "::1 twin.test\n127.0.0.1 twin.test\n";
+
+fn the_client_tries_each_address(context: &Context) -> Result<()> {
+    let peer = Peer::echo()?;
+    let port = peer.address.port();
+    let names = Names::new(TWIN)?;
+    let client = || {
+        let launch = names.launch(context, &context.programs.client);
+        launch.arg(format!("twin.test:{port}"))
+    };
+    let asked = |address: &str, text: &str| format!("sendto ('{address}', {port}): {text}\n");
+    let answered = |text: &str| format!("recvfrom ('127.0.0.1', {port}): echo {text}\n");
+    client().args(["-m", "one", "-m", "two"]).finish()?.exits(0)?.prints(&format!(
+        "{}{}{}{}{}2 sent, 2 replied, 0 lost\nrtt <any>\n",
+        asked("::1", "one"),
+        asked("127.0.0.1", "one"),
+        answered("one"),
+        asked("127.0.0.1", "two"),
+        answered("two"),
+    ))?;
+    // Several that are under way at once are each put back in their place.
+    let window = client().args(["--window", "4"]).stdin("a\nb\nc\nd\ne\nf\n").finish()?;
+    window.exits(0)?;
+    check::holds(
+        &format!("all six in one summary: {}", window.out()),
+        window.out().contains("\n6 sent, 6 replied, 0 lost\n"),
+    )?;
+    // Where no address has a listener, the last one is told, and that it refused.
+    drop(peer);
+    let refused = client().args(["-m", "x"]).finish()?;
+    refused.exits(3)?.prints(&format!(
+        "{}{}refused by ('127.0.0.1', {port}): nothing listens there\n\
+         1 sent, 0 replied, 0 lost, 1 refused\n",
+        asked("::1", "x"),
+        asked("127.0.0.1", "x"),
+    ))?;
+    Ok(())
+}
+
+fn the_heartbeat_tries_each_address(context: &Context) -> Result<()> {
+    let peer = Peer::echo()?;
+    let port = peer.address.port();
+    let names = Names::new(TWIN)?;
+    let target = format!("twin.test:{port}");
+    let heartbeat = || names.launch(context, &context.programs.heartbeat);
+    let options = [target.as_str(), "-i", "0.05", "-c", "3"];
+    let one = heartbeat().args(options).finish()?;
+    one.exits(0)?.complains(&format!(
+        "warning: {target} is at 127.0.0.1:{port} now, was at [::1]:{port}\n"
+    ))?;
+    let first = format!(
+        "sendto ('::1', {port}): heartbeat\nrefused ('::1', {port}): seq=1\n\
+         sendto ('127.0.0.1', {port}): heartbeat\n\
+         recvfrom ('127.0.0.1', {port}): echo heartbeat  seq=2 rtt="
+    );
+    check::holds(&format!("the next beat goes on: {}", one.out()), one.out().starts_with(&first))?;
+    // One that shares its sockets with others goes on just so.
+    let many = heartbeat().args(options).arg(format!("127.0.0.1:{port}")).finish()?;
+    many.exits(0)?;
+    // Where none has a listener, each was asked, and the last one is kept.
+    drop(peer);
+    let none = heartbeat().args(options).finish()?;
+    none.exits(3)?;
+    let told = |address: &str| none.out().matches(&format!("refused ('{address}'")).count();
+    check::same("refusals of each address", (1, 2), (told("::1"), told("127.0.0.1")))
 }
 
 fn seen(out: &[u8], text: &str, times: usize) -> Option<()> {
