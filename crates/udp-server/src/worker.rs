@@ -317,6 +317,9 @@ impl Worker {
 fn sent_to(meta: &Meta) -> SentTo {
     match meta.destination {
         Destination::Broadcast | Destination::Multicast => SentTo::Group,
+        _ if meta.local.is_some_and(|local| local.is_ipv4() != meta.peer.is_ipv4()) => {
+            SentTo::OtherFamily
+        }
         Destination::Unicast | Destination::Unknown => SentTo::Us,
     }
 }

@@ -33,6 +33,8 @@ pub enum Refusal {
     PortZero,
     /// Its source is a broadcast, multicast or unspecified address.
     UnanswerableSource,
+    /// Its source is an IPv4 address, and it came by IPv6.
+    MappedSource,
     /// Its source port is below 1024.
     PrivilegedPort,
     /// Its source port is one that this server listens on.
@@ -104,7 +106,9 @@ impl Refusal {
             }
             Refusal::NotAllowed | Refusal::Unauthenticated => Reason::Access,
             Refusal::Group => Reason::Destination,
-            Refusal::PortZero | Refusal::UnanswerableSource => Reason::Source,
+            Refusal::PortZero | Refusal::UnanswerableSource | Refusal::MappedSource => {
+                Reason::Source
+            }
             Refusal::TooLong | Refusal::TooShort => Reason::Size,
         }
     }
@@ -115,6 +119,7 @@ impl Refusal {
             Refusal::Group => "sent to a broadcast or multicast address (see --answer-broadcast)",
             Refusal::PortZero => "source port 0",
             Refusal::UnanswerableSource => "a broadcast, multicast or unspecified source",
+            Refusal::MappedSource => "an IPv4 source by way of IPv6",
             Refusal::PrivilegedPort => "a source port below 1024 (see --no-loop-guard)",
             Refusal::OwnPort => "a source port that this server listens on (see --no-loop-guard)",
             Refusal::NotAllowed => "not admitted by --allow and --deny",
@@ -145,6 +150,9 @@ pub enum SentTo {
     Us,
     /// A broadcast or multicast address.
     Group,
+    /// An address of the other family than its source, an IPv4-mapped one in an IPv6 header: no
+    /// reply finds a way back there.
+    OtherFamily,
 }
 
 /// Who is answered, and how often. Each worker has its own; the buckets alone are shared.
@@ -177,6 +185,9 @@ impl Policy {
     pub fn admit_run(&self, peer: SocketAddr, sent_to: SentTo) -> Result<(), Refusal> {
         if sent_to == SentTo::Group && self.groups == GroupReplies::Never {
             return Err(Refusal::Group);
+        }
+        if sent_to == SentTo::OtherFamily {
+            return Err(Refusal::MappedSource);
         }
         if let Some(refusal) = self.sources.refusal(peer) {
             return Err(refusal);
@@ -221,6 +232,7 @@ mod tests {
         for (peer, sent_to, expected) in [
             ("10.0.0.1:0", SentTo::Group, Err(Refusal::Group)),
             ("10.0.0.1:0", SentTo::Us, Err(Refusal::PortZero)),
+            ("10.0.0.1:7", SentTo::OtherFamily, Err(Refusal::MappedSource)),
             ("10.0.0.1:7", SentTo::Us, Err(Refusal::PrivilegedPort)),
             ("10.0.0.1:7000", SentTo::Us, Err(Refusal::OwnPort)),
             ("10.0.0.1:5000", SentTo::Us, Err(Refusal::NotAllowed)),
@@ -238,6 +250,7 @@ mod tests {
             (Refusal::Group, "destination"),
             (Refusal::PortZero, "source"),
             (Refusal::UnanswerableSource, "source"),
+            (Refusal::MappedSource, "source"),
             (Refusal::PrivilegedPort, "loop"),
             (Refusal::OwnPort, "loop"),
             (Refusal::Tower, "loop"),

@@ -12,8 +12,6 @@ use crate::e2e::raw::{IPV4_HEADER, around4, frame, packet4, packet6, seal4};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Echoed,
-    /// From an IPv4 address by way of IPv6: nobody can be there, so no reply can leave.
-    Bogus,
     Loop,
     Source,
     Destination,
