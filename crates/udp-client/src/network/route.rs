@@ -92,3 +92,23 @@ impl Route {
 fn unspecified(v6: bool) -> IpAddr {
     if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_has_its_turn_and_the_last_one_stays() {
+        let [six, four]: [SocketAddr; 2] =
+            ["[::1]:7000", "127.0.0.1:7000"].map(|text| text.parse().unwrap());
+        let options = SocketConfig::default();
+        let mut route = Route { peers: vec![four, six], bind: None, options };
+        assert_eq!((route.peer(), route.socket().only_v6), (six, true));
+        assert!(route.turn());
+        let socket = route.socket();
+        assert_eq!((route.peer(), socket.only_v6), (four, false));
+        assert_eq!(socket.bind, Some(SocketAddr::new(unspecified(false), 0)));
+        assert!(!route.turn());
+        assert_eq!(route.peer(), four);
+    }
+}
