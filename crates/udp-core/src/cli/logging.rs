@@ -17,6 +17,8 @@ use crate::clock;
 const CAPACITY: usize = 256;
 /// How long the end of a program waits for its last diagnostics to be written.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// … where stderr is full: a reader that reads has taken something by then.
+const GRACE: Duration = Duration::from_millis(30);
 
 /// Where a program says what is neither data nor log: a snapshot that was asked for, a failure.
 #[derive(Debug, Clone)]
@@ -52,7 +54,10 @@ impl Diagnostics {
     /// printer never ends; it is enough that it has come this far.
     pub(super) fn finish(self) {
         if let Some(printer) = self.printer {
-            printer.handle().wait_until_written(PATIENCE);
+            printer.handle().wait_until_written(GRACE);
+            if takes_more(&io::stderr()) {
+                printer.handle().wait_until_written(PATIENCE - GRACE);
+            }
         }
     }
 }
@@ -92,6 +97,21 @@ pub(super) fn start(verbose: u8, timestamps: bool) -> Diagnostics {
     Diagnostics { printer, console }
 }
 
+/// Whether `output` has room now: if not, what waits for it is not just late.
+#[cfg(target_os = "linux")]
+fn takes_more(output: &impl std::os::fd::AsFd) -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut asked = [PollFd::new(output.as_fd(), PollFlags::POLLOUT)];
+    // What cannot be asked is taken to have room.
+    !matches!(poll(&mut asked, PollTimeout::ZERO), Ok(0))
+}
+
+/// As far as can be told.
+#[cfg(not(target_os = "linux"))]
+fn takes_more(_: &impl Write) -> bool {
+    true
+}
+
 /// Levels as our error lines write them.
 fn name(level: Level) -> &'static str {
     match level {
@@ -117,5 +137,26 @@ impl Write for LogSink {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn a_full_pipe_takes_no_more() {
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        assert!(takes_more(&writer));
+        // Whatever a pipe holds, it is full once nothing more goes in.
+        let mut written = 0;
+        while takes_more(&writer) {
+            written += writer.write(&[b'x'; 4096]).unwrap();
+        }
+        reader.read_exact(&mut vec![0; written]).unwrap();
+        assert!(takes_more(&writer));
+        drop(reader);
+        assert!(takes_more(&writer), "it fails at once, and holds up nothing");
     }
 }
