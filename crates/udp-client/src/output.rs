@@ -109,14 +109,14 @@ impl Output {
         self.printer.reader_gone()
     }
 
-    /// Writes what is left.
+    /// Writes what is left, however long the reader takes, unless the program is to stop.
     ///
     /// # Errors
     /// A local failure: something could not be written.
     pub fn finish(self) -> Result<Reader, Failure> {
-        let patience = self.signals.stopped().then_some(PATIENCE);
-        let reader_gone = self.printer.reader_gone().clone();
-        match self.printer.finish(patience).error {
+        let Output { printer, signals, .. } = self;
+        let reader_gone = printer.reader_gone().clone();
+        match printer.finish_while(|| !signals.stopped(), GLANCE, PATIENCE).error {
             Some(e) => Err(Failure::local(format!("cannot write to stdout: {}", describe(&e)))),
             None if reader_gone.try_recv().is_ok() => Ok(Reader::Gone),
             None => Ok(Reader::There),

@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, SendError, SendTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{
+    Receiver, RecvTimeoutError, SendError, SendTimeoutError, Sender, TrySendError, bounded,
+};
 
 use crate::clock;
 
@@ -130,13 +132,39 @@ impl<T: Send + 'static> Printer<T> {
     /// Writes what is left and ends; all other handles must have been dropped. Waits for the
     /// output no longer than `patience`, or for as long as it takes if there is none.
     pub fn finish(self, patience: Option<Duration>) -> Finished {
+        self.finish_by(|finished| match patience {
+            Some(patience) => finished.recv_timeout(patience).ok(),
+            None => finished.recv().ok(),
+        })
+    }
+
+    /// The same, for as long as `go_on` says, which is asked at each `glance`; from then on no
+    /// longer than `patience`.
+    pub fn finish_while(
+        self,
+        go_on: impl Fn() -> bool,
+        glance: Duration,
+        patience: Duration,
+    ) -> Finished {
+        self.finish_by(|finished| {
+            while go_on() {
+                match finished.recv_timeout(glance) {
+                    Err(RecvTimeoutError::Timeout) => {}
+                    outcome => return outcome.ok(),
+                }
+            }
+            finished.recv_timeout(patience).ok()
+        })
+    }
+
+    fn finish_by(
+        self,
+        wait: impl FnOnce(&Receiver<Option<io::Error>>) -> Option<Option<io::Error>>,
+    ) -> Finished {
         let Printer { handle, finished, .. } = self;
         let shared = Arc::clone(&handle.shared);
         drop(handle);
-        let outcome = match patience {
-            Some(patience) => finished.recv_timeout(patience).ok(),
-            None => finished.recv().ok(),
-        };
+        let outcome = wait(&finished);
         Finished {
             dropped: shared.dropped.load(Ordering::Relaxed),
             stuck: outcome.is_none(),
@@ -412,6 +440,22 @@ mod tests {
     }
 
     #[test]
+    fn an_output_that_is_waited_for_is_given_up_once_told_so() {
+        let (printer, _open, _kept) = stuck();
+        let asked = std::cell::Cell::new(0);
+        let go_on = || asked.replace(asked.get() + 1) < 3;
+        let moment = Duration::from_millis(1);
+        assert!(printer.finish_while(go_on, moment, moment).stuck);
+        assert_eq!(asked.get(), 4);
+        let (output, kept) = output(&[]);
+        let printer = start(output, 4, Policy::Lossless);
+        printer.handle().offer(3).unwrap();
+        let finished = printer.finish_while(|| true, moment, moment);
+        assert!(!finished.stuck && finished.error.is_none());
+        assert_eq!(kept.lock().unwrap().as_slice(), b"line 3\n");
+    }
+
+    #[test]
     fn what_was_handed_over_is_waited_for() {
         let (output, kept) = output(&[]);
         let printer = start(output, 4, Policy::Lossless);
@@ -437,7 +481,10 @@ mod tests {
     fn a_full_disk_is_remembered_and_writing_goes_on() {
         let (output, kept) = output(&[ErrorKind::StorageFull]);
         let printer = start(output, 1, Policy::Lossless);
-        for value in 0..50 {
+        printer.handle().offer(0).unwrap();
+        // The write that fails has this value alone.
+        printer.handle().wait_until_written(Duration::from_secs(60));
+        for value in 1..50 {
             printer.handle().offer(value).unwrap();
         }
         let finished = printer.finish(PATIENCE);
