@@ -26,8 +26,9 @@ const DROPPED_EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// What keeps it from starting: a name, a socket, a key file, a thread.
 pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
-    let signals = Signals::install()?;
     let listeners = open::listeners(config, systemd::inherited()?)?;
+    // Not before names are resolved: a resolver that hangs is ended by the first signal.
+    let signals = Signals::install()?;
     let services: Vec<Service> = listeners.iter().map(|l| l.service.clone()).collect();
     let telling = Telling::start(config.format)?;
     let crew = Crew::start(config, listeners, &telling)?;

@@ -89,7 +89,6 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(config: Config, console: &'a Console) -> Result<Self, Failure> {
-        let signals = Signals::install()?;
         let thread_failed = |error: io::Error| {
             Failure::local(format!("cannot start a thread: {}", describe(&error)))
         };
@@ -112,6 +111,9 @@ impl<'a> Run<'a> {
         }
         let template = setup::template(&mut config)?;
         let placed = setup::resolve(&config, resolver.as_ref(), &calls)?;
+        // Not before: there is nothing to sum up yet, and a resolver that hangs is ended by the
+        // first signal.
+        let signals = Signals::install()?;
         let labels: Vec<String> =
             config.targets.iter().map(|target| target.label(config.default_port)).collect();
         let stamp = config.format.is_stamp();

@@ -25,6 +25,7 @@ scenarios!("hostile/names":
     a_lost_name_keeps_its_address,
     the_client_tries_each_address,
     the_heartbeat_tries_each_address,
+    a_hanging_resolver_is_interrupted,
 );
 
 /// A table of names that the program under test sees in place of /etc/hosts.
@@ -205,6 +206,44 @@ fn the_heartbeat_tries_each_address(context: &Context) -> Result<()> {
     none.exits(3)?;
     let told = |address: &str| none.out().matches(&format!("refused ('{address}'")).count();
     check::same("refusals of each address", (1, 2), (told("::1"), told("127.0.0.1")))
+}
+
+/// A name server that hears everything and says nothing, in a network of its own.
+const MUTE: &str = "
+import os, socket, sys
+mute = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+mute.bind(('127.0.0.1', 53))
+child = os.spawnvp(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
+mute.recv(512)
+os.kill(child, 15)
+sys.exit(os.WTERMSIG(os.waitpid(child, 0)[1]))
+";
+
+/// While a name is looked up there is nothing to sum up, and one signal is enough.
+fn a_hanging_resolver_is_interrupted(context: &Context) -> Result<()> {
+    let servers = tempfile::NamedTempFile::new()?;
+    // Longer than a test may take.
+    std::fs::write(servers.path(), "nameserver 127.0.0.1\noptions timeout:30 attempts:5\n")?;
+    // It skips where this cannot be had.
+    Names::new("")?;
+    let programs = &context.programs;
+    for (program, options) in [
+        (&programs.server, &["--bind", "slow.test:0"][..]),
+        (&programs.client, &["slow.test", "-m", "x"]),
+        (&programs.heartbeat, &["slow.test", "-c", "1"]),
+        (&programs.heartbeat, &["slow.test", "slower.test", "-c", "1"]),
+    ] {
+        let script = "mount --bind \"$0\" /etc/resolv.conf && ip link set lo up && exec \"$@\"";
+        let finished = Launch::new("unshare")
+            .args(["--mount", "--net", "--propagation", "private", "sh", "-c", script])
+            .arg(servers.path())
+            .args(["python3", "-c", MUTE])
+            .arg(program)
+            .args(options.iter().copied())
+            .finish()?;
+        finished.exits(15)?.prints("")?.complains("")?;
+    }
+    Ok(())
 }
 
 fn seen(out: &[u8], text: &str, times: usize) -> Option<()> {
