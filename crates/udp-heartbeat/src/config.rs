@@ -164,7 +164,7 @@ fn format(args: &Args, files: &Files) -> Result<Format, Failure> {
         return Err(Failure::usage(format!("--size: a datagram holds at most {MAX_V4} bytes")));
     }
     if args.stamp {
-        let invalid = |error: KeyError| Failure::usage(format!("--stamp-key-file: {error}"));
+        let invalid = |error: KeyError| Failure::local(format!("--stamp-key-file: {error}"));
         let key = files.key.as_deref().map(Key::from_file_bytes).transpose().map_err(invalid)?;
         let least = Mode::from(key.as_ref()).packet_len();
         let length = args.size.unwrap_or(least);

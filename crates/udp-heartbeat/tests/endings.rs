@@ -110,6 +110,13 @@ fn names_that_do_not_resolve() {
 }
 
 #[test]
+fn a_key_that_is_none_is_no_bad_usage() {
+    let finished = run(&["--stamp", "--stamp-key-file", "/dev/null"]);
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(4), ""));
+    assert_eq!(finished.stderr, "error: --stamp-key-file: the key is empty\n");
+}
+
+#[test]
 fn files_that_cannot_be_read() {
     for options in [
         &["--targets-file", "/nonexistent/targets"][..],
