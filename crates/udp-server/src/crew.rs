@@ -222,6 +222,7 @@ fn options(config: &Config, kind: Kind) -> Options {
     let reflects = kind == Kind::Stamp;
     Options {
         gro: !reflects && config.max_datagram == LARGEST_DATAGRAM,
+        destination: true,
         timestamps: reflects,
         ttl: reflects,
         ecn: false,

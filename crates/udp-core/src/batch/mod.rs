@@ -76,6 +76,9 @@ pub enum Backend {
 pub struct Options {
     /// Let the kernel merge runs of equal datagrams on receive. Needs slots of [`SLOT`] bytes.
     pub gro: bool,
+    /// Tell what each datagram was sent to, so that answers can leave from there. Needed by whoever
+    /// serves; without it, [`Meta::local`] and [`Meta::destination`] may be unknown.
+    pub destination: bool,
     /// Stamp each datagram with the time of day the kernel took it in.
     pub timestamps: bool,
     /// Tell each datagram's TTL or hop limit.
@@ -88,9 +91,16 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Runs are merged; nothing else is asked for.
+    /// Runs are merged and destinations told; nothing else is asked for.
     fn default() -> Self {
-        Options { gro: true, timestamps: false, ttl: false, ecn: false, busy_poll: Duration::ZERO }
+        Options {
+            gro: true,
+            destination: true,
+            timestamps: false,
+            ttl: false,
+            ecn: false,
+            busy_poll: Duration::ZERO,
+        }
     }
 }
 

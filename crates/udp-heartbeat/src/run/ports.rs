@@ -133,7 +133,8 @@ impl Ports {
         };
         let opened = config.open()?;
         let stamps = self.backend == Backend::Auto;
-        let options = Options { gro: false, timestamps: stamps, ..Options::default() };
+        let options =
+            Options { gro: false, destination: false, timestamps: stamps, ..Options::default() };
         let io = Io::new(opened.socket, self.backend, &options)?;
         let abilities = io.abilities();
         let (receiver, sender) = io.split();

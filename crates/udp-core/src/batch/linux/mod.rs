@@ -48,8 +48,13 @@ fn ask(socket: &UdpSocket, bound: SocketAddr, options: &Options) -> Abilities {
     };
     let v6 = bound.is_ipv6();
     // A dual-stack socket takes both: IPV6_RECVPKTINFO alone does not tell IPv4 broadcasts apart.
-    let destination_v4 = set(true, "IP_PKTINFO", (libc::IPPROTO_IP, libc::IP_PKTINFO));
-    let destination_v6 = set(v6, "IPV6_RECVPKTINFO", (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO));
+    let destination_v4 =
+        set(options.destination, "IP_PKTINFO", (libc::IPPROTO_IP, libc::IP_PKTINFO));
+    let destination_v6 = set(
+        options.destination && v6,
+        "IPV6_RECVPKTINFO",
+        (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
+    );
     set(options.ttl, "IP_RECVTTL", (libc::IPPROTO_IP, libc::IP_RECVTTL));
     set(options.ttl && v6, "IPV6_RECVHOPLIMIT", (libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT));
     set(options.ecn, "IP_RECVTOS", (libc::IPPROTO_IP, libc::IP_RECVTOS));

@@ -34,11 +34,12 @@ pub(super) fn open(
     // One address that is ours alone tells what arrives there; a wildcard or group does not.
     let pinned = own::is_unicast(bound);
     #[cfg(target_os = "linux")]
-    let told = if !pinned || options.timestamps || options.ttl || options.ecn {
-        messages::ask(socket, bound, options)
-    } else {
-        Told::default()
-    };
+    let told =
+        if (!pinned && options.destination) || options.timestamps || options.ttl || options.ecn {
+            messages::ask(socket, bound, options)
+        } else {
+            Told::default()
+        };
     #[cfg(not(target_os = "linux"))]
     let told = Told::default();
     let abilities = Abilities {

@@ -51,6 +51,19 @@ fn nothing_is_told_that_was_not_asked() {
 }
 
 #[test]
+fn a_destination_that_nobody_asks_for_is_not_told() {
+    let options = Options { destination: false, ..Options::default() };
+    for backend in BACKENDS {
+        let mut server = Server::new("0.0.0.0:0", backend, &options);
+        assert!(!server.io.abilities().destination, "{backend:?}");
+        client(server.at("127.0.0.1")).send(b"plain").expect("send");
+        let (meta, bytes) = server.receive_one();
+        assert_eq!((meta.local, meta.destination), (None, Destination::Unknown), "{backend:?}");
+        assert_eq!(bytes, b"plain");
+    }
+}
+
+#[test]
 fn what_the_queue_has_no_room_for_is_counted_exactly() {
     for backend in BACKENDS {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("bind");
