@@ -130,6 +130,7 @@ impl Fleet {
                 self.in_flight -= 1;
                 self.peers[peer as usize].settle(lane, at);
                 tell(What::Reply { seq, rtt, whole, reordered, bytes });
+                self.settled(target, seq);
             }
             Reply::Late { rtt, expired } => {
                 if expired {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use udp_core::clock::Mono;
 use udp_core::lane;
 
+use super::expiry::Expiry;
 use super::{Fleet, PortKey, Sharing};
 use crate::event::{Event, Observer, What};
 use crate::schedule::TargetId;
@@ -63,7 +64,9 @@ impl Fleet {
         entry.left = entry.left.map(|left| left - 1);
         let seq = entry.session.announce(now, lane);
         self.in_flight += 1;
-        self.expiry.push_back((self.expires(now), target, seq));
+        entry.newest = (seq, self.expired + self.expiry.len() as u64);
+        let due = self.expires(now);
+        self.expiry.push_back(Expiry { due, target, settled: false, seq });
         seq
     }
 

@@ -7,12 +7,12 @@
 
 mod arrive;
 mod depart;
+mod expiry;
 mod peer;
 mod target;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use udp_core::clock::Mono;
 use udp_core::endpoint::Endpoint;
@@ -23,10 +23,10 @@ use crate::event::{Event, Observer, What};
 use crate::expectation::Expectation;
 use crate::schedule::TargetId;
 use crate::session::{Counts, Rules};
-use crate::window::{Class, Seq};
 
 pub(crate) use arrive::Datagram;
 pub(crate) use depart::Begun;
+use expiry::Expiry;
 use peer::Peer;
 pub(crate) use target::{Place, Target};
 
@@ -78,7 +78,9 @@ pub(crate) struct Fleet {
     peers: Vec<Peer>,
     by_address: HashMap<SocketAddr, PeerId>,
     /// Beats in the order they were sent in, to find what expires; settled ones are passed over.
-    expiry: VecDeque<(Mono, TargetId, Seq)>,
+    expiry: VecDeque<Expiry>,
+    /// How many of them are gone.
+    expired: u64,
     in_flight: u64,
     strays: u64,
 }
@@ -91,6 +93,7 @@ impl Fleet {
             peers: Vec::new(),
             by_address: HashMap::new(),
             expiry: VecDeque::new(),
+            expired: 0,
             in_flight: 0,
             strays: 0,
         }
@@ -227,51 +230,6 @@ impl Fleet {
         self.targets[target as usize].session.missed(slots);
     }
 
-    /// Calls lost what had its time by `now`. To be called only once all that came until then has
-    /// been told.
-    pub(crate) fn expire(&mut self, now: Mono, observer: &mut dyn Observer) {
-        while let Some((due, target, seq)) = self.next_to_expire()
-            && due < now
-        {
-            // Its sending time may have been corrected since: it then waits that moment longer.
-            let entry = &mut self.targets[target as usize];
-            let sent = entry.session.beat(seq).map_or(Mono::default(), |beat| beat.sent);
-            if now <= self.expires(sent) {
-                self.expiry[0].0 = self.expires(sent);
-                return;
-            }
-            let entry = &mut self.targets[target as usize];
-            let Some((seq, beat)) = entry.session.expire(now) else {
-                self.expiry.pop_front();
-                continue;
-            };
-            self.in_flight -= 1;
-            let (address, place) = (entry.address(), entry.place);
-            if let Some(place) = place {
-                self.peers[place.peer as usize].expire(beat.lane, now);
-            }
-            observer.observe(&Event { target, address, at: now, what: What::Lost { seq } });
-            self.tell_changes(target, now, observer);
-        }
-    }
-
-    /// When the next beat may expire.
-    pub(crate) fn next_expiry(&mut self) -> Option<Mono> {
-        self.next_to_expire().map(|(due, ..)| due + Duration::from_nanos(1))
-    }
-
-    /// The beat in flight that expires next.
-    fn next_to_expire(&mut self) -> Option<(Mono, TargetId, Seq)> {
-        while let Some(&(due, target, seq)) = self.expiry.front() {
-            let beat = self.targets[target as usize].session.beat(seq);
-            if beat.is_some_and(|beat| beat.class == Class::InFlight) {
-                return Some((due, target, seq));
-            }
-            self.expiry.pop_front();
-        }
-        None
-    }
-
     /// A port that is no longer needed: ask until there is none. Shared ones stay.
     pub(crate) fn close_due(&mut self, now: Mono) -> Option<PortsToClose> {
         if self.setup.sharing == Sharing::Shared {
@@ -296,10 +254,6 @@ impl Fleet {
             (Sharing::Shared, SocketAddr::V4(_)) => PortOwner::SharedV4,
             (Sharing::Shared, SocketAddr::V6(_)) => PortOwner::SharedV6,
         }
-    }
-
-    fn expires(&self, sent: Mono) -> Mono {
-        sent + self.setup.rules.timeout
     }
 
     /// Entries in whatever grows with the number of beats, to show that it does not.

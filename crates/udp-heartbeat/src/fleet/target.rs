@@ -8,6 +8,7 @@ use udp_core::endpoint::Endpoint;
 use super::PeerId;
 use crate::beat::StampSession;
 use crate::session::{Rules, Session};
+use crate::window::Seq;
 
 /// A target.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Target {
     pub(crate) others: Vec<SocketAddr>,
     /// Why it has no address.
     pub(crate) unresolved: String,
+    /// Its newest beat, and the number of that beat's expiry among all that ever were.
+    pub(super) newest: (Seq, u64),
     /// Beats that are still to be sent; none for no end.
     pub(crate) left: Option<u64>,
     /// When the requests with a leap in their number were sent, and whether one was answered.
@@ -54,6 +57,7 @@ impl Target {
             place: None,
             others: Vec::new(),
             unresolved: String::new(),
+            newest: (Seq(0), 0),
             left: count,
             leaps: Vec::new(),
             leap_answered: false,

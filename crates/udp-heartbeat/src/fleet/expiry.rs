@@ -1,0 +1,88 @@
+//! What becomes of a beat that nothing is heard of.
+
+use std::time::Duration;
+
+use udp_core::clock::Mono;
+
+use super::Fleet;
+use crate::event::{Event, Observer, What};
+use crate::schedule::TargetId;
+use crate::window::{Class, Seq};
+
+/// When a beat is lost, unless it is settled before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expiry {
+    pub(super) due: Mono,
+    pub(super) target: TargetId,
+    /// It is known here, so that its target need not be looked at: that of thousands has left the
+    /// processor's cache by now.
+    pub(super) settled: bool,
+    pub(super) seq: Seq,
+}
+
+impl Fleet {
+    /// Calls lost what had its time by `now`. To be called only once all that came until then has
+    /// been told.
+    pub(crate) fn expire(&mut self, now: Mono, observer: &mut dyn Observer) {
+        while let Some((due, target, seq)) = self.next_to_expire()
+            && due < now
+        {
+            // Its sending time may have been corrected since: it then waits that moment longer.
+            let entry = &mut self.targets[target as usize];
+            let sent = entry.session.beat(seq).map_or(Mono::default(), |beat| beat.sent);
+            if now <= self.expires(sent) {
+                self.expiry[0].due = self.expires(sent);
+                return;
+            }
+            let entry = &mut self.targets[target as usize];
+            let Some((seq, beat)) = entry.session.expire(now) else {
+                self.pass_front();
+                continue;
+            };
+            self.in_flight -= 1;
+            let (address, place) = (entry.address(), entry.place);
+            if let Some(place) = place {
+                self.peers[place.peer as usize].expire(beat.lane, now);
+            }
+            observer.observe(&Event { target, address, at: now, what: What::Lost { seq } });
+            self.tell_changes(target, now, observer);
+        }
+    }
+
+    /// When the next beat may expire.
+    pub(crate) fn next_expiry(&mut self) -> Option<Mono> {
+        self.next_to_expire().map(|(due, ..)| due + Duration::from_nanos(1))
+    }
+
+    /// The beat in flight that expires next.
+    fn next_to_expire(&mut self) -> Option<(Mono, TargetId, Seq)> {
+        while let Some(&Expiry { due, target, settled, seq }) = self.expiry.front() {
+            let beat = || self.targets[target as usize].session.beat(seq);
+            if !settled && beat().is_some_and(|beat| beat.class == Class::InFlight) {
+                return Some((due, target, seq));
+            }
+            self.pass_front();
+        }
+        None
+    }
+
+    fn pass_front(&mut self) {
+        self.expiry.pop_front();
+        self.expired += 1;
+    }
+
+    /// The beat is settled; if it is its target's newest, as is usual, its expiry can be found.
+    pub(super) fn settled(&mut self, target: TargetId, seq: Seq) {
+        let (newest, number) = self.targets[target as usize].newest;
+        if newest == seq
+            && let Some(index) = number.checked_sub(self.expired)
+            && let Some(expiry) = self.expiry.get_mut(index as usize)
+        {
+            expiry.settled = true;
+        }
+    }
+
+    pub(super) fn expires(&self, sent: Mono) -> Mono {
+        sent + self.setup.rules.timeout
+    }
+}
