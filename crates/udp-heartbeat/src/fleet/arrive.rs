@@ -207,7 +207,16 @@ impl Fleet {
     fn peer_at(&self, port: PortKey, from: SocketAddr) -> Option<PeerId> {
         match port.owner {
             PortOwner::Peer(peer) => Some(peer),
-            PortOwner::SharedV4 | PortOwner::SharedV6 => self.by_address.get(&from).copied(),
+            PortOwner::SharedV4 | PortOwner::SharedV6 => {
+                self.peer_in_turn(from).or_else(|| self.by_address.get(&from).copied())
+            }
         }
+    }
+
+    /// Replies mostly come in the order of the beats, and the target that is next is looked at
+    /// anyway; the table of addresses would be one more wait for memory.
+    fn peer_in_turn(&self, from: SocketAddr) -> Option<PeerId> {
+        let place = self.targets[self.next_to_answer()? as usize].place?;
+        (place.address == from).then_some(place.peer)
     }
 }

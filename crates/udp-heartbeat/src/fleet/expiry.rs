@@ -79,7 +79,14 @@ impl Fleet {
             && let Some(expiry) = self.expiry.get_mut(index as usize)
         {
             expiry.settled = true;
+            self.in_turn = number + 1;
         }
+    }
+
+    /// Whose beat was sent after the one that was answered last.
+    pub(super) fn next_to_answer(&self) -> Option<TargetId> {
+        let index = self.in_turn.checked_sub(self.expired)?;
+        self.expiry.get(index as usize).map(|expiry| expiry.target)
     }
 
     pub(super) fn expires(&self, sent: Mono) -> Mono {

@@ -81,6 +81,8 @@ pub(crate) struct Fleet {
     expiry: VecDeque<Expiry>,
     /// How many of them are gone.
     expired: u64,
+    /// The number of the one after the last that was answered.
+    in_turn: u64,
     in_flight: u64,
     strays: u64,
 }
@@ -94,6 +96,7 @@ impl Fleet {
             by_address: HashMap::new(),
             expiry: VecDeque::new(),
             expired: 0,
+            in_turn: 0,
             in_flight: 0,
             strays: 0,
         }
