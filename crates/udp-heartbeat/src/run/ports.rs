@@ -38,6 +38,8 @@ pub(crate) struct Ports {
     small: bool,
     open: Vec<Port>,
     by_key: HashMap<PortKey, usize>,
+    /// Which one was asked for last, as most beats leave from the same.
+    recent: usize,
     slots: Slots,
     gathered: Gathered,
     /// What the first socket could do.
@@ -83,6 +85,7 @@ impl Ports {
             small: length <= ANY_PATH,
             open: Vec::new(),
             by_key: HashMap::new(),
+            recent: 0,
             slots: Slots::new(BATCH, SLOT, 0),
             gathered: Gathered::default(),
             abilities: None,
@@ -117,7 +120,8 @@ impl Ports {
     /// # Errors
     /// The system call that failed.
     pub(crate) fn ensure(&mut self, key: PortKey, peer: SocketAddr) -> Result<(), Error> {
-        if self.by_key.contains_key(&key) {
+        if let Some(index) = self.index(key) {
+            self.recent = index;
             return Ok(());
         }
         let shared = !matches!(key.owner, PortOwner::Peer(_));
@@ -188,8 +192,8 @@ impl Ports {
 
     /// Puts a datagram with those that leave next from a shared port. False if there is no room.
     pub(crate) fn push(&mut self, key: PortKey, to: SocketAddr, bytes: &[u8]) -> bool {
-        let Some(index) = self.by_key.get(&key) else { return false };
-        match &mut self.open[*index].sender {
+        let Some(index) = self.index(key) else { return false };
+        match &mut self.open[index].sender {
             Some((_, outbox)) => outbox.push(to, None, bytes).is_ok(),
             None => false,
         }
@@ -197,8 +201,8 @@ impl Ports {
 
     /// Sends what was pushed, telling of each datagram by its number.
     pub(crate) fn flush(&mut self, key: PortKey, mut told: impl FnMut(usize, io::Result<()>)) {
-        let Some(index) = self.by_key.get(&key) else { return };
-        let Some((sender, outbox)) = &mut self.open[*index].sender else { return };
+        let Some(index) = self.index(key) else { return };
+        let Some((sender, outbox)) = &mut self.open[index].sender else { return };
         sender.send(outbox, &Slots::none(), |sent| {
             let mut result = Some(sent.result);
             for number in sent.first..sent.first + sent.datagrams {
@@ -291,12 +295,17 @@ impl Ports {
         error: &io::Error,
         mut take: impl FnMut(Came<'_>),
     ) -> bool {
-        let Some(index) = self.by_key.get(&key) else { return false };
-        self.open[*index].errors(error, &mut take)
+        let Some(index) = self.index(key) else { return false };
+        self.open[index].errors(error, &mut take)
     }
 
     fn port(&self, key: PortKey) -> Option<&Port> {
-        self.by_key.get(&key).map(|index| &self.open[*index])
+        self.index(key).map(|index| &self.open[index])
+    }
+
+    fn index(&self, key: PortKey) -> Option<usize> {
+        let is_recent = self.open.get(self.recent).is_some_and(|port| port.key == key);
+        if is_recent { Some(self.recent) } else { self.by_key.get(&key).copied() }
     }
 }
 
