@@ -110,8 +110,10 @@ fn is_test_module(path: &Path) -> bool {
 
 #[test]
 fn unsafe_code_stands_in_sys_alone() {
-    never(r"\bunsafe\s*(\{|fn\b|impl\b|extern\b)", "let x = unsafe { y() };", |path| {
-        !path.starts_with("crates/udp-core/src/sys/") && path != THIS_FILE
+    // The sample is put together, so that it breaks the rule nowhere but in the test of the rule.
+    let sample = ["let x = unsafe", "{ y() };"].join(" ");
+    never(r"\bunsafe\s*(\{|fn\b|impl\b|extern\b)", &sample, |path| {
+        !path.starts_with("crates/udp-core/src/sys/")
     });
 }
 
