@@ -23,8 +23,9 @@ use crate::fleet::{Datagram, PortKey, PortOwner};
 const BATCH: usize = 16;
 /// Datagrams in one send. More would make the time of each less exact.
 pub(super) const SENDS: usize = 16;
-/// Bytes of a first beat that every path takes whole, whatever the later ones' number: the least
-/// path MTU that Linux believes in is 552 (net.ipv4.route.min_pmtu), and headers take up to 68.
+/// Bytes of a first beat that is not cut on any path, whatever the later ones' number: the least
+/// path MTU that Linux believes in is 552 (net.ipv4.route.min_pmtu), and headers take up to 68. On
+/// a device of this host with a smaller MTU still, such a beat fails and says that it is too long.
 const ANY_PATH: usize = 464;
 /// Asked for where many targets share a socket: their replies may come all at once.
 const SHARED_BUFFER: usize = 4 << 20;
