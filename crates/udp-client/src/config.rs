@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use udp_core::cli::Failure;
-use udp_core::lane::{Ports, Rules};
 use udp_core::socket::Dscp;
+use udp_core::source_port::{Ports, Rules};
 use udp_core::text::{escape::unescape, hex};
 use udp_core::{Endpoint, Family};
 

@@ -1,7 +1,7 @@
 //! Which reply answers which message, and what becomes of the messages that none answers.
 //!
-//! Pure: no socket, no clock. The session sends and receives; here is decided from which lane
-//! (source port, see [`udp_core::lane`]) a message leaves, what a datagram that came is, when a
+//! Pure: no socket, no clock. The session sends and receives; here is decided from which source port
+//! (source port, see [`udp_core::source_port`]) a message leaves, what a datagram that came is, when a
 //! message is sent again or given up, and what is counted. A message ends in exactly one class.
 //!
 //! A message that is sent again leaves from the same port, as services that know their askers by
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use udp_core::clock::Mono;
-use udp_core::lane::{Arrival, LaneId, Lanes, Lease, Ports, Rules};
+use udp_core::source_port::{Arrival, Lease, PortId, PortPool, Ports, Rules};
 
 use crate::evidence::{Evidence, digest};
 use crate::expectation::Expectation;
@@ -36,14 +36,14 @@ pub struct Settings {
 
 #[derive(Debug)]
 struct Outstanding {
-    lane: LaneId,
+    port_id: PortId,
     message: Message,
     attempts: u32,
     replies: u64,
     due: Mono,
 }
 
-/// What is known about a lane beyond its use.
+/// What is known about a source port beyond its use.
 #[derive(Debug)]
 struct Slot {
     outstanding: Option<Outstanding>,
@@ -57,9 +57,9 @@ struct Slot {
 #[derive(Debug)]
 pub struct Exchange {
     settings: Settings,
-    lanes: Lanes<u64>,
+    pool: PortPool<u64>,
     slots: Vec<Slot>,
-    due: BTreeSet<(Mono, LaneId)>,
+    due: BTreeSet<(Mono, PortId)>,
     evidence: Evidence,
     /// The last message that a single port left unanswered, and when it was first sent.
     unanswered: Option<(Message, Mono)>,
@@ -69,10 +69,10 @@ pub struct Exchange {
 impl Exchange {
     /// Nothing sent yet.
     pub fn new(settings: Settings) -> Self {
-        let lanes = Lanes::new(settings.rules);
+        let pool = PortPool::new(settings.rules);
         Exchange {
             settings,
-            lanes,
+            pool,
             slots: Vec::new(),
             due: BTreeSet::new(),
             evidence: Evidence::default(),
@@ -98,57 +98,57 @@ impl Exchange {
 
     /// How many ports are open.
     pub fn ports(&self) -> usize {
-        self.lanes.open()
+        self.pool.open()
     }
 
     /// Where message `seq` leaves from. Say [`sent`](Self::sent), [`unsent`](Self::unsent) or
     /// [`unopened`](Self::unopened) next.
     pub fn lease(&mut self, seq: u64, now: Mono) -> Lease {
-        self.lanes.lease(seq, now)
+        self.pool.lease(seq, now)
     }
 
-    /// The message left from the lane at `at`.
-    pub fn sent(&mut self, lane: LaneId, message: Message, at: Mono) {
-        while self.slots.len() <= lane.slot() {
+    /// The message left from the source port at `at`.
+    pub fn sent(&mut self, port_id: PortId, message: Message, at: Mono) {
+        while self.slots.len() <= port_id.slot() {
             self.slots.push(Slot { outstanding: None, first_sent: at, answer: None });
         }
         let due = at + self.settings.timeout;
-        let slot = &mut self.slots[lane.slot()];
-        slot.outstanding = Some(Outstanding { lane, message, attempts: 1, replies: 0, due });
+        let slot = &mut self.slots[port_id.slot()];
+        slot.outstanding = Some(Outstanding { port_id, message, attempts: 1, replies: 0, due });
         slot.first_sent = at;
         slot.answer = None;
-        self.due.insert((due, lane));
+        self.due.insert((due, port_id));
         self.tally.sent += 1;
     }
 
-    /// The message did not leave, but its lane is as good as before.
-    pub fn unsent(&mut self, lane: LaneId, now: Mono) {
-        self.lanes.settle(lane, now);
+    /// The message did not leave, but its source port is as good as before.
+    pub fn unsent(&mut self, port_id: PortId, now: Mono) {
+        self.pool.settle(port_id, now);
     }
 
-    /// No socket could be opened for the lane; `exhausted` if none can be for now.
-    pub fn unopened(&mut self, lane: LaneId, exhausted: bool) {
-        self.lanes.unopened(lane, exhausted);
+    /// No socket could be opened for the source port; `exhausted` if none can be for now.
+    pub fn unopened(&mut self, port_id: PortId, exhausted: bool) {
+        self.pool.unopened(port_id, exhausted);
     }
 
-    /// The bytes of the message outstanding on the lane.
-    pub fn message(&self, lane: LaneId) -> Option<&Message> {
-        self.busy(lane).map(|it| &it.message)
+    /// The bytes of the message outstanding on the source port.
+    pub fn message(&self, port_id: PortId) -> Option<&Message> {
+        self.busy(port_id).map(|it| &it.message)
     }
 
-    /// What `bytes`, received on the lane at `at`, are.
-    pub fn arrival(&mut self, lane: LaneId, bytes: &[u8], at: Mono) -> Outcome {
-        match self.lanes.arrival(lane, at) {
-            Arrival::Answers(seq) => self.answer(lane, seq, bytes, at),
-            Arrival::Late(seq) => match self.slots.get(lane.slot()) {
+    /// What `bytes`, received on the source port at `at`, are.
+    pub fn arrival(&mut self, port_id: PortId, bytes: &[u8], at: Mono) -> Outcome {
+        match self.pool.arrival(port_id, at) {
+            Arrival::Answers(seq) => self.answer(port_id, seq, bytes, at),
+            Arrival::Late(seq) => match self.slots.get(port_id.slot()) {
                 Some(slot) if slot.answer.is_none() => {
                     let after = at.saturating_since(slot.first_sent);
                     self.unanswered = None;
                     self.late(seq, after)
                 }
-                _ => self.extra(lane, Some(seq), bytes),
+                _ => self.extra(port_id, Some(seq), bytes),
             },
-            Arrival::Extra(seq) => self.extra(lane, seq, bytes),
+            Arrival::Extra(seq) => self.extra(port_id, seq, bytes),
         }
     }
 
@@ -159,42 +159,42 @@ impl Exchange {
 
     /// The peer's host says that nothing listens there. The message that this ends, if it ends
     /// one: a message that had a reply, or whose time is over, is not refused any more.
-    pub fn refused(&mut self, lane: LaneId, at: Mono) -> Option<Message> {
-        self.busy(lane).filter(|it| it.replies == 0)?;
-        let ended = self.end(lane)?;
-        self.lanes.settle(lane, at);
+    pub fn refused(&mut self, port_id: PortId, at: Mono) -> Option<Message> {
+        self.busy(port_id).filter(|it| it.replies == 0)?;
+        let ended = self.end(port_id)?;
+        self.pool.settle(port_id, at);
         self.tally.refused += 1;
         Some(ended.message)
     }
 
-    /// Takes the message outstanding on the lane back, as if it had never been sent, because it is
-    /// to go elsewhere. The lane is not used again.
-    pub fn recall(&mut self, lane: LaneId, at: Mono) -> Option<Message> {
-        let ended = self.end(lane)?;
-        self.lanes.expire(lane, at);
+    /// Takes the message outstanding on the source port back, as if it had never been sent, because it is
+    /// to go elsewhere. The source port is not used again.
+    pub fn recall(&mut self, port_id: PortId, at: Mono) -> Option<Message> {
+        let ended = self.end(port_id)?;
+        self.pool.expire(port_id, at);
         self.tally.sent -= 1;
         Some(ended.message)
     }
 
     /// What is due at `now`, one at a time; ask until there is nothing.
     pub fn due(&mut self, now: Mono) -> Option<Due> {
-        let &(due, lane) = self.due.first()?;
+        let &(due, port_id) = self.due.first()?;
         if due > now {
             return None;
         }
-        let outstanding = self.busy(lane)?;
+        let outstanding = self.busy(port_id)?;
         let (seq, attempts) = (outstanding.message.seq, outstanding.attempts);
         if outstanding.replies == 0 && attempts <= self.settings.retries {
-            return self.again(lane, now);
+            return self.again(port_id, now);
         }
-        let ended = self.end(lane)?;
-        self.lanes.expire(lane, now);
+        let ended = self.end(port_id)?;
+        self.pool.expire(port_id, now);
         if ended.replies > 0 {
             return Some(Due::Heard { seq });
         }
         self.tally.lost += 1;
         if self.settings.rules.ports == Ports::One {
-            let first_sent = self.slots.get(lane.slot()).map_or(now, |slot| slot.first_sent);
+            let first_sent = self.slots.get(port_id.slot()).map_or(now, |slot| slot.first_sent);
             self.unanswered = Some((ended.message, first_sent));
         }
         let waited = (0..attempts).fold(Duration::ZERO, |sum, n| sum.saturating_add(self.wait(n)));
@@ -206,14 +206,14 @@ impl Exchange {
         self.due.first().map(|it| it.0)
     }
 
-    /// A lane whose socket is to be closed; ask until there is none.
-    pub fn close_due(&mut self, now: Mono) -> Option<LaneId> {
-        self.lanes.close_due(now)
+    /// A source port whose socket is to be closed; ask until there is none.
+    pub fn close_due(&mut self, now: Mono) -> Option<PortId> {
+        self.pool.close_due(now)
     }
 
     /// When the next socket will have to be closed.
     pub fn next_close(&self) -> Option<Mono> {
-        self.lanes.next_close()
+        self.pool.next_close()
     }
 
     /// The conversation ends here: what is unanswered is neither lost nor answered.
@@ -226,8 +226,8 @@ impl Exchange {
         self.due.clear();
     }
 
-    fn answer(&mut self, lane: LaneId, seq: u64, bytes: &[u8], at: Mono) -> Outcome {
-        let Some(slot) = self.slots.get_mut(lane.slot()) else {
+    fn answer(&mut self, port_id: PortId, seq: u64, bytes: &[u8], at: Mono) -> Outcome {
+        let Some(slot) = self.slots.get_mut(port_id.slot()) else {
             return self.unexpected(Some(seq), Stray::Another);
         };
         let first_sent = slot.first_sent;
@@ -256,8 +256,8 @@ impl Exchange {
         self.tally.wrong += u64::from(wrong);
         self.tally.rtt.record(rtt);
         if self.settings.replies == Replies::UpTo(replies) {
-            self.end(lane);
-            self.lanes.settle(lane, at);
+            self.end(port_id);
+            self.pool.settle(port_id, at);
         }
         Outcome::Reply { seq, rtt, wrong }
     }
@@ -267,8 +267,8 @@ impl Exchange {
         Outcome::Late { seq, after }
     }
 
-    fn extra(&mut self, lane: LaneId, seq: Option<u64>, bytes: &[u8]) -> Outcome {
-        let last = self.slots.get(lane.slot()).and_then(|slot| slot.answer);
+    fn extra(&mut self, port_id: PortId, seq: Option<u64>, bytes: &[u8]) -> Outcome {
+        let last = self.slots.get(port_id.slot()).and_then(|slot| slot.answer);
         let same = seq.is_some() && last == Some(digest(bytes));
         self.unexpected(seq, if same { Stray::Duplicate } else { Stray::Another })
     }
@@ -278,27 +278,27 @@ impl Exchange {
         Outcome::Unexpected { seq, stray }
     }
 
-    fn again(&mut self, lane: LaneId, now: Mono) -> Option<Due> {
-        let outstanding = self.slots.get_mut(lane.slot())?.outstanding.as_mut()?;
+    fn again(&mut self, port_id: PortId, now: Mono) -> Option<Due> {
+        let outstanding = self.slots.get_mut(port_id.slot())?.outstanding.as_mut()?;
         let wait = wait(self.settings.timeout, outstanding.attempts);
-        self.due.remove(&(outstanding.due, lane));
+        self.due.remove(&(outstanding.due, port_id));
         outstanding.attempts += 1;
         outstanding.due = now + wait;
-        self.due.insert((outstanding.due, lane));
+        self.due.insert((outstanding.due, port_id));
         self.tally.retries += 1;
-        Some(Due::Again { lane, attempt: outstanding.attempts })
+        Some(Due::Again { port_id, attempt: outstanding.attempts })
     }
 
-    fn busy(&self, lane: LaneId) -> Option<&Outstanding> {
-        let outstanding = self.slots.get(lane.slot())?.outstanding.as_ref()?;
-        (outstanding.lane == lane).then_some(outstanding)
+    fn busy(&self, port_id: PortId) -> Option<&Outstanding> {
+        let outstanding = self.slots.get(port_id.slot())?.outstanding.as_ref()?;
+        (outstanding.port_id == port_id).then_some(outstanding)
     }
 
     /// Takes the message out of the flight.
-    fn end(&mut self, lane: LaneId) -> Option<Outstanding> {
-        let slot = self.slots.get_mut(lane.slot())?;
-        let outstanding = slot.outstanding.take_if(|it| it.lane == lane)?;
-        self.due.remove(&(outstanding.due, lane));
+    fn end(&mut self, port_id: PortId) -> Option<Outstanding> {
+        let slot = self.slots.get_mut(port_id.slot())?;
+        let outstanding = slot.outstanding.take_if(|it| it.port_id == port_id)?;
+        self.due.remove(&(outstanding.due, port_id));
         Some(outstanding)
     }
 
@@ -338,13 +338,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn send(exchange: &mut Exchange, seq: u64, text: &str, ms: u64) -> LaneId {
-        let lane = match exchange.lease(seq, at(ms)) {
-            Lease::Open { lane, .. } | Lease::Reuse(lane) => lane,
+    fn send(exchange: &mut Exchange, seq: u64, text: &str, ms: u64) -> PortId {
+        let port_id = match exchange.lease(seq, at(ms)) {
+            Lease::Open { port_id, .. } | Lease::Reuse(port_id) => port_id,
             other @ Lease::Wait { .. } => panic!("{other:?}"),
         };
-        exchange.sent(lane, Message { seq, payload: text.into() }, at(ms));
-        lane
+        exchange.sent(port_id, Message { seq, payload: text.into() }, at(ms));
+        port_id
     }
 
     fn reply(seq: u64, ms: u32) -> Outcome {
@@ -358,9 +358,9 @@ mod tests {
     #[test]
     fn a_reply_in_time_answers_its_message() {
         let mut it = Exchange::new(settings());
-        let lane = send(&mut it, 1, "a", 0);
+        let port_id = send(&mut it, 1, "a", 0);
         assert_eq!((it.outstanding(), it.next_due()), (1, Some(at(100))));
-        assert_eq!(it.arrival(lane, b"echo a", at(7)), reply(1, 7));
+        assert_eq!(it.arrival(port_id, b"echo a", at(7)), reply(1, 7));
         assert_eq!((it.outstanding(), it.next_due()), (0, None));
         assert_eq!(it.due(at(1000)), None);
         assert_eq!(it.tally().to_string(), "1 sent, 1 replied, 0 lost");
@@ -383,12 +383,12 @@ mod tests {
     #[test]
     fn what_comes_after_the_reply_is_unexpected() {
         let mut it = Exchange::new(settings());
-        let lane = send(&mut it, 1, "a", 0);
-        assert_eq!(it.arrival(lane, b"x", at(1)), reply(1, 1));
+        let port_id = send(&mut it, 1, "a", 0);
+        assert_eq!(it.arrival(port_id, b"x", at(1)), reply(1, 1));
         let next = send(&mut it, 2, "b", 2);
-        assert_ne!(lane, next, "the port of the first message rests");
-        assert_eq!(it.arrival(lane, b"x", at(3)), stray(1, Stray::Duplicate));
-        assert_eq!(it.arrival(lane, b"y", at(4)), stray(1, Stray::Another));
+        assert_ne!(port_id, next, "the port of the first message rests");
+        assert_eq!(it.arrival(port_id, b"x", at(3)), stray(1, Stray::Duplicate));
+        assert_eq!(it.arrival(port_id, b"y", at(4)), stray(1, Stray::Another));
         assert_eq!(it.arrival(next, b"x", at(5)), reply(2, 3));
         let stranger = Outcome::Unexpected { seq: None, stray: Stray::Stranger };
         assert_eq!(it.stranger(), stranger);
@@ -398,12 +398,12 @@ mod tests {
     #[test]
     fn each_wait_is_twice_as_long_as_the_one_before() {
         let mut it = Exchange::new(Settings { retries: 2, ..settings() });
-        let lane = send(&mut it, 1, "a", 0);
-        assert_eq!(it.due(at(100)), Some(Due::Again { lane, attempt: 2 }));
+        let port_id = send(&mut it, 1, "a", 0);
+        assert_eq!(it.due(at(100)), Some(Due::Again { port_id, attempt: 2 }));
         assert_eq!(it.due(at(100)), None);
-        assert_eq!(it.message(lane).unwrap().payload, b"a");
+        assert_eq!(it.message(port_id).unwrap().payload, b"a");
         assert_eq!(it.next_due(), Some(at(300)));
-        assert_eq!(it.due(at(300)), Some(Due::Again { lane, attempt: 3 }));
+        assert_eq!(it.due(at(300)), Some(Due::Again { port_id, attempt: 3 }));
         assert_eq!(it.next_due(), Some(at(700)));
         let lost = Due::Lost { seq: 1, waited: 700 * MS, attempts: 3 };
         assert_eq!(it.due(at(700)), Some(lost));
@@ -414,9 +414,9 @@ mod tests {
     #[test]
     fn a_reply_after_a_retry_counts_from_the_first_sending() {
         let mut it = Exchange::new(Settings { retries: 1, ..settings() });
-        let lane = send(&mut it, 1, "a", 0);
+        let port_id = send(&mut it, 1, "a", 0);
         assert!(it.due(at(100)).is_some());
-        assert_eq!(it.arrival(lane, b"x", at(120)), reply(1, 120));
+        assert_eq!(it.arrival(port_id, b"x", at(120)), reply(1, 120));
         assert_eq!(it.due(at(1000)), None);
     }
 
@@ -429,27 +429,27 @@ mod tests {
     #[test]
     fn several_replies_are_credited_until_there_are_enough() {
         let mut it = Exchange::new(Settings { replies: Replies::UpTo(2), ..settings() });
-        let lane = send(&mut it, 1, "a", 0);
-        assert_eq!(it.arrival(lane, b"x", at(1)), reply(1, 1));
+        let port_id = send(&mut it, 1, "a", 0);
+        assert_eq!(it.arrival(port_id, b"x", at(1)), reply(1, 1));
         assert_eq!(it.outstanding(), 1);
-        assert_eq!(it.arrival(lane, b"y", at(2)), reply(1, 2));
+        assert_eq!(it.arrival(port_id, b"y", at(2)), reply(1, 2));
         assert_eq!(it.outstanding(), 0);
-        assert_eq!(it.arrival(lane, b"z", at(3)), stray(1, Stray::Another));
+        assert_eq!(it.arrival(port_id, b"z", at(3)), stray(1, Stray::Another));
         assert_eq!((it.tally().replied, it.tally().replies), (1, 2));
     }
 
     #[test]
     fn any_number_of_replies_is_listened_for_until_the_timeout() {
         let mut it = Exchange::new(Settings { replies: Replies::Any, ..settings() });
-        let lane = send(&mut it, 1, "a", 0);
+        let port_id = send(&mut it, 1, "a", 0);
         for ms in 1..=20 {
-            assert!(matches!(it.arrival(lane, b"x", at(ms)), Outcome::Reply { seq: 1, .. }));
+            assert!(matches!(it.arrival(port_id, b"x", at(ms)), Outcome::Reply { seq: 1, .. }));
         }
         assert_eq!(it.due(at(99)), None);
         assert_eq!(it.due(at(100)), Some(Due::Heard { seq: 1 }));
         let next = send(&mut it, 2, "b", 300);
-        assert_ne!(next, lane, "more may come there");
-        assert_eq!(it.arrival(lane, b"y", at(301)), stray(1, Stray::Another));
+        assert_ne!(next, port_id, "more may come there");
+        assert_eq!(it.arrival(port_id, b"y", at(301)), stray(1, Stray::Another));
         let lost = Due::Lost { seq: 2, waited: 100 * MS, attempts: 1 };
         assert_eq!(it.due(at(400)), Some(lost));
         let text = "2 sent, 1 replied, 1 lost, 1 unexpected";
@@ -459,12 +459,12 @@ mod tests {
     #[test]
     fn a_refusal_ends_its_message_and_no_other() {
         let mut it = Exchange::new(settings());
-        let lane = send(&mut it, 1, "a", 0);
-        assert_eq!(it.refused(lane, at(1)).map(|m| m.seq), Some(1));
-        assert_eq!(it.refused(lane, at(2)), None);
-        let lane = send(&mut it, 2, "b", 3);
-        assert_eq!(it.arrival(lane, b"x", at(4)), reply(2, 1));
-        assert_eq!(it.refused(lane, at(5)), None);
+        let port_id = send(&mut it, 1, "a", 0);
+        assert_eq!(it.refused(port_id, at(1)).map(|m| m.seq), Some(1));
+        assert_eq!(it.refused(port_id, at(2)), None);
+        let port_id = send(&mut it, 2, "b", 3);
+        assert_eq!(it.arrival(port_id, b"x", at(4)), reply(2, 1));
+        assert_eq!(it.refused(port_id, at(5)), None);
         assert_eq!(it.due(at(1000)), None);
         assert_eq!(it.tally().to_string(), "2 sent, 1 replied, 0 lost, 1 refused");
     }
@@ -472,29 +472,29 @@ mod tests {
     #[test]
     fn a_recalled_message_was_never_sent() {
         let mut it = Exchange::new(settings());
-        let lane = send(&mut it, 1, "a", 0);
-        let message = it.recall(lane, at(1)).unwrap();
+        let port_id = send(&mut it, 1, "a", 0);
+        let message = it.recall(port_id, at(1)).unwrap();
         assert_eq!((message.payload.as_slice(), it.tally().sent), (b"a".as_slice(), 0));
-        assert_ne!(send(&mut it, 1, "a", 200), lane);
+        assert_ne!(send(&mut it, 1, "a", 200), port_id);
     }
 
     #[test]
     fn a_wrong_reply_is_a_reply() {
         let expectation = Expectation::Text(b"echo a".to_vec());
         let mut it = Exchange::new(Settings { expectation, ..settings() });
-        let lane = send(&mut it, 1, "a", 0);
+        let port_id = send(&mut it, 1, "a", 0);
         let wrong = Outcome::Reply { seq: 1, rtt: MS, wrong: true };
-        assert_eq!(it.arrival(lane, b"echo b", at(1)), wrong);
+        assert_eq!(it.arrival(port_id, b"echo b", at(1)), wrong);
         assert_eq!(it.tally().to_string(), "1 sent, 1 replied, 0 lost, 1 wrong");
     }
 
     #[test]
     fn an_unsent_message_leaves_no_trace() {
         let mut it = Exchange::new(settings());
-        let Lease::Open { lane, .. } = it.lease(1, at(0)) else { panic!("no lane") };
-        it.unsent(lane, at(0));
+        let Lease::Open { port_id, .. } = it.lease(1, at(0)) else { panic!("no source port") };
+        it.unsent(port_id, at(0));
         assert_eq!((it.outstanding(), it.tally().sent, it.due(at(1000))), (0, 0, None));
-        assert_eq!(it.lease(2, at(100)), Lease::Reuse(lane));
+        assert_eq!(it.lease(2, at(100)), Lease::Reuse(port_id));
     }
 
     #[test]
@@ -511,26 +511,29 @@ mod tests {
     #[test]
     fn with_one_port_content_tells_what_the_port_cannot() {
         let mut it = Exchange::new(one_port());
-        let lane = send(&mut it, 1, "a", 0);
-        assert_eq!(it.arrival(lane, b"echo a", at(1)), reply(1, 1));
+        let port_id = send(&mut it, 1, "a", 0);
+        assert_eq!(it.arrival(port_id, b"echo a", at(1)), reply(1, 1));
         // A second copy of the first reply, while the second message is in flight.
         send(&mut it, 2, "b", 2);
         let copy = Outcome::Unexpected { seq: None, stray: Stray::Duplicate };
-        assert_eq!(it.arrival(lane, b"echo a", at(3)), copy);
-        assert_eq!(it.arrival(lane, b"echo b", at(4)), reply(2, 2));
+        assert_eq!(it.arrival(port_id, b"echo a", at(3)), copy);
+        assert_eq!(it.arrival(port_id, b"echo b", at(4)), reply(2, 2));
         // A reply that comes after both the timeout and the wait after it.
         send(&mut it, 3, "c", 5);
         assert!(matches!(it.due(at(105)), Some(Due::Lost { seq: 3, .. })));
         assert_eq!(it.lease(4, at(150)), Lease::Wait { until: Some(at(205)) });
         send(&mut it, 4, "d", 205);
-        assert_eq!(it.arrival(lane, b"echo c", at(210)), Outcome::Late { seq: 3, after: 205 * MS });
-        assert_eq!(it.arrival(lane, b"echo d", at(211)), reply(4, 6));
+        assert_eq!(
+            it.arrival(port_id, b"echo c", at(210)),
+            Outcome::Late { seq: 3, after: 205 * MS }
+        );
+        assert_eq!(it.arrival(port_id, b"echo d", at(211)), reply(4, 6));
         let text = "4 sent, 3 replied, 1 lost, 1 late, 1 unexpected";
         assert_eq!(it.tally().to_string(), text);
     }
 
     #[test]
-    fn a_closed_lane_says_nothing_about_its_successor() {
+    fn a_closed_port_says_nothing_about_its_successor() {
         let mut it = Exchange::new(settings());
         let old = send(&mut it, 1, "a", 0);
         assert!(it.due(at(100)).is_some());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use udp_core::lane::LaneId;
+use udp_core::source_port::PortId;
 
 /// How many replies a message may bring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,10 +64,10 @@ pub enum Stray {
 /// What a message's time brings about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// It is to be sent again from its lane, for the `attempt`th time (2 and up).
+    /// It is to be sent again from its source port, for the `attempt`th time (2 and up).
     Again {
-        /// The lane.
-        lane: LaneId,
+        /// The source port.
+        port_id: PortId,
         /// Which sending this is.
         attempt: u32,
     },

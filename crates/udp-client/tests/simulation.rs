@@ -8,7 +8,7 @@ use udp_client::exchange::{Exchange, Settings};
 use udp_client::expectation::Expectation;
 use udp_client::outcome::{Due, Message, Outcome, Replies};
 use udp_core::clock::Mono;
-use udp_core::lane::{LaneId, Lease, Ports, Rules};
+use udp_core::source_port::{Lease, PortId, Ports, Rules};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -38,7 +38,7 @@ fn behaviour() -> impl Strategy<Value = Behaviour> {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Flying {
     due: u64,
-    lane: LaneId,
+    port_id: PortId,
     seq: u64,
     refusal: bool,
 }
@@ -60,18 +60,18 @@ proptest! {
         let mut flying: Vec<Flying> = Vec::new();
         let mut owners = std::collections::HashMap::new();
         let (mut next, mut credited) = (1u64, 0u64);
-        let answer = |lane: LaneId, seq: u64, now: u64, flying: &mut Vec<Flying>| {
+        let answer = |port_id: PortId, seq: u64, now: u64, flying: &mut Vec<Flying>| {
             match &behaviours[(seq - 1) as usize] {
                 Behaviour::Silent => {}
                 Behaviour::Refuse => {
-                    flying.push(Flying { due: now + 1, lane, seq, refusal: true });
+                    flying.push(Flying { due: now + 1, port_id, seq, refusal: true });
                 }
                 Behaviour::Answer(after, copies) => {
                     let mut due = now + after;
-                    flying.push(Flying { due, lane, seq, refusal: false });
+                    flying.push(Flying { due, port_id, seq, refusal: false });
                     for more in copies {
                         due += more;
-                        flying.push(Flying { due, lane, seq, refusal: false });
+                        flying.push(Flying { due, port_id, seq, refusal: false });
                     }
                 }
             }
@@ -79,14 +79,14 @@ proptest! {
         for now in 0..200_000u64 {
             flying.sort();
             while flying.first().is_some_and(|it| it.due <= now) {
-                let Flying { lane, seq, refusal, .. } = flying.remove(0);
+                let Flying { port_id, seq, refusal, .. } = flying.remove(0);
                 if refusal {
-                    let ended = exchange.refused(lane, at(now)).map(|message| message.seq);
+                    let ended = exchange.refused(port_id, at(now)).map(|message| message.seq);
                     prop_assert!(ended.is_none_or(|ended| ended == seq));
                     continue;
                 }
                 // Every reply is the same, so nothing but the port tells.
-                match exchange.arrival(lane, b"ok", at(now)) {
+                match exchange.arrival(port_id, b"ok", at(now)) {
                     Outcome::Reply { seq: to, .. } => {
                         prop_assert_eq!(to, seq);
                         credited += 1;
@@ -98,20 +98,20 @@ proptest! {
                 }
             }
             while let Some(due) = exchange.due(at(now)) {
-                if let Due::Again { lane, .. } = due {
-                    answer(lane, owners[&lane], now, &mut flying);
+                if let Due::Again { port_id, .. } = due {
+                    answer(port_id, owners[&port_id], now, &mut flying);
                 }
             }
             while exchange.close_due(at(now)).is_some() {}
             while next <= total && exchange.outstanding() < window {
-                let lane = match exchange.lease(next, at(now)) {
-                    Lease::Open { lane, .. } | Lease::Reuse(lane) => lane,
+                let port_id = match exchange.lease(next, at(now)) {
+                    Lease::Open { port_id, .. } | Lease::Reuse(port_id) => port_id,
                     Lease::Wait { .. } => break,
                 };
                 let payload = next.to_string().into_bytes();
-                exchange.sent(lane, Message { seq: next, payload }, at(now));
-                owners.insert(lane, next);
-                answer(lane, next, now, &mut flying);
+                exchange.sent(port_id, Message { seq: next, payload }, at(now));
+                owners.insert(port_id, next);
+                answer(port_id, next, now, &mut flying);
                 next += 1;
             }
             prop_assert!(exchange.outstanding() <= window);

@@ -84,7 +84,7 @@
 //! | [`endpoint`] | `host:port` in every form, resolution, how an address is shown |
 //! | [`socket`] | opening a socket, and what the kernel granted it |
 //! | [`batch`] | receiving and sending many datagrams with one system call |
-//! | [`lane`] | which reply answers which request, when replies carry no identity |
+//! | [`port_id`] | which reply answers which request, when replies carry no identity |
 //! | [`stamp`] | the packets of the Simple Two-way Active Measurement Protocol, RFC 8762 |
 //! | [`clock`] | the one reader of time |
 //! | [`error`] | what went wrong, in words and in the few cases that matter |
@@ -99,8 +99,8 @@ pub mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod lane;
 pub mod socket;
+pub mod source_port;
 pub mod stamp;
 mod sys;
 pub mod text;

@@ -1,7 +1,7 @@
 //! What a beat looks like on the wire, and which beat a reply is to.
 //!
 //! A plain beat is the payload and nothing else: its reply carries no identity and is known by the
-//! port that it comes back to (`udp_core::lane`). A numbered one ends in a blank and its number, so
+//! port that it comes back to (`udp_core::source_port`). A numbered one ends in a blank and its number, so
 //! that an echo, bare or behind a prefix, names it. A STAMP one (RFC 8762) carries its number and
 //! its sending time, and an answer must name both. Any bytes may come back; none can do harm.
 
@@ -54,7 +54,7 @@ const LEAP: u32 = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recognised {
     /// The reply to whatever beat is outstanding where it arrived.
-    ByLane,
+    ByPort,
     /// The reply to this beat.
     Beat(Seq),
     /// An answer that names this beat, if it names its sending time as well.
@@ -67,7 +67,7 @@ pub(crate) enum Recognised {
 
 impl Format {
     /// Whether a reply can only be known by the port it comes back to.
-    pub(crate) fn needs_lanes(&self) -> bool {
+    pub(crate) fn needs_ports(&self) -> bool {
         matches!(self, Format::Plain { .. })
     }
 
@@ -120,7 +120,7 @@ impl Format {
     /// What `bytes` from the target are, `last` being the last beat sent.
     pub(crate) fn recognise(&self, bytes: &[u8], last: Seq) -> Recognised {
         match self {
-            Format::Plain { .. } => Recognised::ByLane,
+            Format::Plain { .. } => Recognised::ByPort,
             Format::Numbered { payload, padding } => match named(payload, *padding, bytes) {
                 Some(seq) if seq.0 <= last.0 => Recognised::Beat(seq),
                 _ => Recognised::Stranger,

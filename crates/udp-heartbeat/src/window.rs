@@ -11,7 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use udp_core::clock::Mono;
-use udp_core::lane::LaneId;
+use udp_core::source_port::PortId;
 
 /// Which beat of a target: 1, 2, 3…, whatever its number on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,8 +45,8 @@ pub(crate) enum Class {
 pub(crate) struct Beat {
     /// When it was sent.
     pub(crate) sent: Mono,
-    /// The lane it left by, in a mode that needs one.
-    pub(crate) lane: Option<LaneId>,
+    /// The source port it left by, in a mode that needs one.
+    pub(crate) port_id: Option<PortId>,
     /// What became of it.
     pub(crate) class: Class,
 }
@@ -99,9 +99,9 @@ impl Window {
     }
 
     /// A beat is about to be sent.
-    pub(crate) fn announce(&mut self, sent: Mono, lane: Option<LaneId>) -> Seq {
+    pub(crate) fn announce(&mut self, sent: Mono, port_id: Option<PortId>) -> Seq {
         let seq = self.next();
-        self.beats.push_back(Beat { sent, lane, class: Class::InFlight });
+        self.beats.push_back(Beat { sent, port_id, class: Class::InFlight });
         self.in_flight += 1;
         seq
     }

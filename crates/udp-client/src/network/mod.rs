@@ -1,10 +1,10 @@
-//! The sockets behind the lanes: opening, sending, closing. Receiving is the receiver's.
+//! The sockets behind the source ports: opening, sending, closing. Receiving is the receiver's.
 //!
-//! A lane towards one peer is a connected socket, because only to such a one does the kernel tell
+//! A source port towards one peer is a connected socket, because only to such a one does the kernel tell
 //! a refusal (ICMP port unreachable, `udp(7)`). It has a companion on the same port that is not
 //! connected and hears everybody else, so that datagrams from addresses that were not asked are
 //! seen and counted. A broadcast or multicast address is never the source of a reply, so there a
-//! lane is one socket that is not connected, and whoever answers answers.
+//! source port is one socket that is not connected, and whoever answers answers.
 
 mod ports;
 mod receiver;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use mio::net::UdpSocket;
 use udp_core::clock::Mono;
 use udp_core::endpoint::host_port;
-use udp_core::lane::LaneId;
+use udp_core::source_port::PortId;
 use udp_core::{Error, Operation};
 
 use crate::tally::Manner;
@@ -29,19 +29,19 @@ use crate::tally::Manner;
 /// Times that a send is tried again because it reported what an earlier one met.
 const STALE_ERRORS: usize = 3;
 
-/// The lanes' sockets.
+/// The source ports' sockets.
 #[derive(Debug)]
 pub struct Network {
     route: Route,
     manner: Manner,
     ports: Arc<Ports>,
-    /// By the lane's slot.
+    /// By the source port's slot.
     open: Vec<Option<Line>>,
     /// Opened at the start, so that what cannot work is said at once.
     first: Option<ports::Port>,
 }
 
-/// What is needed to send on a lane.
+/// What is needed to send on a source port.
 #[derive(Debug)]
 struct Line {
     socket: Arc<UdpSocket>,
@@ -61,7 +61,7 @@ pub enum Sent {
 }
 
 impl Network {
-    /// Opens the first lane's sockets and starts the receiver, where replies are awaited.
+    /// Opens the first source port's sockets and starts the receiver, where replies are awaited.
     ///
     /// # Errors
     /// When no socket can be opened: a local failure.
@@ -80,48 +80,48 @@ impl Network {
         self.route.peer()
     }
 
-    /// Who is asked on this lane.
-    pub fn peer_of(&self, lane: LaneId) -> SocketAddr {
-        self.line(lane).map_or(self.peer(), |line| line.peer)
+    /// Who is asked on this source port.
+    pub fn peer_of(&self, port_id: PortId) -> SocketAddr {
+        self.line(port_id).map_or(self.peer(), |line| line.peer)
     }
 
-    /// Turns to the target's next address, if the lane's is not the last; lanes opened from now on
+    /// Turns to the target's next address, if the source port's is not the last; source ports opened from now on
     /// lead there.
-    pub fn turn_from(&mut self, lane: LaneId) -> bool {
-        let refused = self.peer_of(lane);
+    pub fn turn_from(&mut self, port_id: PortId) -> bool {
+        let refused = self.peer_of(port_id);
         refused != self.peer() || self.route.turn()
     }
 
-    /// Opens the sockets of a new lane.
+    /// Opens the sockets of a new source port.
     ///
     /// # Errors
     /// The first system call that failed; [`PortsFull`] tells whether for want of descriptors.
-    pub fn open(&mut self, lane: LaneId) -> Result<(), Error> {
+    pub fn open(&mut self, port_id: PortId) -> Result<(), Error> {
         let port = match self.first.take() {
             Some(port) if port.peer() == self.peer() => port,
             _ => ports::Port::open(&self.route, self.manner)?,
         };
         let (peer, audience) = (port.peer(), self.route.audience());
-        log::debug!("lane {}: {} to {}", lane.slot(), port.local(), host_port(peer));
+        log::debug!("source port {}: {} to {}", port_id.slot(), port.local(), host_port(peer));
         let socket = match self.manner {
-            Manner::Ask => self.ports.listen(lane, port).map_err(|source| Error {
+            Manner::Ask => self.ports.listen(port_id, port).map_err(|source| Error {
                 operation: Operation::Receive,
                 address: Some(host_port(peer)),
                 source,
             })?,
             Manner::Tell => port.into_socket(),
         };
-        while self.open.len() <= lane.slot() {
+        while self.open.len() <= port_id.slot() {
             self.open.push(None);
         }
-        self.open[lane.slot()] = Some(Line { socket, peer, audience });
+        self.open[port_id.slot()] = Some(Line { socket, peer, audience });
         Ok(())
     }
 
-    /// Sends `bytes` from the lane. A send that reports an earlier datagram's refusal did not send
+    /// Sends `bytes` from the source port. A send that reports an earlier datagram's refusal did not send
     /// this one (`udp(7)`), so it is tried again; each such report is told to `refused`.
-    pub fn send(&self, lane: LaneId, bytes: &[u8], mut refused: impl FnMut()) -> Sent {
-        let Some(line) = self.line(lane) else { return Sent::Busy };
+    pub fn send(&self, port_id: PortId, bytes: &[u8], mut refused: impl FnMut()) -> Sent {
+        let Some(line) = self.line(port_id) else { return Sent::Busy };
         let mut stale = 0;
         loop {
             let now = udp_core::clock::mono();
@@ -142,16 +142,16 @@ impl Network {
         }
     }
 
-    /// Closes the lane's sockets.
-    pub fn close(&mut self, lane: LaneId) {
-        if let Some(line) = self.open.get_mut(lane.slot()) {
+    /// Closes the source port's sockets.
+    pub fn close(&mut self, port_id: PortId) {
+        if let Some(line) = self.open.get_mut(port_id.slot()) {
             *line = None;
-            self.ports.forget(lane);
+            self.ports.forget(port_id);
         }
     }
 
-    fn line(&self, lane: LaneId) -> Option<&Line> {
-        self.open.get(lane.slot())?.as_ref()
+    fn line(&self, port_id: PortId) -> Option<&Line> {
+        self.open.get(port_id.slot())?.as_ref()
     }
 }
 

@@ -9,8 +9,8 @@ use mio::net::UdpSocket;
 use mio::{Interest, Poll, Registry, Token, Waker};
 use socket2::SockRef;
 use udp_core::endpoint::host_port;
-use udp_core::lane::LaneId;
 use udp_core::socket::SocketConfig;
+use udp_core::source_port::PortId;
 use udp_core::{Error, Operation};
 
 use super::receiver::{self, Receiver};
@@ -20,7 +20,7 @@ use crate::tally::Manner;
 /// The token of what wakes the receiver; no slot comes near it.
 pub(super) const WAKE: Token = Token(usize::MAX);
 
-/// The sockets of one lane before it has a name.
+/// The sockets of one source port before it has a name.
 #[derive(Debug)]
 pub(super) struct Port {
     socket: UdpSocket,
@@ -28,10 +28,10 @@ pub(super) struct Port {
     peer: SocketAddr,
 }
 
-/// The sockets of one lane, as the receiver sees them.
+/// The sockets of one source port, as the receiver sees them.
 #[derive(Debug)]
 pub(super) struct Listening {
-    pub(super) lane: LaneId,
+    pub(super) port_id: PortId,
     pub(super) socket: Arc<UdpSocket>,
     pub(super) strangers: Option<UdpSocket>,
 }
@@ -42,7 +42,7 @@ pub struct Ports {
     registry: Registry,
     waker: Waker,
     over: AtomicBool,
-    /// By the lane's slot.
+    /// By the source port's slot.
     table: Mutex<Vec<Option<Listening>>>,
 }
 
@@ -79,28 +79,28 @@ impl Ports {
     }
 
     /// Hands a port's sockets to the receiver; the one to send with comes back.
-    pub(super) fn listen(&self, lane: LaneId, port: Port) -> io::Result<Arc<UdpSocket>> {
+    pub(super) fn listen(&self, port_id: PortId, port: Port) -> io::Result<Arc<UdpSocket>> {
         let Port { mut socket, mut strangers, .. } = port;
         // Held over the registration: the receiver must find the port when its first event comes.
         let mut table = self.table();
-        self.registry.register(&mut socket, token(lane.slot(), false), Interest::READABLE)?;
+        self.registry.register(&mut socket, token(port_id.slot(), false), Interest::READABLE)?;
         if let Some(strangers) = &mut strangers {
-            self.registry.register(strangers, token(lane.slot(), true), Interest::READABLE)?;
+            self.registry.register(strangers, token(port_id.slot(), true), Interest::READABLE)?;
         }
         let socket = Arc::new(socket);
-        while table.len() <= lane.slot() {
+        while table.len() <= port_id.slot() {
             table.push(None);
         }
-        let listening = Listening { lane, socket: Arc::clone(&socket), strangers };
-        if let Some(place) = table.get_mut(lane.slot()) {
+        let listening = Listening { port_id, socket: Arc::clone(&socket), strangers };
+        if let Some(place) = table.get_mut(port_id.slot()) {
             *place = Some(listening);
         }
         Ok(socket)
     }
 
-    /// Takes a lane's sockets away from the receiver; closed, they leave the poll by themselves.
-    pub(super) fn forget(&self, lane: LaneId) {
-        if let Some(place) = self.table().get_mut(lane.slot()) {
+    /// Takes a source port's sockets away from the receiver; closed, they leave the poll by themselves.
+    pub(super) fn forget(&self, port_id: PortId) {
+        if let Some(place) = self.table().get_mut(port_id.slot()) {
             *place = None;
         }
     }
@@ -123,7 +123,7 @@ impl Ports {
     }
 }
 
-/// The token of a lane's socket, or of its companion.
+/// The token of a source port's socket, or of its companion.
 fn token(slot: usize, strangers: bool) -> Token {
     Token(slot * 2 + usize::from(strangers))
 }
@@ -134,7 +134,7 @@ pub(super) fn untoken(token: Token) -> (usize, bool) {
 }
 
 impl Port {
-    /// Opens the sockets of one lane.
+    /// Opens the sockets of one source port.
     pub(super) fn open(route: &Route, manner: Manner) -> Result<Port, Error> {
         let peer = route.peer();
         let config = route.socket();

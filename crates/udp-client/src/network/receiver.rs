@@ -17,7 +17,7 @@ use mio::{Events, Poll, Token};
 use udp_core::ErrorClass;
 use udp_core::clock::{self, Mono};
 use udp_core::endpoint::canonical;
-use udp_core::lane::LaneId;
+use udp_core::source_port::PortId;
 
 use super::ports::{self, Listening, Ports, WAKE};
 
@@ -28,11 +28,11 @@ const CAPACITY: usize = 8;
 /// What is read of one socket before the others get their turn.
 const TURN: usize = 64;
 
-/// What came to one lane.
+/// What came to one source port.
 #[derive(Debug)]
 pub struct Arrived {
-    /// The lane.
-    pub lane: LaneId,
+    /// The source port.
+    pub port_id: PortId,
     /// When.
     pub at: Mono,
     /// What.
@@ -52,7 +52,7 @@ pub enum What {
     Failed(io::Error),
 }
 
-/// What came since the last batch, in order for each lane.
+/// What came since the last batch, in order for each source port.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The arrivals.
@@ -150,7 +150,7 @@ fn drain(port: &Listening, strangers: bool, buffer: &mut [u8], batch: &mut Batch
                 _ => What::Failed(error),
             },
         };
-        batch.arrivals.push(Arrived { lane: port.lane, at, what });
+        batch.arrivals.push(Arrived { port_id: port.port_id, at, what });
     }
     true
 }

@@ -6,7 +6,7 @@ use udp_core::Error;
 use udp_core::Operation;
 use udp_core::clock::{self, Mono};
 use udp_core::endpoint::host_port;
-use udp_core::lane::LaneId;
+use udp_core::source_port::PortId;
 
 use super::{BLOCK, HEARD_IN_A_ROW, Pending, Session};
 use crate::network::{Arrived, Batch, Receiver, What};
@@ -21,19 +21,19 @@ const MOMENT: Duration = Duration::from_millis(100);
 impl Session {
     /// What came, in order.
     pub(super) fn hear(&mut self, batch: &Batch) {
-        for Arrived { lane, at, what } in &batch.arrivals {
+        for Arrived { port_id, at, what } in &batch.arrivals {
             match what {
                 What::Datagram(peer, range) => {
                     let bytes = batch.bytes(range);
-                    let outcome = self.exchange.arrival(*lane, bytes, *at);
+                    let outcome = self.exchange.arrival(*port_id, bytes, *at);
                     self.tell(outcome, *peer, bytes, *at);
                 }
                 What::Stranger(peer, range) => {
                     let outcome = self.exchange.stranger();
                     self.tell(outcome, *peer, batch.bytes(range), *at);
                 }
-                What::Refused => self.refused(*lane, *at),
-                What::Failed(error) => self.receive_failed(*lane, error, *at),
+                What::Refused => self.refused(*port_id, *at),
+                What::Failed(error) => self.receive_failed(*port_id, error, *at),
             }
             if self.said.out.len() >= BLOCK {
                 self.say();
@@ -55,21 +55,21 @@ impl Session {
 
     /// Nothing listens at the address asked. Where the target has others and none has answered
     /// yet, as a name may stand for both families, the message goes to the next.
-    pub(super) fn refused(&mut self, lane: LaneId, at: Mono) {
-        let peer = self.network.peer_of(lane);
-        let fresh = self.exchange.message(lane).is_some() && self.exchange.tally().replied == 0;
-        if fresh && self.network.turn_from(lane) {
+    pub(super) fn refused(&mut self, port_id: PortId, at: Mono) {
+        let peer = self.network.peer_of(port_id);
+        let fresh = self.exchange.message(port_id).is_some() && self.exchange.tally().replied == 0;
+        if fresh && self.network.turn_from(port_id) {
             log::info!(
                 "{} refused, going on to {}",
                 host_port(peer),
                 host_port(self.network.peer())
             );
-            if let Some(message) = self.exchange.recall(lane, at) {
+            if let Some(message) = self.exchange.recall(port_id, at) {
                 self.put_back(message);
             }
             return;
         }
-        if let Some(message) = self.exchange.refused(lane, at) {
+        if let Some(message) = self.exchange.refused(port_id, at) {
             self.event(Event::Refused { seq: Some(message.seq), peer }, at);
         }
     }
@@ -82,9 +82,9 @@ impl Session {
     }
 
     /// Such an error says something about the way, not about a message, which may be answered yet.
-    fn receive_failed(&mut self, lane: LaneId, error: &std::io::Error, at: Mono) {
-        let seq = self.exchange.message(lane).map(|message| message.seq);
-        let peer = host_port(self.network.peer_of(lane));
+    fn receive_failed(&mut self, port_id: PortId, error: &std::io::Error, at: Mono) {
+        let seq = self.exchange.message(port_id).map(|message| message.seq);
+        let peer = host_port(self.network.peer_of(port_id));
         let source = match error.raw_os_error() {
             Some(number) => std::io::Error::from_raw_os_error(number),
             None => error.kind().into(),
@@ -116,7 +116,7 @@ impl Session {
         let now = clock::mono();
         while let Some(due) = self.exchange.due(now) {
             match due {
-                Due::Again { lane, attempt } => self.send_again(lane, attempt),
+                Due::Again { port_id, attempt } => self.send_again(port_id, attempt),
                 Due::Heard { .. } => {}
                 Due::Lost { seq, waited, attempts } => {
                     let peer = self.network.peer();
@@ -124,8 +124,8 @@ impl Session {
                 }
             }
         }
-        while let Some(lane) = self.exchange.close_due(now) {
-            self.network.close(lane);
+        while let Some(port_id) = self.exchange.close_due(now) {
+            self.network.close(port_id);
         }
     }
 }

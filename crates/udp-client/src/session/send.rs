@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use udp_core::clock::{self, Mono};
-use udp_core::lane::{LaneId, Lease};
+use udp_core::source_port::{Lease, PortId};
 use udp_core::{Error, ErrorClass};
 
 use super::{BLOCK, Pending, PortsReady, Session};
@@ -56,15 +56,15 @@ impl Session {
     }
 
     fn dispatch(&mut self, message: Message, now: Mono) -> ControlFlow<()> {
-        let lane = match self.exchange.lease(message.seq, now) {
-            Lease::Reuse(lane) => lane,
-            Lease::Open { lane, close } => {
+        let port_id = match self.exchange.lease(message.seq, now) {
+            Lease::Reuse(port_id) => port_id,
+            Lease::Open { port_id, close } => {
                 if let Some(old) = close {
                     self.network.close(old);
                 }
-                match self.network.open(lane) {
-                    Ok(()) => lane,
-                    Err(error) => return self.unopened(lane, message, &error, now),
+                match self.network.open(port_id) {
+                    Ok(()) => port_id,
+                    Err(error) => return self.unopened(port_id, message, &error, now),
                 }
             }
             Lease::Wait { until } => {
@@ -74,18 +74,18 @@ impl Session {
             }
         };
         let mut refusals = 0;
-        match self.network.send(lane, &message.payload, || refusals += 1) {
+        match self.network.send(port_id, &message.payload, || refusals += 1) {
             Sent::At(at) => {
                 self.busy_since = None;
                 self.next_send = at + self.config.interval;
-                self.left(lane, message, at, refusals);
+                self.left(port_id, message, at, refusals);
             }
             Sent::Busy => {
-                self.exchange.unsent(lane, now);
+                self.exchange.unsent(port_id, now);
                 return self.busy(message, now);
             }
             Sent::Failed(error) => {
-                self.exchange.unsent(lane, now);
+                self.exchange.unsent(port_id, now);
                 self.failed(&message, &error, now);
             }
         }
@@ -93,17 +93,17 @@ impl Session {
     }
 
     /// A message is on its way. What the send reported besides was about earlier ones.
-    fn left(&mut self, lane: LaneId, message: Message, at: Mono, refusals: u64) {
-        let peer = self.network.peer_of(lane);
+    fn left(&mut self, port_id: PortId, message: Message, at: Mono, refusals: u64) {
+        let peer = self.network.peer_of(port_id);
         let said_before = self.exchange.tally().refused > 0;
         let sent = Event::Sent { seq: message.seq, attempt: 1, peer, bytes: &message.payload };
         let wall = self.wall_time(at);
         self.transcript.event(sent, wall, &mut self.said);
         if self.waits() {
-            self.exchange.sent(lane, message, at);
+            self.exchange.sent(port_id, message, at);
             return;
         }
-        self.exchange.unsent(lane, at);
+        self.exchange.unsent(port_id, at);
         let tally = self.exchange.tally_mut();
         tally.sent += 1;
         tally.refused += refusals;
@@ -113,12 +113,12 @@ impl Session {
     }
 
     /// Sends a message again from its port.
-    pub(super) fn send_again(&mut self, lane: LaneId, attempt: u32) {
-        let Some(message) = self.exchange.message(lane) else { return };
-        let peer = self.network.peer_of(lane);
+    pub(super) fn send_again(&mut self, port_id: PortId, attempt: u32) {
+        let Some(message) = self.exchange.message(port_id) else { return };
+        let peer = self.network.peer_of(port_id);
         let mut refused = false;
         let now = clock::mono();
-        match self.network.send(lane, &message.payload, || refused = true) {
+        match self.network.send(port_id, &message.payload, || refused = true) {
             Sent::At(at) => {
                 let sent = Event::Sent { seq: message.seq, attempt, peer, bytes: &message.payload };
                 let wall = self.wall_time(at);
@@ -132,20 +132,20 @@ impl Session {
             }
         }
         if refused {
-            self.refused(lane, now);
+            self.refused(port_id, now);
         }
     }
 
     /// Without descriptors the ports that are open have to do.
     fn unopened(
         &mut self,
-        lane: LaneId,
+        port_id: PortId,
         message: Message,
         error: &Error,
         now: Mono,
     ) -> ControlFlow<()> {
         let full = PortsFull::of(error) == PortsFull::Yes;
-        self.exchange.unopened(lane, full);
+        self.exchange.unopened(port_id, full);
         if full && self.exchange.ports() > 0 {
             log::info!("{error}: going on with {} ports", self.exchange.ports());
             self.queue.push_front(Pending::Message(message));

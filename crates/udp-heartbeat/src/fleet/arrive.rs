@@ -65,7 +65,7 @@ impl Fleet {
         let last = Seq(entry.session.next().0 - 1);
         let nothing = Match { target, seq: None, reflected: None };
         Some(match self.setup.format.recognise(datagram.bytes, last) {
-            Recognised::ByLane | Recognised::Stranger => nothing,
+            Recognised::ByPort | Recognised::Stranger => nothing,
             Recognised::Beat(seq) => Match { seq: Some(seq), ..nothing },
             Recognised::Stamp(seq, packet) => {
                 let sent = entry.session.beat(seq).map(|beat| beat.sent);
@@ -124,18 +124,18 @@ impl Fleet {
             entry.session.unexpected();
             return tell(What::Wrong { seq: Some(seq), bytes });
         }
-        let lane = entry.session.beat(seq).and_then(|beat| beat.lane);
+        let port_id = entry.session.beat(seq).and_then(|beat| beat.port_id);
         match entry.session.reply(seq, at, reflected.as_ref()) {
             Reply::Received { rtt, whole, reordered } => {
                 self.in_flight -= 1;
-                self.peers[peer as usize].settle(lane, at);
+                self.peers[peer as usize].settle(port_id, at);
                 tell(What::Reply { seq, rtt, whole, reordered, bytes });
                 self.settled(target, seq);
             }
             Reply::Late { rtt, expired } => {
                 if expired {
                     self.in_flight -= 1;
-                    self.peers[peer as usize].settle(lane, at);
+                    self.peers[peer as usize].settle(port_id, at);
                     tell(What::Lost { seq });
                 }
                 tell(What::Late { seq, rtt, bytes });
@@ -169,12 +169,12 @@ impl Fleet {
         };
         let Some((target, seq)) = concerned else { return };
         let entry = &mut self.targets[target as usize];
-        let lane = entry.session.beat(seq).and_then(|beat| beat.lane);
+        let port_id = entry.session.beat(seq).and_then(|beat| beat.port_id);
         if current == Some(seq) || !entry.session.refused(seq) {
             return;
         }
         self.in_flight -= 1;
-        self.peers[peer as usize].settle(lane, at);
+        self.peers[peer as usize].settle(port_id, at);
         let what = What::Refused { seq };
         observer.observe(&Event { target, address: Some(from), at, what });
         self.tell_changes(target, at, observer);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use udp_core::clock::Mono;
-use udp_core::lane;
+use udp_core::source_port;
 
 use super::expiry::Expiry;
 use super::{Fleet, PortKey, Sharing};
@@ -53,16 +53,21 @@ impl Fleet {
             entry.session.missed(1);
             return Begun::NoPort;
         };
-        self.announce(target, now, departure.lane);
+        self.announce(target, now, departure.port_id);
         let port = |slot| PortKey { owner: self.owner(place), slot };
         let close = departure.close.filter(|_| self.setup.sharing == Sharing::Own).map(port);
         Begun::Send { seq, port: port(departure.slot), to: place.address, close }
     }
 
-    fn announce(&mut self, target: TargetId, now: Mono, lane: Option<lane::LaneId>) -> Seq {
+    fn announce(
+        &mut self,
+        target: TargetId,
+        now: Mono,
+        port_id: Option<source_port::PortId>,
+    ) -> Seq {
         let entry = &mut self.targets[target as usize];
         entry.left = entry.left.map(|left| left - 1);
-        let seq = entry.session.announce(now, lane);
+        let seq = entry.session.announce(now, port_id);
         self.in_flight += 1;
         entry.newest = (seq, self.expired + self.expiry.len() as u64);
         let due = self.expires(now);
@@ -95,14 +100,14 @@ impl Fleet {
         observer: &mut dyn Observer,
     ) {
         let entry = &mut self.targets[target as usize];
-        let lane = entry.session.beat(seq).and_then(|beat| beat.lane);
+        let port_id = entry.session.beat(seq).and_then(|beat| beat.port_id);
         if !entry.session.failed(seq) {
             return;
         }
         self.in_flight -= 1;
         let (address, place) = (entry.address(), entry.place);
         if let Some(place) = place {
-            self.peers[place.peer as usize].settle(lane, now);
+            self.peers[place.peer as usize].settle(port_id, now);
         }
         observer.observe(&Event { target, address, at: now, what: What::Failed { seq, reason } });
         self.tell_changes(target, now, observer);
@@ -118,9 +123,9 @@ impl Fleet {
         observer: &mut dyn Observer,
     ) {
         let entry = &self.targets[target as usize];
-        let lane = entry.session.beat(seq).and_then(|beat| beat.lane);
+        let port_id = entry.session.beat(seq).and_then(|beat| beat.port_id);
         if let Some(place) = entry.place {
-            self.peers[place.peer as usize].unopened(lane, exhausted);
+            self.peers[place.peer as usize].unopened(port_id, exhausted);
         }
         self.fail(target, seq, reason, now, observer);
     }

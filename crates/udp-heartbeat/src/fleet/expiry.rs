@@ -42,7 +42,7 @@ impl Fleet {
             self.in_flight -= 1;
             let (address, place) = (entry.address(), entry.place);
             if let Some(place) = place {
-                self.peers[place.peer as usize].expire(beat.lane, now);
+                self.peers[place.peer as usize].expire(beat.port_id, now);
             }
             observer.observe(&Event { target, address, at: now, what: What::Lost { seq } });
             self.tell_changes(target, now, observer);

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 
 use udp_core::clock::Mono;
 use udp_core::endpoint::Endpoint;
-use udp_core::lane;
+use udp_core::source_port;
 
 use crate::beat::{Format, StampSession};
 use crate::event::{Event, Observer, What};
@@ -67,7 +67,7 @@ pub(crate) struct Setup {
     pub(crate) expectation: Expectation,
     pub(crate) rules: Rules,
     pub(crate) sharing: Sharing,
-    pub(crate) lanes: lane::Rules,
+    pub(crate) pool: source_port::Rules,
 }
 
 /// All targets.
@@ -187,7 +187,7 @@ impl Fleet {
         let peer = match self.by_address.get(&address) {
             Some(peer) => *peer,
             None => {
-                let rules = self.setup.format.needs_lanes().then_some(self.setup.lanes);
+                let rules = self.setup.format.needs_ports().then_some(self.setup.pool);
                 self.peers.push(Peer::new(rules));
                 let peer = (self.peers.len() - 1) as PeerId;
                 self.by_address.insert(address, peer);
@@ -199,7 +199,7 @@ impl Fleet {
             let old = &mut self.peers[place.peer as usize];
             if old.leave(target) {
                 // What is under way may still come.
-                let until = self.setup.rules.timeout + self.setup.lanes.linger;
+                let until = self.setup.rules.timeout + self.setup.pool.linger;
                 old.retired = Some(now + until);
             }
         }

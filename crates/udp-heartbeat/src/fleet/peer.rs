@@ -1,11 +1,11 @@
 //! One address, and the ports that its targets' beats leave from.
 //!
 //! Several targets may have the same address. What keeps them apart is the port that a reply comes
-//! back to: a plain beat has its lane to itself whosever it is, and of the targets whose beats name
+//! back to: a plain beat has its source port to itself whosever it is, and of the targets whose beats name
 //! themselves each one keeps to a port of its own.
 
 use udp_core::clock::Mono;
-use udp_core::lane::{Arrival, LaneId, Lanes, Lease, Rules};
+use udp_core::source_port::{Arrival, Lease, PortId, PortPool, Rules};
 
 use crate::schedule::TargetId;
 use crate::window::Seq;
@@ -23,7 +23,7 @@ pub(crate) struct Peer {
 
 #[derive(Debug)]
 enum Ports {
-    /// Plain beats: each leaves by a lane.
+    /// Plain beats: each leaves by a source port.
     Leased(Box<Leased>),
     /// Beats that name themselves: by slot, whose they are.
     Own(Vec<Option<TargetId>>),
@@ -31,9 +31,9 @@ enum Ports {
 
 #[derive(Debug)]
 struct Leased {
-    lanes: Lanes<Owner>,
-    /// By slot, the lane that is open there.
-    open: Vec<Option<LaneId>>,
+    pool: PortPool<Owner>,
+    /// By slot, the source port that is open there.
+    open: Vec<Option<PortId>>,
     targets: Vec<TargetId>,
 }
 
@@ -41,7 +41,7 @@ struct Leased {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Departure {
     pub(crate) slot: usize,
-    pub(crate) lane: Option<LaneId>,
+    pub(crate) port_id: Option<PortId>,
     /// The port whose socket is to be closed before.
     pub(crate) close: Option<usize>,
 }
@@ -64,7 +64,7 @@ impl Peer {
     pub(crate) fn new(rules: Option<Rules>) -> Self {
         let ports = match rules {
             Some(rules) => Ports::Leased(Box::new(Leased {
-                lanes: Lanes::new(rules),
+                pool: PortPool::new(rules),
                 open: Vec::new(),
                 targets: Vec::new(),
             })),
@@ -103,43 +103,43 @@ impl Peer {
         match &mut self.ports {
             Ports::Own(slots) => {
                 let slot = slots.iter().position(|it| *it == Some(target))?;
-                Some(Departure { slot, lane: None, close: None })
+                Some(Departure { slot, port_id: None, close: None })
             }
             Ports::Leased(leased) => {
-                let Leased { lanes, open, .. } = &mut **leased;
-                let (lane, close) = match lanes.lease(owner, now) {
-                    Lease::Reuse(lane) => (lane, None),
-                    Lease::Open { lane, close } => (lane, close),
+                let Leased { pool, open, .. } = &mut **leased;
+                let (port_id, close) = match pool.lease(owner, now) {
+                    Lease::Reuse(port_id) => (port_id, None),
+                    Lease::Open { port_id, close } => (port_id, close),
                     Lease::Wait { .. } => return None,
                 };
-                if open.len() <= lane.slot() {
-                    open.resize(lane.slot() + 1, None);
+                if open.len() <= port_id.slot() {
+                    open.resize(port_id.slot() + 1, None);
                 }
-                open[lane.slot()] = Some(lane);
-                let close = close.map(LaneId::slot);
-                Some(Departure { slot: lane.slot(), lane: Some(lane), close })
+                open[port_id.slot()] = Some(port_id);
+                let close = close.map(PortId::slot);
+                Some(Departure { slot: port_id.slot(), port_id: Some(port_id), close })
             }
         }
     }
 
     /// No socket could be opened for the beat's port.
-    pub(crate) fn unopened(&mut self, lane: Option<LaneId>, exhausted: bool) {
-        if let (Ports::Leased(leased), Some(lane)) = (&mut self.ports, lane) {
-            leased.lanes.unopened(lane, exhausted);
+    pub(crate) fn unopened(&mut self, port_id: Option<PortId>, exhausted: bool) {
+        if let (Ports::Leased(leased), Some(port_id)) = (&mut self.ports, port_id) {
+            leased.pool.unopened(port_id, exhausted);
         }
     }
 
     /// The beat needs no more replies.
-    pub(crate) fn settle(&mut self, lane: Option<LaneId>, now: Mono) {
-        if let (Ports::Leased(leased), Some(lane)) = (&mut self.ports, lane) {
-            leased.lanes.settle(lane, now);
+    pub(crate) fn settle(&mut self, port_id: Option<PortId>, now: Mono) {
+        if let (Ports::Leased(leased), Some(port_id)) = (&mut self.ports, port_id) {
+            leased.pool.settle(port_id, now);
         }
     }
 
     /// The beat was not answered in time.
-    pub(crate) fn expire(&mut self, lane: Option<LaneId>, now: Mono) {
-        if let (Ports::Leased(leased), Some(lane)) = (&mut self.ports, lane) {
-            leased.lanes.expire(lane, now);
+    pub(crate) fn expire(&mut self, port_id: Option<PortId>, now: Mono) {
+        if let (Ports::Leased(leased), Some(port_id)) = (&mut self.ports, port_id) {
+            leased.pool.expire(port_id, now);
         }
     }
 
@@ -147,8 +147,8 @@ impl Peer {
     pub(crate) fn claim(&mut self, slot: usize, now: Mono) -> Claim {
         match &mut self.ports {
             Ports::Leased(leased) => {
-                let Leased { lanes, open, .. } = &mut **leased;
-                match open.get(slot).copied().flatten().map(|lane| lanes.arrival(lane, now)) {
+                let Leased { pool, open, .. } = &mut **leased;
+                match open.get(slot).copied().flatten().map(|port_id| pool.arrival(port_id, now)) {
                     Some(Arrival::Answers(owner)) => Claim::Beat(owner),
                     Some(Arrival::Late(owner)) => Claim::Late(owner),
                     Some(Arrival::Extra(owner)) => Claim::Extra(owner),
@@ -166,8 +166,8 @@ impl Peer {
     pub(crate) fn concerned(&self, slot: usize) -> Claim {
         match &self.ports {
             Ports::Leased(leased) => {
-                let lane = leased.open.get(slot).copied().flatten();
-                match lane.and_then(|lane| leased.lanes.outstanding(lane)) {
+                let port_id = leased.open.get(slot).copied().flatten();
+                match port_id.and_then(|port_id| leased.pool.outstanding(port_id)) {
                     Some(owner) => Claim::Beat(owner),
                     None => Claim::Extra(None),
                 }
@@ -182,7 +182,7 @@ impl Peer {
     /// A port that is no longer needed: ask until there is none.
     pub(crate) fn close_due(&mut self, now: Mono) -> Option<usize> {
         match &mut self.ports {
-            Ports::Leased(leased) => leased.lanes.close_due(now).map(LaneId::slot),
+            Ports::Leased(leased) => leased.pool.close_due(now).map(PortId::slot),
             Ports::Own(_) => None,
         }
     }

@@ -10,8 +10,8 @@ use udp_core::cli::Failure;
 use udp_core::cli::parse::ShownDuration;
 use udp_core::clock::{self, Mono, Wall};
 use udp_core::endpoint::{Role, host_port};
-use udp_core::lane;
 use udp_core::socket::SocketConfig;
+use udp_core::source_port;
 use udp_core::stamp::Ssid;
 
 use super::engine::Call;
@@ -203,17 +203,19 @@ fn setup(config: &mut Config) -> Setup {
         expectation: std::mem::replace(&mut config.expectation, Expectation::Anything),
         rules,
         sharing: if many { Sharing::Shared } else { Sharing::Own },
-        lanes: lanes(config, many),
+        pool: pool(config, many),
     }
 }
 
 /// How plain beats use source ports.
-fn lanes(config: &Config, many: bool) -> lane::Rules {
+fn pool(config: &Config, many: bool) -> source_port::Rules {
     let fixed = config.local.bind.as_ref().is_some_and(|bind| bind.port().is_some_and(|p| p > 0));
     let most = if many { SHARED_PORTS } else { OWN_PORTS };
     let ports = match fixed {
-        true => lane::Ports::One,
-        false => lane::Ports::UpTo(most.min(descriptors(most + RESERVE).saturating_sub(RESERVE))),
+        true => source_port::Ports::One,
+        false => {
+            source_port::Ports::UpTo(most.min(descriptors(most + RESERVE).saturating_sub(RESERVE)))
+        }
     };
     // How long a port is kept that a late reply may come to. With one port the next beat waits as
     // long; where ports are shared they cannot be closed, so one is left alone for longer.
@@ -224,7 +226,7 @@ fn lanes(config: &Config, many: bool) -> lane::Rules {
         }
         (false, true) => config.timeout.max(Duration::from_secs(60)),
     };
-    lane::Rules { ports, rest: Duration::ZERO, linger }
+    source_port::Rules { ports, rest: Duration::ZERO, linger }
 }
 
 /// How many descriptors this process may have, after asking for `wanted`.

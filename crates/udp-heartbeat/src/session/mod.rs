@@ -9,7 +9,7 @@ mod counts;
 use std::time::Duration;
 
 use udp_core::clock::Mono;
-use udp_core::lane::LaneId;
+use udp_core::source_port::PortId;
 
 use crate::state::{Change, Health, Hysteresis, State};
 use crate::stats::direction::{Direction, Numbers};
@@ -120,9 +120,9 @@ impl Session {
     }
 
     /// A beat is about to be sent.
-    pub(crate) fn announce(&mut self, sent: Mono, lane: Option<LaneId>) -> Seq {
+    pub(crate) fn announce(&mut self, sent: Mono, port_id: Option<PortId>) -> Seq {
         self.counts.sent += 1;
-        self.window.announce(sent, lane)
+        self.window.announce(sent, port_id)
     }
 
     /// Slots were skipped.

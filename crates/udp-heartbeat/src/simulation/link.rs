@@ -66,7 +66,7 @@ impl Link {
         };
         let (mut up, down) = (way(random), way(random));
         if kind == Kind::Plain {
-            // What no lane can tell apart is not asked of it: a copy that comes much later.
+            // What no source port can tell apart is not asked of it: a copy that comes much later.
             up.copies = 0.0;
         }
         Link {

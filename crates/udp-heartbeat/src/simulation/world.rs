@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use udp_core::clock::{Mono, Wall};
-use udp_core::lane;
+use udp_core::source_port;
 use udp_core::stamp::{ErrorEstimate, Key, Mode, Reply as StampReply, SenderPacket, Ssid};
 
 use super::link::{Flight, Flying, Kind, Link, Log, MS, Told, Truth, Way, address, at};
@@ -58,8 +58,8 @@ impl World {
             },
             format,
             sharing: link.sharing,
-            lanes: lane::Rules {
-                ports: lane::Ports::UpTo(1000),
+            pool: source_port::Rules {
+                ports: source_port::Ports::UpTo(1000),
                 rest: Duration::ZERO,
                 linger: Duration::from_secs(3600),
             },
