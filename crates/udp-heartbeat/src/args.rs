@@ -11,7 +11,7 @@ use udp_core::Endpoint;
 use udp_core::cli::{CommonArgs, HasCommon, parse};
 use udp_core::socket::Dscp;
 
-use crate::verdict::RttLimit;
+use crate::probe::thresholds::RttLimit;
 
 /// Watch UDP paths: send a beat at a fixed rate and measure what comes back.
 ///
@@ -25,7 +25,7 @@ use crate::verdict::RttLimit;
 #[derive(Parser, Debug, Clone)]
 #[command(name = "udp-heartbeat", version, max_term_width = 100)]
 #[command(group = ArgGroup::new("expectation").args(["expect", "expect_hex", "expect_regex"]))]
-pub(crate) struct Args {
+pub struct Args {
     /// Whom to watch [default: 127.0.0.1:7000, with --stamp 127.0.0.1:862]
     #[arg(value_name = "TARGET", value_parser = parse::endpoint)]
     pub(crate) targets: Vec<Endpoint>,

@@ -13,11 +13,11 @@ use udp_core::text::hex;
 use udp_core::{Endpoint, Family};
 
 use crate::args::{Args, Path, Schedule};
-use crate::beat::{Format, Padding};
 use crate::expectation::Expectation;
-use crate::schedule::Spacing;
-use crate::state::Hysteresis;
-use crate::verdict::Thresholds;
+use crate::probe::format::{Format, Padding};
+use crate::probe::schedule::Spacing;
+use crate::probe::state::Hysteresis;
+use crate::probe::thresholds::Thresholds;
 
 /// The tutorial's beat.
 const PAYLOAD: &[u8] = b"heartbeat";
@@ -233,7 +233,7 @@ pub(crate) fn offered_rate(interval: Duration, targets: usize, length: usize) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::distribution::Percentile;
+    use crate::probe::stats::distribution::Percentile;
     use clap::Parser;
 
     /// What a command line means. Its words are apart by one blank; `''` is the empty word.

@@ -11,8 +11,8 @@ use std::time::Duration;
 use udp_core::clock::Wall;
 
 use crate::config::Output;
-use crate::schedule::{Spacing, TargetId};
-use crate::state::Health;
+use crate::probe::schedule::{Spacing, TargetId};
+use crate::probe::state::Health;
 
 pub(crate) use json::Json;
 pub(crate) use summary::{Figures, Percentiles, RunSummary, StampSummary, TargetSummary};
@@ -59,7 +59,7 @@ pub(crate) struct Record {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Told {
     Sent { seq: u64, bytes: Box<[u8]> },
-    Reply { seq: u64, rtt: Duration, whole: Duration, reordered: bool, bytes: Box<[u8]> },
+    Reply { seq: u64, rtt: Duration, rtt_total: Duration, reordered: bool, bytes: Box<[u8]> },
     Late { seq: u64, rtt: Duration, bytes: Box<[u8]> },
     Duplicate { seq: u64, rtt: Duration, bytes: Box<[u8]> },
     Wrong { seq: Option<u64>, bytes: Box<[u8]> },

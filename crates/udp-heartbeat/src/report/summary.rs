@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use udp_core::clock::Wall;
 
-use crate::fleet::Target;
-use crate::session::{Counts, Session};
-use crate::state::Health;
-use crate::stats::direction::{Reflector, Split};
-use crate::stats::distribution::{Distribution, Percentile};
-use crate::stats::variation::Variation;
-use crate::verdict::{Outcome, Thresholds, Unmet};
+use crate::probe::session::{Counts, Session};
+use crate::probe::state::Health;
+use crate::probe::stats::direction::{Reflector, Split};
+use crate::probe::stats::distribution::{Distribution, Percentile};
+use crate::probe::stats::variation::Variation;
+use crate::probe::targets::Target;
+use crate::probe::thresholds::{Outcome, Thresholds, Unmet};
 
 /// A run.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ pub(crate) struct StampSummary {
     pub(crate) split: Split,
     pub(crate) reflector: Reflector,
     /// Round trips with the reflector's own time.
-    pub(crate) whole: Figures,
+    pub(crate) rtt_total: Figures,
     /// One-way delay variation.
     pub(crate) up: Percentiles,
     pub(crate) down: Percentiles,
@@ -139,7 +139,7 @@ fn stamp(session: &Session, missing: u64) -> Option<StampSummary> {
     Some(StampSummary {
         split: direction.split(counts.lost, counts.late),
         reflector: direction.reflector(),
-        whole: Figures::of(session.whole()?, missing),
+        rtt_total: Figures::of(session.rtt_total()?, missing),
         up: variation(up),
         down: variation(down),
     })

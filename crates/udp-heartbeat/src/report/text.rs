@@ -13,10 +13,10 @@ use udp_core::endpoint::Shown;
 use udp_core::text::{escape, hex};
 
 use super::{Line, Payload, Percentiles, Record, Report, RunSummary, TargetSummary, Told};
-use crate::schedule::TargetId;
-use crate::session::Counts;
-use crate::stats::direction::Reflector;
-use crate::stats::loss::percent;
+use crate::probe::schedule::TargetId;
+use crate::probe::session::Counts;
+use crate::probe::stats::direction::Reflector;
+use crate::probe::stats::loss::percent;
 
 /// The text reporter.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ fn block(target: &TargetSummary, out: &mut Vec<u8>) {
         }
         Reflector::Unknown | Reflector::Stateful => out.push(b'\n'),
     }
-    if let (Some(net), Some(whole)) = (rtt.average, stamp.whole.average) {
+    if let (Some(net), Some(whole)) = (rtt.average, stamp.rtt_total.average) {
         let own = Millis(whole.saturating_sub(net));
         let text = format_args!("rtt is without the reflector's own time, {own} ms on average\n");
         put(out, text);
@@ -255,10 +255,10 @@ pub(crate) fn place(label: &str, address: Option<SocketAddr>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::state::Health;
+    use crate::probe::stats::direction::Split;
+    use crate::probe::thresholds::Unmet;
     use crate::report::{Figures, StampSummary, StateChange};
-    use crate::state::Health;
-    use crate::stats::direction::Split;
-    use crate::verdict::Unmet;
 
     const MICRO: Duration = Duration::from_micros(1);
 
@@ -282,7 +282,7 @@ mod tests {
         let cases = [
             (Told::Sent { seq: 1, bytes: bytes() }, "sendto ('127.0.0.1', 7000): echo heartbeat\n"),
             (
-                Told::Reply { seq: 1, rtt, whole: rtt, reordered: false, bytes: bytes() },
+                Told::Reply { seq: 1, rtt, rtt_total: rtt, reordered: false, bytes: bytes() },
                 "recvfrom ('127.0.0.1', 7000): echo heartbeat  seq=1 rtt=0.143 ms\n",
             ),
             (
@@ -438,7 +438,7 @@ mod tests {
         let stamp = |reflector| StampSummary {
             split: Split { up: 1, down: 2, unknown: 3 },
             reflector,
-            whole: figures([121, 154, 190, 22]),
+            rtt_total: figures([121, 154, 190, 22]),
             up: Percentiles { p50: Some(5 * MICRO), p90: Some(9 * MICRO), p99: None },
             down: Percentiles { p50: Some(4 * MICRO), ..Percentiles::default() },
         };

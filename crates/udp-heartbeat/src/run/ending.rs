@@ -10,7 +10,7 @@ use std::time::Duration;
 use udp_core::clock::{self, Mono};
 
 use super::engine::{Ended, Engine};
-use crate::schedule::TargetId;
+use crate::probe::schedule::TargetId;
 
 /// How long at least the run listens.
 const AT_LEAST: Duration = Duration::from_millis(100);
@@ -19,15 +19,15 @@ const LEAPS: usize = 3;
 
 impl Engine<'_> {
     /// Listens, and asks, until no more is to be expected.
-    pub(super) fn afterglow(&mut self) -> Ended {
-        if self.fleet.totals().received == 0 {
+    pub(super) fn drain(&mut self) -> Ended {
+        if self.targets.totals().received == 0 {
             return Ended::Done;
         }
-        let longest = self.fleet.targets().iter().filter_map(|it| it.session.rtt().max()).max();
+        let longest = self.targets.targets().iter().filter_map(|it| it.session.rtt().max()).max();
         let span =
-            (longest.unwrap_or_default() * 3).max(AT_LEAST).min(self.fleet.setup().rules.timeout);
+            (longest.unwrap_or_default() * 3).max(AT_LEAST).min(self.targets.setup().rules.timeout);
         loop {
-            let asked = self.leap();
+            let asked = self.counter_probe();
             if let Some(ended) = self.listen(span) {
                 return ended;
             }
@@ -38,17 +38,21 @@ impl Engine<'_> {
     }
 
     /// Asks each reflector that may tell more. Whether any was asked.
-    fn leap(&mut self) -> bool {
+    fn counter_probe(&mut self) -> bool {
         let open: Vec<TargetId> = (0..)
-            .zip(self.fleet.targets())
-            .filter(|(_, target)| target.session.wants_leap() && !target.leap_answered)
-            .filter(|(_, target)| target.leaps.len() < LEAPS)
+            .zip(self.targets.targets())
+            .filter(|(_, target)| {
+                target.session.wants_counter_probe() && !target.counter_probe_answered
+            })
+            .filter(|(_, target)| target.counter_probes.len() < LEAPS)
             .map(|(id, _)| id)
             .collect();
         let mut bytes = Vec::new();
         for target in &open {
             let now = clock::mono();
-            let Some((port, to)) = self.fleet.leap(*target, now, &mut bytes) else { continue };
+            let Some((port, to)) = self.targets.counter_probe(*target, now, &mut bytes) else {
+                continue;
+            };
             // It is tried again if it does not come through, whatever the reason.
             let _ = self.ports.ensure(port, to).map(|()| self.ports.send(port, to, &bytes));
         }

@@ -16,15 +16,15 @@ use udp_core::cli::Console;
 use udp_core::clock::{self, Mono};
 
 use super::lookup::{Found, Reason, Resolver};
+use super::outgoing::Batch;
+use super::poller::Poller;
 use super::ports::{Came, Drained, Ports};
 use super::reporter::Reporter;
-use super::sender::Batch;
-use super::wait::Waiter;
-use crate::fleet::{Fleet, PortsToClose};
+use crate::probe::schedule::{TargetId, Timeline};
+use crate::probe::stats::distribution::Distribution;
+use crate::probe::targets::{PortsToClose, Targets};
+use crate::probe::window::Seq;
 use crate::report::snapshot;
-use crate::schedule::{TargetId, Timeline};
-use crate::stats::distribution::Distribution;
-use crate::window::Seq;
 
 /// Where beats are at most this far apart, replies are not waited for in between.
 const LAZY: Duration = Duration::from_millis(10);
@@ -63,11 +63,11 @@ pub(crate) enum Ended {
 
 /// All that a run needs.
 pub(crate) struct Engine<'a> {
-    pub(crate) fleet: Fleet,
+    pub(crate) targets: Targets,
     pub(crate) timeline: Timeline,
     pub(crate) ports: Ports,
     pub(crate) reporter: Reporter,
-    pub(crate) waiter: Waiter,
+    pub(crate) waiter: Poller,
     pub(crate) calls: Receiver<Call>,
     pub(crate) resolver: Option<Resolver>,
     /// Whether an address may be beaten at this rate.
@@ -101,8 +101,8 @@ impl Engine<'_> {
                 return Ended::Done;
             }
             self.send_due();
-            if self.fleet.is_done() {
-                return self.afterglow();
+            if self.targets.is_done() {
+                return self.drain();
             }
             self.wait(&mut ready);
         }
@@ -111,7 +111,7 @@ impl Engine<'_> {
     /// Takes what came on the sockets that `ready` names, and calls lost what had its time by
     /// `now`. The sockets are asked anew where that matters: what came until `now` must be known.
     fn receive(&mut self, ready: &mut Vec<bool>, now: Mono) {
-        let expiring = self.fleet.next_expiry().is_some_and(|due| due <= now);
+        let expiring = self.targets.next_expiry().is_some_and(|due| due <= now);
         if expiring {
             ready.clear();
         }
@@ -126,7 +126,7 @@ impl Engine<'_> {
             Drained::Part => now.saturating_sub(BACKLOG),
         };
         if expiring {
-            self.fleet.expire(told_until, &mut self.reporter);
+            self.targets.expire(told_until, &mut self.reporter);
         }
     }
 
@@ -134,15 +134,15 @@ impl Engine<'_> {
     /// sending takes all the time there is, replies must not pile up until the kernel drops them.
     pub(super) fn take_in(&mut self, ready: &[bool], until: Mono) -> Drained {
         let least = 2 * std::mem::take(&mut self.unread);
-        let (fleet, reporter) = (&mut self.fleet, &mut self.reporter);
-        self.ports.receive(ready, (until, least), |came| note(fleet, reporter, &came, None))
+        let (targets, reporter) = (&mut self.targets, &mut self.reporter);
+        self.ports.receive(ready, (until, least), |came| note(targets, reporter, &came, None))
     }
 
     /// At the end: what has come until now counts, what has not is pending.
     fn receive_rest(&mut self) {
         let now = clock::mono();
         if self.take_in(&[], now + TURN) == Drained::All {
-            self.fleet.expire(now, &mut self.reporter);
+            self.targets.expire(now, &mut self.reporter);
         }
     }
 
@@ -160,12 +160,14 @@ impl Engine<'_> {
     }
 
     fn snapshot(&self) -> String {
-        match self.fleet.targets() {
+        match self.targets.targets() {
             [target] => {
                 let session = &target.session;
                 snapshot(&target.label, session.counts(), session.rtt().average())
             }
-            targets => snapshot(&format!("{} targets", targets.len()), &self.fleet.totals(), None),
+            targets => {
+                snapshot(&format!("{} targets", targets.len()), &self.targets.totals(), None)
+            }
         }
     }
 
@@ -173,14 +175,14 @@ impl Engine<'_> {
         let now = clock::mono();
         match self.reporter.lookups.settle(target, addresses) {
             Some(Ok(addresses)) => self.follow(target, &addresses, now),
-            Some(Err(reason)) => self.fleet.unresolved(target, &reason, now, &mut self.reporter),
+            Some(Err(reason)) => self.targets.unresolved(target, &reason, now, &mut self.reporter),
             None => {}
         }
     }
 
     /// Moves on to one of `addresses`, unless the target is at one of them.
     fn follow(&mut self, target: TargetId, addresses: &[SocketAddr], now: Mono) {
-        let current = self.fleet.target(target).address();
+        let current = self.targets.target(target).address();
         if current.is_some_and(|current| addresses.contains(&current)) {
             return;
         }
@@ -188,9 +190,9 @@ impl Engine<'_> {
             addresses.iter().copied().filter(|address| (self.admits)(*address)).collect();
         if admitted.is_empty() {
             let reason = "its new address may not be sent to so fast without --fast";
-            self.fleet.unresolved(target, reason, now, &mut self.reporter);
+            self.targets.unresolved(target, reason, now, &mut self.reporter);
         } else {
-            self.fleet.place(target, &admitted, now, &mut self.reporter);
+            self.targets.place(target, &admitted, now, &mut self.reporter);
         }
     }
 
@@ -219,9 +221,9 @@ impl Engine<'_> {
         if !self.reporter.lookups.has_kept(target) {
             return;
         }
-        let session = &self.fleet.target(target).session;
+        let session = &self.targets.target(target).session;
         let third = session.oldest_in_flight().and_then(|seq| session.beat(seq));
-        let timeout = self.fleet.setup().rules.timeout;
+        let timeout = self.targets.setup().rules.timeout;
         if session.unanswered_in_a_row() >= 2
             && third.is_some_and(|beat| beat.sent + timeout <= now + ALMOST)
             && let Some(addresses) = self.reporter.lookups.kept(target)
@@ -232,12 +234,12 @@ impl Engine<'_> {
 
     fn ask(&self, target: TargetId) {
         if let Some(resolver) = &self.resolver {
-            resolver.ask(target, self.fleet.target(target).endpoint.clone());
+            resolver.ask(target, self.targets.target(target).endpoint.clone());
         }
     }
 
     fn close_ports(&mut self, now: Mono) {
-        while let Some(closing) = self.fleet.close_due(now) {
+        while let Some(closing) = self.targets.close_due(now) {
             match closing {
                 PortsToClose::One(port) => self.ports.close(port),
                 PortsToClose::All(owner) => self.ports.close_all(owner),
@@ -249,11 +251,11 @@ impl Engine<'_> {
     fn wait(&mut self, ready: &mut Vec<bool>) {
         let now = clock::mono();
         let mut due = self.timeline.next_due();
-        if self.fleet.targets().len() > 1 {
+        if self.targets.targets().len() > 1 {
             due = due.map(|due| due.max(self.next_tick));
         }
         let until =
-            [due, self.fleet.next_expiry(), self.deadline, self.reporter.lookups.next_due()]
+            [due, self.targets.next_expiry(), self.deadline, self.reporter.lookups.next_due()]
                 .into_iter()
                 .flatten()
                 .min();
@@ -266,22 +268,22 @@ impl Engine<'_> {
     }
 }
 
-/// Tells the fleet what came. `current` is a beat that an error cannot be about.
+/// Tells the targets what came. `current` is a beat that an error cannot be about.
 pub(super) fn note(
-    fleet: &mut Fleet,
+    targets: &mut Targets,
     reporter: &mut Reporter,
     came: &Came<'_>,
     current: Option<Seq>,
 ) {
     match came {
-        Came::Datagram(datagram) => fleet.arrive(datagram, reporter),
+        Came::Datagram(datagram) => targets.arrive(datagram, reporter),
         Came::Error(port, Some(peer), trouble) => {
             let now = clock::mono();
             let place = (*port, *peer);
             if trouble.refused {
-                fleet.refuse(place, trouble.quoted.as_deref(), current, now, reporter);
+                targets.refuse(place, trouble.quoted.as_deref(), current, now, reporter);
             } else {
-                fleet.trouble(place, &trouble.reason, now, reporter);
+                targets.trouble(place, &trouble.reason, now, reporter);
             }
         }
         Came::Error(_, None, trouble) => log::debug!("an error on a socket: {}", trouble.reason),

@@ -13,8 +13,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 use udp_core::clock::Wall;
 
-use crate::schedule::TargetId;
-use crate::state::Health;
+use crate::probe::schedule::TargetId;
+use crate::probe::state::Health;
 
 /// Changes that may wait for their command.
 const WAITING: usize = 4096;

@@ -16,7 +16,7 @@ use udp_core::clock::Mono;
 use udp_core::endpoint::Role;
 use udp_core::{Endpoint, Family};
 
-use crate::schedule::TargetId;
+use crate::probe::schedule::TargetId;
 
 /// Threads that look up: a name that hangs holds up few others.
 const THREADS: usize = 8;

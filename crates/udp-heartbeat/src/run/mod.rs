@@ -1,16 +1,16 @@
 //! A run: from the configuration to the exit code.
 
-mod arrivals;
 mod ending;
 mod engine;
 mod errors;
 mod hook;
+mod incoming;
 mod lookup;
+mod outgoing;
+mod poller;
 mod ports;
 mod reporter;
-mod sender;
 mod setup;
-mod wait;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -28,17 +28,17 @@ use udp_core::error::describe;
 
 use crate::args::Args;
 use crate::config::{self, Config, Files};
+use crate::probe::schedule::{Spacing, Timeline};
+use crate::probe::stats::distribution::{Distribution, Percentile, Precision};
+use crate::probe::thresholds;
 use crate::report::{Line, RunSummary, Start, TargetSummary, reporter as make_reporter};
-use crate::schedule::{Spacing, Timeline};
-use crate::stats::distribution::{Distribution, Percentile, Precision};
-use crate::verdict;
 use engine::{Call, Ended, Engine};
 use hook::Hook;
 use lookup::Resolver;
+use outgoing::Batch;
+use poller::{Poller, Waker};
 use ports::Ports;
 use reporter::Reporter;
-use sender::Batch;
-use wait::{Bell, Waiter};
 
 /// Bytes of a file of targets, and of a key.
 const LONGEST_LIST: u64 = 64 << 20;
@@ -52,7 +52,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Bad usage, a name that does not resolve, or a local failure.
-pub(crate) fn run(args: Args, console: &Console) -> Result<Exit, Failure> {
+pub fn run(args: Args, console: &Console) -> Result<Exit, Failure> {
     let files = read_files(&args)?;
     let config = Config::new(args, &files, fastrand::u64(..))?;
     Run::new(config, console)?.go()
@@ -92,7 +92,7 @@ impl<'a> Run<'a> {
         let thread_failed = |error: io::Error| {
             Failure::local(format!("cannot start a thread: {}", describe(&error)))
         };
-        let (waiter, bell) = Waiter::new().map_err(thread_failed)?;
+        let (waiter, bell) = Poller::new().map_err(thread_failed)?;
         let (caller, calls) = unbounded();
         let found = {
             let (caller, bell) = (caller.clone(), bell.clone());
@@ -124,15 +124,15 @@ impl<'a> Run<'a> {
         let mut reporter =
             Reporter::new(labels.clone(), config.output, config.show_state, lines, hook);
         let mut ports = Ports::new(template, config.backend, config.format.length());
-        let (fleet, start) =
-            setup::fleet(&mut config, &labels, &placed, &mut ports, &mut reporter)?;
-        Waiter::be_exact();
+        let (targets, start) =
+            setup::targets(&mut config, &labels, &placed, &mut ports, &mut reporter)?;
+        Poller::be_exact();
         let now = clock::mono();
-        let targets = u32::try_from(config.targets.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(config.targets.len()).unwrap_or(u32::MAX);
         let admits = setup::admission(&config);
         let engine = Engine {
-            timeline: Timeline::new(config.spacing, now, config.interval, targets),
-            fleet,
+            timeline: Timeline::new(config.spacing, now, config.interval, count),
+            targets,
             ports,
             reporter,
             waiter,
@@ -152,22 +152,22 @@ impl<'a> Run<'a> {
     fn go(mut self) -> Result<Exit, Failure> {
         self.announce();
         let ended = self.engine.run();
-        let Engine { fleet, reporter, lag, mut ports, .. } = self.engine;
+        let Engine { targets: prober, reporter, lag, mut ports, .. } = self.engine;
         let thresholds = &self.config.thresholds;
         let targets: Vec<TargetSummary> =
-            fleet.targets().iter().map(|target| TargetSummary::of(target, thresholds)).collect();
-        let exit = verdict::exit(targets.iter().map(TargetSummary::outcome));
+            prober.targets().iter().map(|target| TargetSummary::of(target, thresholds)).collect();
+        let exit = thresholds::exit(targets.iter().map(TargetSummary::outcome));
         for target in &targets {
             target.unmet.iter().for_each(|unmet| log::warn!("{}: {unmet}", target.label));
         }
         let summary = RunSummary {
             at: clock::wall(),
             targets,
-            totals: fleet.totals(),
+            totals: prober.totals(),
             lag_p50: lag.percentile(Percentile::P50),
             lag_p99: lag.percentile(Percentile::P99),
             lag_max: lag.max(),
-            strays: fleet.strays(),
+            strays: prober.strays(),
             lost_in_host: ports.lost_in_host(),
         };
         say_figures(&summary);
@@ -225,7 +225,7 @@ fn forward(
     signals: &Signals,
     reader_gone: Receiver<()>,
     caller: Sender<Call>,
-    bell: Bell,
+    bell: Waker,
 ) -> io::Result<()> {
     let signals = signals.clone();
     let work = move || {

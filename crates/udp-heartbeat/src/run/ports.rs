@@ -15,9 +15,9 @@ use udp_core::clock::Mono;
 use udp_core::socket::{ReceiveMode, SocketConfig};
 use udp_core::{Error, ErrorClass, Family};
 
-use super::arrivals::{Gathered, now, onto_mono};
 use super::errors::{self, Trouble};
-use crate::fleet::{Datagram, PortKey, PortOwner};
+use super::incoming::{Gathered, now, onto_mono};
+use crate::probe::targets::{Datagram, PortKey, PortOwner};
 
 /// Datagrams in one receive.
 const BATCH: usize = 16;
@@ -125,7 +125,7 @@ impl Ports {
             self.recent = index;
             return Ok(());
         }
-        let shared = !matches!(key.owner, PortOwner::Peer(_));
+        let shared = !matches!(key.owner, PortOwner::Path(_));
         let config = SocketConfig {
             connect: (!shared).then_some(peer),
             family: if peer.is_ipv6() { Family::V6 } else { Family::V4 },

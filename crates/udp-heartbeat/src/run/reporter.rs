@@ -13,10 +13,10 @@ use udp_core::endpoint::host_port;
 use super::hook::{Hook, Occasion};
 use super::lookup::{LookUps, Reason};
 use crate::config::Output;
-use crate::event::{Event, Observer, What};
+use crate::probe::event::{Event, Observer, What};
+use crate::probe::schedule::TargetId;
+use crate::probe::state::Change;
 use crate::report::{Line, Record, StateChange, Told, place};
-use crate::schedule::TargetId;
-use crate::state::Change;
 
 /// How often the same trouble is said.
 const QUIET_FOR: Duration = Duration::from_secs(60);
@@ -148,8 +148,8 @@ impl Observer for Reporter {
             What::Sent { seq, bytes } => {
                 self.record(event, || Told::Sent { seq: seq.0, bytes: bytes.into() });
             }
-            What::Reply { seq, rtt, whole, reordered, bytes } => self.record(event, || {
-                Told::Reply { seq: seq.0, rtt, whole, reordered, bytes: bytes.into() }
+            What::Reply { seq, rtt, rtt_total, reordered, bytes } => self.record(event, || {
+                Told::Reply { seq: seq.0, rtt, rtt_total, reordered, bytes: bytes.into() }
             }),
             What::Late { seq, rtt, bytes } => {
                 self.record(event, || Told::Late { seq: seq.0, rtt, bytes: bytes.into() });

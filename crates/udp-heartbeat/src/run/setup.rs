@@ -1,4 +1,4 @@
-//! What is done before the first beat: addresses, limits, the fleet.
+//! What is done before the first beat: addresses, limits, the targets.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,14 +18,14 @@ use super::engine::Call;
 use super::lookup::Resolver;
 use super::ports::Ports;
 use super::reporter::Reporter;
-use crate::beat::{Format, Padding, StampSession};
 use crate::config::{Config, FAST};
 use crate::expectation::Expectation;
-use crate::fleet::{Fleet, PortKey, PortOwner, Setup, Sharing};
+use crate::probe::format::{Format, Padding, StampSession};
+use crate::probe::schedule::TargetId;
+use crate::probe::session::Rules;
+use crate::probe::stats::distribution::Precision;
+use crate::probe::targets::{PortKey, PortOwner, Setup, Sharing, Targets};
 use crate::report::Start;
-use crate::schedule::TargetId;
-use crate::session::Rules;
-use crate::stats::distribution::Precision;
 
 /// How long the start waits for all names to resolve; the rest resolve while it runs.
 const NAMES: Duration = Duration::from_secs(5);
@@ -107,13 +107,13 @@ pub(super) fn admission(config: &Config) -> impl Fn(SocketAddr) -> bool + use<> 
 
 /// The targets at their addresses, and what is said at the start. The first socket is opened here,
 /// so that what is wrong with it is known before the first beat.
-pub(super) fn fleet(
+pub(super) fn targets(
     config: &mut Config,
     labels: &[String],
     placed: &Placed,
     ports: &mut Ports,
     reporter: &mut Reporter,
-) -> Result<(Fleet, Start), Failure> {
+) -> Result<(Targets, Start), Failure> {
     let admits = admission(config);
     let mut firsts = placed.values().flatten().filter_map(|found| found.first().copied());
     if let Some(address) = firsts.find(|address| !admits(*address)) {
@@ -143,39 +143,39 @@ pub(super) fn fleet(
         spacing: config.spacing,
         clock: "program",
     };
-    let mut fleet = Fleet::new(setup(config));
+    let mut targets = Targets::new(setup(config));
     let now = clock::mono();
     for (target, endpoint) in (0..).zip(&config.targets) {
         let stamp = stamp_session();
-        fleet.add(labels[target as usize].clone(), endpoint.clone(), stamp, config.count);
+        targets.add(labels[target as usize].clone(), endpoint.clone(), stamp, config.count);
         match placed.get(&target) {
             Some(Ok(found)) => {
                 let admitted: Vec<SocketAddr> =
                     found.iter().copied().filter(|address| admits(*address)).collect();
-                fleet.place(target, &admitted, now, reporter);
+                targets.place(target, &admitted, now, reporter);
             }
-            Some(Err(reason)) => fleet.unresolved(target, reason, now, reporter),
-            None => fleet.unresolved(target, "its name has not resolved yet", now, reporter),
+            Some(Err(reason)) => targets.unresolved(target, reason, now, reporter),
+            None => targets.unresolved(target, "its name has not resolved yet", now, reporter),
         }
         if endpoint.is_name() {
             reporter.lookups.add(target, now);
         }
     }
-    let clock = first_socket(&fleet, ports)?;
-    Ok((fleet, Start { clock, ..start }))
+    let clock = first_socket(&targets, ports)?;
+    Ok((targets, Start { clock, ..start }))
 }
 
 /// Opens the first socket of each kind. Whose clock stamps replies.
-fn first_socket(fleet: &Fleet, ports: &mut Ports) -> Result<&'static str, Failure> {
-    let own = fleet.setup().sharing == Sharing::Own;
+fn first_socket(targets: &Targets, ports: &mut Ports) -> Result<&'static str, Failure> {
+    let own = targets.setup().sharing == Sharing::Own;
     let (mut v4, mut v6) = (false, false);
-    for place in fleet.targets().iter().filter_map(|target| target.place) {
+    for place in targets.targets().iter().filter_map(|target| target.place) {
         let seen = if place.address.is_ipv6() { &mut v6 } else { &mut v4 };
         if std::mem::replace(seen, true) {
             continue;
         }
         let owner = match (own, place.address) {
-            (true, _) => PortOwner::Peer(place.peer),
+            (true, _) => PortOwner::Path(place.peer),
             (false, SocketAddr::V4(_)) => PortOwner::SharedV4,
             (false, SocketAddr::V6(_)) => PortOwner::SharedV6,
         };

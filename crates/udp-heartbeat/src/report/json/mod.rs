@@ -9,7 +9,7 @@ use udp_core::cli::json::{Payload, nanos, object};
 use udp_core::clock::Wall;
 
 use super::{Line, Record, Report, Start, StateChange, Told};
-use crate::schedule::Spacing;
+use crate::probe::schedule::Spacing;
 use summary::Summary;
 
 /// The JSON reporter.
@@ -33,11 +33,11 @@ impl Json {
             Told::Sent { seq, bytes } => {
                 object(kind, record.at, Datagram::new(place, Some(*seq), bytes, Nothing {}), out);
             }
-            Told::Reply { seq, rtt, whole, reordered, bytes } => {
-                let whole = self.stamp.then(|| nanos(*whole));
+            Told::Reply { seq, rtt, rtt_total, reordered, bytes } => {
+                let rtt_total = self.stamp.then(|| nanos(*rtt_total));
                 let rest = Replied {
                     rtt_ns: nanos(*rtt),
-                    rtt_with_reflector_ns: whole,
+                    rtt_with_reflector_ns: rtt_total,
                     reordered: *reordered,
                 };
                 object(kind, record.at, Datagram::new(place, Some(*seq), bytes, rest), out);

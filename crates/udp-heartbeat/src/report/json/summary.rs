@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::Place;
+use crate::probe::session::Counts;
+use crate::probe::stats::direction::Reflector;
+use crate::probe::stats::loss::{confidence, percent};
 use crate::report::{Figures, Percentiles, RunSummary, StampSummary, TargetSummary};
-use crate::session::Counts;
-use crate::stats::direction::Reflector;
-use crate::stats::loss::{confidence, percent};
 use udp_core::cli::json::nanos;
 
 #[derive(Serialize)]
@@ -194,9 +194,9 @@ impl OfStamp {
                 Reflector::Stateful => "stateful",
                 Reflector::Stateless => "stateless",
             },
-            rtt_with_reflector_min_ns: stamp.whole.min.map(nanos),
-            rtt_with_reflector_avg_ns: stamp.whole.average.map(nanos),
-            rtt_with_reflector_max_ns: stamp.whole.max.map(nanos),
+            rtt_with_reflector_min_ns: stamp.rtt_total.min.map(nanos),
+            rtt_with_reflector_avg_ns: stamp.rtt_total.average.map(nanos),
+            rtt_with_reflector_max_ns: stamp.rtt_total.max.map(nanos),
             variation_up_p50_ns: p50.map(nanos),
             variation_up_p90_ns: p90.map(nanos),
             variation_up_p99_ns: p99.map(nanos),

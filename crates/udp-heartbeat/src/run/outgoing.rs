@@ -11,10 +11,10 @@ use udp_core::error::describe;
 
 use super::engine::{Engine, TICK, note};
 use super::ports::SENDS;
-use crate::event::{Event, Observer, What};
-use crate::fleet::{Begun, PortKey, Sharing};
-use crate::schedule::{Slot, TargetId};
-use crate::window::Seq;
+use crate::probe::event::{Event, Observer, What};
+use crate::probe::schedule::{Slot, TargetId};
+use crate::probe::targets::{Dispatch, PortKey, Sharing};
+use crate::probe::window::Seq;
 
 /// Beats sent before what came is looked at again.
 const TURN: usize = 256;
@@ -64,20 +64,20 @@ impl Engine<'_> {
 
     fn send_slot(&mut self, slot: Slot, now: Mono) {
         let target = slot.target;
-        self.fleet.missed(target, slot.missed);
+        self.targets.missed(target, slot.missed);
         self.follow_early(target, now);
         self.lag.record(now.saturating_since(slot.due));
-        match self.fleet.begin(target, now, &mut self.reporter) {
-            Begun::Send { seq, port, to, close } => {
+        match self.targets.begin(target, now, &mut self.reporter) {
+            Dispatch::Send { seq, port, to, close } => {
                 if let Some(close) = close {
                     self.ports.close(close);
                 }
                 self.send_beat(Beat { target, seq, port, to });
             }
-            Begun::NoPort => self.say_no_port(),
-            Begun::NoAddress | Begun::Ended => {}
+            Dispatch::NoPort => self.say_no_port(),
+            Dispatch::NoAddress | Dispatch::Ended => {}
         }
-        if self.fleet.target(target).left == Some(0) {
+        if self.targets.target(target).left == Some(0) {
             self.timeline.end(target);
         }
     }
@@ -88,13 +88,13 @@ impl Engine<'_> {
             let exhausted = is_exhaustion(&error.source);
             let reason = error.to_string();
             let now = clock::mono();
-            self.fleet.unopened(target, seq, (&reason, exhausted), now, &mut self.reporter);
+            self.targets.unopened(target, seq, (&reason, exhausted), now, &mut self.reporter);
             return;
         }
         let mut bytes = std::mem::take(&mut self.batch.bytes);
-        self.fleet.encode(target, seq, &mut bytes);
-        let together =
-            self.fleet.setup().sharing == Sharing::Shared && !self.fleet.setup().format.is_stamp();
+        self.targets.encode(target, seq, &mut bytes);
+        let together = self.targets.setup().sharing == Sharing::Shared
+            && !self.targets.setup().format.is_stamp();
         if together {
             if self.batch.port.is_some_and(|it| it != port) || self.batch.beats.len() == SENDS {
                 self.flush();
@@ -107,7 +107,7 @@ impl Engine<'_> {
             }
         }
         let sent = clock::mono();
-        self.fleet.correct(target, seq, sent);
+        self.targets.correct(target, seq, sent);
         let result = self.ports.send(port, to, &bytes);
         self.tell_sent(beat, &bytes, clock::mono());
         self.batch.bytes = bytes;
@@ -127,9 +127,9 @@ impl Engine<'_> {
         let each = end.saturating_since(start) / u32::try_from(beats.len().max(1)).unwrap_or(1);
         let mut bytes = std::mem::take(&mut self.batch.bytes);
         for (place, beat) in (0..).zip(&beats) {
-            self.fleet.correct(beat.target, beat.seq, start + each * place);
+            self.targets.correct(beat.target, beat.seq, start + each * place);
             if self.reporter.is_telling() {
-                self.fleet.encode(beat.target, beat.seq, &mut bytes);
+                self.targets.encode(beat.target, beat.seq, &mut bytes);
                 self.tell_sent(*beat, &bytes, end);
             }
         }
@@ -148,14 +148,14 @@ impl Engine<'_> {
     fn send_again(&mut self, beat: Beat, mut error: io::Error) {
         let Beat { target, seq, port, to } = beat;
         for _ in 1..TRIES {
-            let (fleet, reporter) = (&mut self.fleet, &mut self.reporter);
-            let take = |came: super::ports::Came<'_>| note(fleet, reporter, &came, Some(seq));
+            let (targets, reporter) = (&mut self.targets, &mut self.reporter);
+            let take = |came: super::ports::Came<'_>| note(targets, reporter, &came, Some(seq));
             if !self.ports.earlier_errors(port, &error, take) {
                 break;
             }
             let mut bytes = std::mem::take(&mut self.batch.bytes);
-            self.fleet.correct(target, seq, clock::mono());
-            self.fleet.encode(target, seq, &mut bytes);
+            self.targets.correct(target, seq, clock::mono());
+            self.targets.encode(target, seq, &mut bytes);
             let result = self.ports.send(port, to, &bytes);
             self.batch.bytes = bytes;
             match result {
@@ -164,7 +164,7 @@ impl Engine<'_> {
             }
         }
         let reason = describe(&error);
-        self.fleet.fail(target, seq, &reason, clock::mono(), &mut self.reporter);
+        self.targets.fail(target, seq, &reason, clock::mono(), &mut self.reporter);
     }
 
     fn tell_sent(&mut self, beat: Beat, bytes: &[u8], at: Mono) {

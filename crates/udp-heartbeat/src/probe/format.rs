@@ -13,9 +13,9 @@ use udp_core::stamp::{
     Ssid, Timestamp,
 };
 
-use crate::session::Reflected;
-use crate::stats::direction::Numbers;
-use crate::window::Seq;
+use crate::probe::session::Reflected;
+use crate::probe::stats::direction::Numbers;
+use crate::probe::window::Seq;
 
 /// How beats are written, the same for all targets.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(crate) struct StampSession {
     pub(crate) epoch: Wall,
 }
 
-/// How far the number of the last request leaps ahead of the last beat's: an answer of a reflector
+/// How far the number of the last request counter_probes ahead of the last beat's: an answer of a reflector
 /// that counts cannot have that number.
 const LEAP: u32 = 64;
 
@@ -59,8 +59,8 @@ pub(crate) enum Recognised {
     Beat(Seq),
     /// An answer that names this beat, if it names its sending time as well.
     Stamp(Seq, ReflectorPacket),
-    /// The answer to the leap.
-    Leap(ReflectorPacket),
+    /// The answer to the counter_probe.
+    CounterProbe(ReflectorPacket),
     /// Nothing of the sort.
     Stranger,
 }
@@ -103,8 +103,8 @@ impl Format {
         }
     }
 
-    /// Writes the request whose number leaps ahead of the last beat `last`. Nothing but for STAMP.
-    pub(crate) fn encode_leap(
+    /// Writes the request whose number counter_probes ahead of the last beat `last`. Nothing but for STAMP.
+    pub(crate) fn encode_counter_probe(
         &self,
         last: Seq,
         sent: Mono,
@@ -127,7 +127,7 @@ impl Format {
             },
             Format::Stamp { key, .. } => match ReflectorPacket::decode(bytes, mode(key.as_ref())) {
                 Ok(packet) if packet.sender_sequence == wire(last).wrapping_add(LEAP) => {
-                    Recognised::Leap(packet)
+                    Recognised::CounterProbe(packet)
                 }
                 Ok(packet) => match from_wire(packet.sender_sequence, last) {
                     Some(seq) => Recognised::Stamp(seq, packet),
@@ -168,8 +168,8 @@ impl Format {
         packet.answers(&stamp.packet(wire(seq), sent)).then(|| reflected(packet))
     }
 
-    /// Whether the answer is to the leap after beat `last` that was sent at `sent`, and its numbers.
-    pub(crate) fn leap_reflected(
+    /// Whether the answer is to the counter_probe after beat `last` that was sent at `sent`, and its numbers.
+    pub(crate) fn counter_probe_reflected(
         &self,
         packet: &ReflectorPacket,
         last: Seq,
@@ -417,12 +417,12 @@ mod tests {
     fn the_leap_is_known_by_its_number() {
         let format = Format::Stamp { key: None, length: 44 };
         let mut request = Vec::new();
-        format.encode_leap(Seq(10), SENT, &stamp(), &mut request);
+        format.encode_counter_probe(Seq(10), SENT, &stamp(), &mut request);
         let reply = answer(&request, 8, None);
-        let Recognised::Leap(packet) = format.recognise(&reply, Seq(10)) else {
+        let Recognised::CounterProbe(packet) = format.recognise(&reply, Seq(10)) else {
             panic!("not recognised")
         };
-        let numbers = format.leap_reflected(&packet, Seq(10), SENT, &stamp());
+        let numbers = format.counter_probe_reflected(&packet, Seq(10), SENT, &stamp());
         assert_eq!(numbers, Some(Numbers { ours: 73, theirs: 8 }));
     }
 

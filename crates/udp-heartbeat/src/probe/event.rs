@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use udp_core::clock::Mono;
 
-use crate::schedule::TargetId;
-use crate::session::Counts;
-use crate::state::Change;
-use crate::window::Seq;
+use crate::probe::schedule::TargetId;
+use crate::probe::session::Counts;
+use crate::probe::state::Change;
+use crate::probe::window::Seq;
 
 /// Something happened to a target.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,7 +26,7 @@ pub(crate) enum What<'a> {
     /// A beat is on its way, or will fail right now.
     Sent { seq: Seq, bytes: &'a [u8] },
     /// The first reply to a beat, in time.
-    Reply { seq: Seq, rtt: Duration, whole: Duration, reordered: bool, bytes: &'a [u8] },
+    Reply { seq: Seq, rtt: Duration, rtt_total: Duration, reordered: bool, bytes: &'a [u8] },
     /// The first reply to a beat that was lost.
     Late { seq: Seq, rtt: Duration, bytes: &'a [u8] },
     /// One more reply to a beat that has had one.

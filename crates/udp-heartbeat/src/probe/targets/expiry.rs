@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use udp_core::clock::Mono;
 
-use super::Fleet;
-use crate::event::{Event, Observer, What};
-use crate::schedule::TargetId;
-use crate::window::{Class, Seq};
+use super::Targets;
+use crate::probe::event::{Event, Observer, What};
+use crate::probe::schedule::TargetId;
+use crate::probe::window::{Class, Seq};
 
 /// When a beat is lost, unless it is settled before.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,7 @@ pub(super) struct Expiry {
     pub(super) seq: Seq,
 }
 
-impl Fleet {
+impl Targets {
     /// Calls lost what had its time by `now`. To be called only once all that came until then has
     /// been told.
     pub(crate) fn expire(&mut self, now: Mono, observer: &mut dyn Observer) {
@@ -42,7 +42,7 @@ impl Fleet {
             self.in_flight -= 1;
             let (address, place) = (entry.address(), entry.place);
             if let Some(place) = place {
-                self.peers[place.peer as usize].expire(beat.port_id, now);
+                self.paths[place.peer as usize].expire(beat.port_id, now);
             }
             observer.observe(&Event { target, address, at: now, what: What::Lost { seq } });
             self.tell_changes(target, now, observer);

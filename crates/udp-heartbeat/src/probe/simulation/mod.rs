@@ -8,8 +8,8 @@ mod link;
 mod verify;
 mod world;
 
-use crate::event::{Event, Observer};
-use crate::fleet::{Begun, Datagram, PortKey, PortOwner, Sharing};
+use crate::probe::event::{Event, Observer};
+use crate::probe::targets::{Datagram, Dispatch, PortKey, PortOwner, Sharing};
 use link::{Kind, Link, MS, Way, at};
 use verify::{verify, verify_direction};
 use world::World;
@@ -25,7 +25,7 @@ fn what_is_reported_is_the_truth_on_any_link() {
             let end = world.run();
             verify(&world, end);
             if !world.link.stop_early {
-                world.leap(end + 10_000 * MS);
+                world.counter_probe(end + 10_000 * MS);
                 verify_direction(&world);
             }
         });
@@ -62,22 +62,23 @@ fn an_endless_run_stays_in_constant_memory() {
     let mut sizes = Vec::new();
     for beat in 0..1_000_000u64 {
         let now = (1000 + beat) * MS;
-        let Begun::Send { seq, port, to, .. } = world.fleet.begin(0, at(now), &mut Nobody) else {
+        let Dispatch::Send { seq, port, to, .. } = world.targets.begin(0, at(now), &mut Nobody)
+        else {
             panic!("no port")
         };
-        assert_eq!(port, PortKey { owner: PortOwner::Peer(0), slot: 0 });
-        world.fleet.encode(0, seq, &mut bytes);
+        assert_eq!(port, PortKey { owner: PortOwner::Path(0), slot: 0 });
+        world.targets.encode(0, seq, &mut bytes);
         if beat % 10 != 3 {
             let at = at(now + 1000 + world.random.u64(0..MS / 2));
             let datagram = Datagram { port, from: to, bytes: &bytes, at };
-            world.fleet.arrive(&datagram, &mut Nobody);
+            world.targets.arrive(&datagram, &mut Nobody);
         }
-        world.fleet.expire(at(now + MS / 2), &mut Nobody);
+        world.targets.expire(at(now + MS / 2), &mut Nobody);
         if beat % 100_000 == 10_000 {
-            sizes.push(world.fleet.footprint());
+            sizes.push(world.targets.footprint());
         }
     }
-    let counts = *world.fleet.target(0).session.counts();
+    let counts = *world.targets.target(0).session.counts();
     assert_eq!((counts.sent, counts.received), (1_000_000, 900_000));
     assert!(sizes.iter().all(|size| *size <= sizes[0]), "{sizes:?}");
 }

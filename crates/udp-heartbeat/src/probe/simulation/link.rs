@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use udp_core::clock::Mono;
 
-use crate::event::{Event, Observer, What};
-use crate::fleet::{PortKey, Sharing};
-use crate::schedule::TargetId;
-use crate::window::Seq;
+use crate::probe::event::{Event, Observer, What};
+use crate::probe::schedule::TargetId;
+use crate::probe::targets::{PortKey, Sharing};
+use crate::probe::window::Seq;
 
 pub(super) const MS: u64 = 1_000_000;
 

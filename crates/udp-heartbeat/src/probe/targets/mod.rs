@@ -5,10 +5,10 @@
 //! opened and closed by the caller. One target has sockets of its own, connected to its address;
 //! many share a few sockets that are connected to nobody.
 
-mod arrive;
-mod depart;
 mod expiry;
-mod peer;
+mod path;
+mod receive;
+mod send;
 mod target;
 
 use std::collections::{HashMap, VecDeque};
@@ -18,20 +18,20 @@ use udp_core::clock::Mono;
 use udp_core::endpoint::Endpoint;
 use udp_core::source_port;
 
-use crate::beat::{Format, StampSession};
-use crate::event::{Event, Observer, What};
 use crate::expectation::Expectation;
-use crate::schedule::TargetId;
-use crate::session::{Counts, Rules};
+use crate::probe::event::{Event, Observer, What};
+use crate::probe::format::{Format, StampSession};
+use crate::probe::schedule::TargetId;
+use crate::probe::session::{Counts, Rules};
 
-pub(crate) use arrive::Datagram;
-pub(crate) use depart::Begun;
 use expiry::Expiry;
-use peer::Peer;
+use path::Path;
+pub(crate) use receive::Datagram;
+pub(crate) use send::Dispatch;
 pub(crate) use target::{Place, Target};
 
-/// Which peer, by its place in the list of peers.
-pub(crate) type PeerId = u32;
+/// Which peer, by its place in the list of paths.
+pub(crate) type PathId = u32;
 
 /// A local port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,7 +48,7 @@ pub(crate) enum PortOwner {
     /// Every IPv6 peer's.
     SharedV6,
     /// One peer's, and connected to it.
-    Peer(PeerId),
+    Path(PathId),
 }
 
 /// How ports are used.
@@ -56,7 +56,7 @@ pub(crate) enum PortOwner {
 pub(crate) enum Sharing {
     /// Each peer has its own, connected ones.
     Own,
-    /// All peers of a family share theirs.
+    /// All paths of a family share theirs.
     Shared,
 }
 
@@ -72,11 +72,11 @@ pub(crate) struct Setup {
 
 /// All targets.
 #[derive(Debug)]
-pub(crate) struct Fleet {
+pub(crate) struct Targets {
     setup: Setup,
     targets: Vec<Target>,
-    peers: Vec<Peer>,
-    by_address: HashMap<SocketAddr, PeerId>,
+    paths: Vec<Path>,
+    by_address: HashMap<SocketAddr, PathId>,
     /// Beats in the order they were sent in, to find what expires; settled ones are passed over.
     expiry: VecDeque<Expiry>,
     /// How many of them are gone.
@@ -87,12 +87,12 @@ pub(crate) struct Fleet {
     strays: u64,
 }
 
-impl Fleet {
+impl Targets {
     pub(crate) fn new(setup: Setup) -> Self {
-        Fleet {
+        Targets {
             setup,
             targets: Vec::new(),
-            peers: Vec::new(),
+            paths: Vec::new(),
             by_address: HashMap::new(),
             expiry: VecDeque::new(),
             expired: 0,
@@ -188,15 +188,15 @@ impl Fleet {
             Some(peer) => *peer,
             None => {
                 let rules = self.setup.format.needs_ports().then_some(self.setup.pool);
-                self.peers.push(Peer::new(rules));
-                let peer = (self.peers.len() - 1) as PeerId;
+                self.paths.push(Path::new(rules));
+                let peer = (self.paths.len() - 1) as PathId;
                 self.by_address.insert(address, peer);
                 peer
             }
         };
-        self.peers[peer as usize].join(target);
+        self.paths[peer as usize].join(target);
         if let Some(place) = was {
-            let old = &mut self.peers[place.peer as usize];
+            let old = &mut self.paths[place.peer as usize];
             if old.leave(target) {
                 // What is under way may still come.
                 let until = self.setup.rules.timeout + self.setup.pool.linger;
@@ -238,8 +238,8 @@ impl Fleet {
         if self.setup.sharing == Sharing::Shared {
             return None;
         }
-        for (id, peer) in self.peers.iter_mut().enumerate() {
-            let owner = PortOwner::Peer(id as PeerId);
+        for (id, peer) in self.paths.iter_mut().enumerate() {
+            let owner = PortOwner::Path(id as PathId);
             if peer.retired.is_some_and(|when| when <= now) {
                 peer.retired = None;
                 return Some(PortsToClose::All(owner));
@@ -253,7 +253,7 @@ impl Fleet {
 
     fn owner(&self, place: Place) -> PortOwner {
         match (self.setup.sharing, place.address) {
-            (Sharing::Own, _) => PortOwner::Peer(place.peer),
+            (Sharing::Own, _) => PortOwner::Path(place.peer),
             (Sharing::Shared, SocketAddr::V4(_)) => PortOwner::SharedV4,
             (Sharing::Shared, SocketAddr::V6(_)) => PortOwner::SharedV6,
         }
@@ -263,7 +263,7 @@ impl Fleet {
     #[cfg(test)]
     pub(crate) fn footprint(&self) -> usize {
         let sessions = self.targets.iter().map(|target| target.session.footprint());
-        self.expiry.capacity() + self.peers.len() + sessions.sum::<usize>()
+        self.expiry.capacity() + self.paths.len() + sessions.sum::<usize>()
     }
 
     /// Tells what has changed by what was told last.

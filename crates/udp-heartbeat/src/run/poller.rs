@@ -13,12 +13,12 @@ use udp_core::clock::{self, Mono};
 
 /// Calls a waiting thread.
 #[derive(Debug, Clone)]
-pub(crate) struct Bell {
+pub(crate) struct Waker {
     #[cfg(unix)]
     line: std::sync::Arc<std::os::unix::net::UnixStream>,
 }
 
-impl Bell {
+impl Waker {
     /// Ends the wait that is going on, or the next one.
     pub(crate) fn ring(&self) {
         // A pipe that is full rings already.
@@ -29,7 +29,7 @@ impl Bell {
 
 /// The one who waits.
 #[derive(Debug)]
-pub(crate) struct Waiter {
+pub(crate) struct Poller {
     #[cfg(unix)]
     line: std::os::unix::net::UnixStream,
 }
@@ -40,16 +40,16 @@ const LONG: Duration = Duration::from_millis(2);
 const EARLY: u32 = 256;
 
 #[cfg(unix)]
-impl Waiter {
+impl Poller {
     /// A waiter and its bell.
     ///
     /// # Errors
     /// When the system has no descriptor for it.
-    pub(crate) fn new() -> io::Result<(Waiter, Bell)> {
+    pub(crate) fn new() -> io::Result<(Poller, Waker)> {
         let (line, far) = std::os::unix::net::UnixStream::pair()?;
         line.set_nonblocking(true)?;
         far.set_nonblocking(true)?;
-        Ok((Waiter { line }, Bell { line: std::sync::Arc::new(far) }))
+        Ok((Poller { line }, Waker { line: std::sync::Arc::new(far) }))
     }
 
     /// Makes this thread's waits as exact as the system can.
@@ -124,9 +124,9 @@ fn poll(fds: &mut [nix::poll::PollFd<'_>], span: Option<Duration>) -> nix::Resul
 
 /// Where there is no poll: short sleeps, and every socket is looked at.
 #[cfg(not(unix))]
-impl Waiter {
-    pub(crate) fn new() -> io::Result<(Waiter, Bell)> {
-        Ok((Waiter {}, Bell {}))
+impl Poller {
+    pub(crate) fn new() -> io::Result<(Poller, Waker)> {
+        Ok((Poller {}, Waker {}))
     }
 
     pub(crate) fn be_exact() {}
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_wait_ends_not_before_its_time() {
-        let (mut waiter, _bell) = Waiter::new().unwrap();
+        let (mut waiter, _bell) = Poller::new().unwrap();
         for micros in [0, 100, 3_000, 20_000] {
             let until = clock::mono() + Duration::from_micros(micros);
             waiter.wait(std::iter::empty(), Some(until), &mut Vec::new());
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_ring_before_or_during_a_wait_ends_it_once() {
-        let (mut waiter, bell) = Waiter::new().unwrap();
+        let (mut waiter, bell) = Poller::new().unwrap();
         bell.ring();
         bell.ring();
         waiter.wait(std::iter::empty(), None, &mut Vec::new());
@@ -173,7 +173,7 @@ mod tests {
     fn it_says_which_socket_has_something() {
         let sockets: Vec<UdpSocket> =
             (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-        let (mut waiter, _bell) = Waiter::new().unwrap();
+        let (mut waiter, _bell) = Poller::new().unwrap();
         sockets[0].send_to(b"", sockets[2].local_addr().unwrap()).unwrap();
         let mut ready = Vec::new();
         waiter.wait(sockets.iter(), None, &mut ready);

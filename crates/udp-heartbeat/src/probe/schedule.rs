@@ -3,7 +3,7 @@
 //!
 //! There is no clock in here; times are arguments. A periodic slot is computed from the start and
 //! never from the slot before it, so nothing drifts. Who comes late sends at once, once; slots of
-//! which the whole interval has gone by are missed and are never made up for in a burst
+//! which the rtt_total interval has gone by are missed and are never made up for in a burst
 //! (RFC 8085 §3.1). The targets of a periodic schedule are spread evenly over the interval; those
 //! of a Poisson schedule (RFC 2330 §11.1, RFC 3432 §3 on why) are independent of each other.
 

@@ -11,13 +11,13 @@ use std::time::Duration;
 use udp_core::clock::Mono;
 use udp_core::source_port::PortId;
 
-use crate::state::{Change, Health, Hysteresis, State};
-use crate::stats::direction::{Direction, Numbers};
-use crate::stats::distribution::{Distribution, Precision};
-use crate::stats::jitter::Jitter;
-use crate::stats::loss::LossRuns;
-use crate::stats::variation::Variation;
-use crate::window::{Arrival, Beat, Class, Seq, Window};
+use crate::probe::state::{Change, Health, Hysteresis, State};
+use crate::probe::stats::direction::{Direction, Numbers};
+use crate::probe::stats::distribution::{Distribution, Precision};
+use crate::probe::stats::jitter::Jitter;
+use crate::probe::stats::loss::LossRuns;
+use crate::probe::stats::variation::Variation;
+use crate::probe::window::{Arrival, Beat, Class, Seq, Window};
 
 pub(crate) use counts::Counts;
 
@@ -53,7 +53,7 @@ pub(crate) enum Reply {
     Received {
         rtt: Duration,
         /// From the sending to the receiving, with the reflector's own time.
-        whole: Duration,
+        rtt_total: Duration,
         reordered: bool,
     },
     /// The first to its beat, too late; `expired` if the beat is hereby lost.
@@ -85,7 +85,7 @@ pub(crate) struct Session {
 #[derive(Debug)]
 struct Stamp {
     /// Round trips with the reflector's own time.
-    whole: Distribution,
+    rtt_total: Distribution,
     direction: Direction,
     up: Variation,
     down: Variation,
@@ -95,7 +95,7 @@ impl Session {
     pub(crate) fn new(rules: &Rules) -> Self {
         let stamp = || {
             Box::new(Stamp {
-                whole: Distribution::new(rules.precision),
+                rtt_total: Distribution::new(rules.precision),
                 direction: Direction::new(rules.timeout),
                 up: Variation::new(),
                 down: Variation::new(),
@@ -169,23 +169,23 @@ impl Session {
     pub(crate) fn reply(&mut self, seq: Seq, at: Mono, reflected: Option<&Reflected>) -> Reply {
         let sent = self.window.get(seq).map(|beat| beat.sent);
         let arrival = self.window.arrive(seq, at);
-        let net = |whole: Duration| match reflected {
-            Some(it) => whole.checked_sub(it.residence).unwrap_or(whole),
-            None => whole,
+        let net = |rtt_total: Duration| match reflected {
+            Some(it) => rtt_total.checked_sub(it.residence).unwrap_or(rtt_total),
+            None => rtt_total,
         };
         let reply = match arrival {
-            Arrival::Received(whole) => {
+            Arrival::Received(rtt_total) => {
                 let reordered = seq.0 < self.next_in_order;
                 self.next_in_order = self.next_in_order.max(seq.0 + 1);
                 self.counts.received += 1;
                 self.counts.reordered += u64::from(reordered);
-                let rtt = net(whole);
+                let rtt = net(rtt_total);
                 self.rtt.record(rtt);
                 if let Some(stamp) = &mut self.stamp {
-                    stamp.whole.record(whole);
+                    stamp.rtt_total.record(rtt_total);
                 }
                 self.jitter.record(rtt);
-                Reply::Received { rtt, whole, reordered }
+                Reply::Received { rtt, rtt_total, reordered }
             }
             Arrival::Late { after, expired } => {
                 self.counts.lost += u64::from(expired);
@@ -230,11 +230,11 @@ impl Session {
         }
     }
 
-    /// The reply to a request that was sent at `sent` with a leap in its number, after the last
+    /// The reply to a request that was sent at `sent` with a counter_probe in its number, after the last
     /// beat, to learn what the reflector's counter shows.
-    pub(crate) fn reply_to_leap(&mut self, numbers: Numbers, sent: Mono) {
+    pub(crate) fn reply_to_counter_probe(&mut self, numbers: Numbers, sent: Mono) {
         if let Some(stamp) = &mut self.stamp {
-            stamp.direction.answer_to_leap(numbers, sent, self.counts.sent);
+            stamp.direction.answer_to_counter_probe(numbers, sent, self.counts.sent);
         }
     }
 
@@ -282,7 +282,7 @@ impl Session {
     }
 
     /// Whether one more answer from the reflector would tell more about what was lost.
-    pub(crate) fn wants_leap(&self) -> bool {
+    pub(crate) fn wants_counter_probe(&self) -> bool {
         self.counts.lost > self.counts.late && self.direction().is_some_and(Direction::is_open)
     }
 
@@ -297,8 +297,8 @@ impl Session {
     }
 
     /// With STAMP: the round trips with the reflector's own time.
-    pub(crate) fn whole(&self) -> Option<&Distribution> {
-        self.stamp.as_ref().map(|stamp| &stamp.whole)
+    pub(crate) fn rtt_total(&self) -> Option<&Distribution> {
+        self.stamp.as_ref().map(|stamp| &stamp.rtt_total)
     }
 
     pub(crate) fn jitter(&self) -> Option<Duration> {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use udp_core::cli::Exit;
 use udp_core::cli::parse::{self, ShownDuration};
 
-use crate::session::Counts;
-use crate::stats::distribution::{Distribution, Percentile};
-use crate::stats::loss::percent;
+use crate::probe::session::Counts;
+use crate::probe::stats::distribution::{Distribution, Percentile};
+use crate::probe::stats::loss::percent;
 
 /// What a target must reach.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -142,7 +142,7 @@ pub(crate) fn exit(outcomes: impl IntoIterator<Item = Outcome>) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::distribution::Precision;
+    use crate::probe::stats::distribution::Precision;
 
     fn figures(received: u64, lost: u64, refused: u64) -> (Counts, Distribution) {
         let counts = Counts {

@@ -7,15 +7,15 @@
 use udp_core::clock::Mono;
 use udp_core::source_port::{Arrival, Lease, PortId, PortPool, Rules};
 
-use crate::schedule::TargetId;
-use crate::window::Seq;
+use crate::probe::schedule::TargetId;
+use crate::probe::window::Seq;
 
 /// Whose beat it is and which one.
-pub(crate) type Owner = (TargetId, Seq);
+pub(crate) type BeatKey = (TargetId, Seq);
 
 /// An address and what is under way to it.
 #[derive(Debug)]
-pub(crate) struct Peer {
+pub(crate) struct Path {
     ports: Ports,
     /// When its ports are to be closed, if no target is there any more.
     pub(crate) retired: Option<Mono>,
@@ -31,7 +31,7 @@ enum Ports {
 
 #[derive(Debug)]
 struct Leased {
-    pool: PortPool<Owner>,
+    pool: PortPool<BeatKey>,
     /// By slot, the source port that is open there.
     open: Vec<Option<PortId>>,
     targets: Vec<TargetId>,
@@ -48,18 +48,18 @@ pub(crate) struct Departure {
 
 /// Whose a datagram is, by the port it arrived on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Claim {
+pub(crate) enum Owner {
     /// Of this beat, which has no other reply yet.
-    Beat(Owner),
+    Beat(BeatKey),
     /// Of this beat, whose time is over.
-    Late(Owner),
+    Late(BeatKey),
     /// Of this beat once more, or of nothing.
-    Extra(Option<Owner>),
+    Extra(Option<BeatKey>),
     /// Of this target; which beat is for its content to say.
     Target(TargetId),
 }
 
-impl Peer {
+impl Path {
     /// `rules` if beats carry no identity.
     pub(crate) fn new(rules: Option<Rules>) -> Self {
         let ports = match rules {
@@ -70,7 +70,7 @@ impl Peer {
             })),
             None => Ports::Own(Vec::new()),
         };
-        Peer { ports, retired: None }
+        Path { ports, retired: None }
     }
 
     /// `target` has this address from now on.
@@ -98,7 +98,7 @@ impl Peer {
     }
 
     /// Picks the port for a beat; none if it would have to wait for one.
-    pub(crate) fn depart(&mut self, owner: Owner, now: Mono) -> Option<Departure> {
+    pub(crate) fn depart(&mut self, owner: BeatKey, now: Mono) -> Option<Departure> {
         let (target, _) = owner;
         match &mut self.ports {
             Ports::Own(slots) => {
@@ -144,37 +144,37 @@ impl Peer {
     }
 
     /// Whose the datagram is that arrived on the port.
-    pub(crate) fn claim(&mut self, slot: usize, now: Mono) -> Claim {
+    pub(crate) fn claim(&mut self, slot: usize, now: Mono) -> Owner {
         match &mut self.ports {
             Ports::Leased(leased) => {
                 let Leased { pool, open, .. } = &mut **leased;
                 match open.get(slot).copied().flatten().map(|port_id| pool.arrival(port_id, now)) {
-                    Some(Arrival::Answers(owner)) => Claim::Beat(owner),
-                    Some(Arrival::Late(owner)) => Claim::Late(owner),
-                    Some(Arrival::Extra(owner)) => Claim::Extra(owner),
-                    None => Claim::Extra(None),
+                    Some(Arrival::Answers(owner)) => Owner::Beat(owner),
+                    Some(Arrival::Late(owner)) => Owner::Late(owner),
+                    Some(Arrival::Extra(owner)) => Owner::Extra(owner),
+                    None => Owner::Extra(None),
                 }
             }
             Ports::Own(slots) => match slots.get(slot).copied().flatten() {
-                Some(target) => Claim::Target(target),
-                None => Claim::Extra(None),
+                Some(target) => Owner::Target(target),
+                None => Owner::Extra(None),
             },
         }
     }
 
     /// Whose beat an error on the port is about, without changing anything.
-    pub(crate) fn concerned(&self, slot: usize) -> Claim {
+    pub(crate) fn concerned(&self, slot: usize) -> Owner {
         match &self.ports {
             Ports::Leased(leased) => {
                 let port_id = leased.open.get(slot).copied().flatten();
                 match port_id.and_then(|port_id| leased.pool.outstanding(port_id)) {
-                    Some(owner) => Claim::Beat(owner),
-                    None => Claim::Extra(None),
+                    Some(owner) => Owner::Beat(owner),
+                    None => Owner::Extra(None),
                 }
             }
             Ports::Own(slots) => match slots.get(slot).copied().flatten() {
-                Some(target) => Claim::Target(target),
-                None => Claim::Extra(None),
+                Some(target) => Owner::Target(target),
+                None => Owner::Extra(None),
             },
         }
     }

@@ -6,14 +6,14 @@ use udp_core::clock::Mono;
 use udp_core::source_port;
 
 use super::expiry::Expiry;
-use super::{Fleet, PortKey, Sharing};
-use crate::event::{Event, Observer, What};
-use crate::schedule::TargetId;
-use crate::window::Seq;
+use super::{PortKey, Sharing, Targets};
+use crate::probe::event::{Event, Observer, What};
+use crate::probe::schedule::TargetId;
+use crate::probe::window::Seq;
 
 /// What a beat needs to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Begun {
+pub(crate) enum Dispatch {
     /// It is announced: send it from this port, after closing that one.
     Send { seq: Seq, port: PortKey, to: SocketAddr, close: Option<PortKey> },
     /// The target has no address; the beat was counted as failed.
@@ -24,39 +24,39 @@ pub(crate) enum Begun {
     Ended,
 }
 
-impl Fleet {
+impl Targets {
     /// A beat of the target is due and is about to be sent at `now`.
     pub(crate) fn begin(
         &mut self,
         target: TargetId,
         now: Mono,
         observer: &mut dyn Observer,
-    ) -> Begun {
+    ) -> Dispatch {
         let entry = &mut self.targets[target as usize];
         if entry.left == Some(0) {
-            return Begun::Ended;
+            return Dispatch::Ended;
         }
         let Some(place) = entry.place else {
             let seq = self.announce(target, now, None);
             let reason = std::mem::take(&mut self.targets[target as usize].unresolved);
             self.fail(target, seq, &reason, now, observer);
             self.targets[target as usize].unresolved = reason;
-            return Begun::NoAddress;
+            return Dispatch::NoAddress;
         };
         let seq = entry.session.next();
-        let peer = &mut self.peers[place.peer as usize];
+        let peer = &mut self.paths[place.peer as usize];
         if self.setup.sharing == Sharing::Shared {
             // The shared socket stays: this only lets the peer use the port again.
             while peer.close_due(now).is_some() {}
         }
         let Some(departure) = peer.depart((target, seq), now) else {
             entry.session.missed(1);
-            return Begun::NoPort;
+            return Dispatch::NoPort;
         };
         self.announce(target, now, departure.port_id);
         let port = |slot| PortKey { owner: self.owner(place), slot };
         let close = departure.close.filter(|_| self.setup.sharing == Sharing::Own).map(port);
-        Begun::Send { seq, port: port(departure.slot), to: place.address, close }
+        Dispatch::Send { seq, port: port(departure.slot), to: place.address, close }
     }
 
     fn announce(
@@ -107,7 +107,7 @@ impl Fleet {
         self.in_flight -= 1;
         let (address, place) = (entry.address(), entry.place);
         if let Some(place) = place {
-            self.peers[place.peer as usize].settle(port_id, now);
+            self.paths[place.peer as usize].settle(port_id, now);
         }
         observer.observe(&Event { target, address, at: now, what: What::Failed { seq, reason } });
         self.tell_changes(target, now, observer);
@@ -125,14 +125,14 @@ impl Fleet {
         let entry = &self.targets[target as usize];
         let port_id = entry.session.beat(seq).and_then(|beat| beat.port_id);
         if let Some(place) = entry.place {
-            self.peers[place.peer as usize].unopened(port_id, exhausted);
+            self.paths[place.peer as usize].unopened(port_id, exhausted);
         }
         self.fail(target, seq, reason, now, observer);
     }
 
-    /// Writes one request more, whose number leaps ahead: what the reflector answers to it shows
+    /// Writes one request more, whose number counter_probes ahead: what the reflector answers to it shows
     /// its counter. Where it is to be sent from and to; none without an address or STAMP.
-    pub(crate) fn leap(
+    pub(crate) fn counter_probe(
         &mut self,
         target: TargetId,
         now: Mono,
@@ -141,10 +141,10 @@ impl Fleet {
         let entry = &mut self.targets[target as usize];
         let place = entry.place?;
         let last = Seq(entry.session.next().0 - 1);
-        let peer = &mut self.peers[place.peer as usize];
+        let peer = &mut self.paths[place.peer as usize];
         let departure = peer.depart((target, last), now)?;
-        entry.leaps.push(now);
-        self.setup.format.encode_leap(last, now, &entry.stamp, out);
+        entry.counter_probes.push(now);
+        self.setup.format.encode_counter_probe(last, now, &entry.stamp, out);
         let port = PortKey { owner: self.owner(place), slot: departure.slot };
         (!out.is_empty()).then_some((port, place.address))
     }

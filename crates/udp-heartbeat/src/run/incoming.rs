@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use udp_core::clock::{self, Mono, Wall};
 
-use crate::fleet::{Datagram, PortKey};
+use crate::probe::targets::{Datagram, PortKey};
 
 /// Datagrams of several sockets, to be told in the order they arrived.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ pub(super) fn onto_mono(stamp: Wall, (wall, mono): (Wall, Mono)) -> Mono {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::PortOwner;
+    use crate::probe::targets::PortOwner;
 
     #[test]
     fn what_several_sockets_took_in_is_told_in_order() {

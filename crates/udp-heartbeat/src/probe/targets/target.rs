@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use udp_core::clock::Mono;
 use udp_core::endpoint::Endpoint;
 
-use super::PeerId;
-use crate::beat::StampSession;
-use crate::session::{Rules, Session};
-use crate::window::Seq;
+use super::PathId;
+use crate::probe::format::StampSession;
+use crate::probe::session::{Rules, Session};
+use crate::probe::window::Seq;
 
 /// A target.
 #[derive(Debug)]
@@ -29,16 +29,16 @@ pub(crate) struct Target {
     pub(super) newest: (Seq, u64),
     /// Beats that are still to be sent; none for no end.
     pub(crate) left: Option<u64>,
-    /// When the requests with a leap in their number were sent, and whether one was answered.
-    pub(crate) leaps: Vec<Mono>,
-    pub(crate) leap_answered: bool,
+    /// When the requests with a counter_probe in their number were sent, and whether one was answered.
+    pub(crate) counter_probes: Vec<Mono>,
+    pub(crate) counter_probe_answered: bool,
 }
 
 /// An address and the peer that stands for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) address: SocketAddr,
-    pub(crate) peer: PeerId,
+    pub(crate) peer: PathId,
 }
 
 impl Target {
@@ -59,8 +59,8 @@ impl Target {
             unresolved: String::new(),
             newest: (Seq(0), 0),
             left: count,
-            leaps: Vec::new(),
-            leap_answered: false,
+            counter_probes: Vec::new(),
+            counter_probe_answered: false,
         }
     }
 

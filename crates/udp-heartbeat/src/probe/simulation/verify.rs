@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::link::{Kind, MS, Told};
 use super::world::World;
-use crate::schedule::TargetId;
-use crate::stats::distribution::Percentile;
+use crate::probe::schedule::TargetId;
+use crate::probe::stats::distribution::Percentile;
 
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Expected {
@@ -23,7 +23,7 @@ pub(super) fn verify(world: &World, end: u64) {
     let link = &world.link;
     let timeout = link.timeout_ms * MS;
     for target in 0..link.targets {
-        let session = &world.fleet.target(target).session;
+        let session = &world.targets.target(target).session;
         let counts = *session.counts();
         let mut expected = Expected::default();
         let mut rtts = Vec::new();
@@ -82,13 +82,13 @@ pub(super) fn verify(world: &World, end: u64) {
         assert_eq!(got, expected);
         verify_statistics(world, target, &rtts);
     }
-    let totals = world.fleet.totals();
+    let totals = world.targets.totals();
     assert_eq!((totals.wrong, totals.unexpected), (world.strangers, 0));
     assert_eq!(world.log.wrong, world.strangers);
 }
 
 pub(super) fn verify_statistics(world: &World, target: TargetId, rtts: &[u64]) {
-    let session = &world.fleet.target(target).session;
+    let session = &world.targets.target(target).session;
     let nanos = |it: Option<Duration>| it.map(|it| it.as_nanos() as u64);
     let rtt = session.rtt();
     assert_eq!(rtt.count(), rtts.len() as u64);
@@ -126,7 +126,7 @@ pub(super) fn verify_statistics(world: &World, target: TargetId, rtts: &[u64]) {
     }
 }
 
-/// With the leap's answer, both directions are told exactly, unless copies confuse the counter.
+/// With the counter_probe's answer, both directions are told exactly, unless copies confuse the counter.
 pub(super) fn verify_direction(world: &World) {
     let link = &world.link;
     // A request that takes longer than the time-out to reach the reflector is beyond the guard.
@@ -135,7 +135,7 @@ pub(super) fn verify_direction(world: &World) {
         return;
     }
     for target in 0..link.targets {
-        let session = &world.fleet.target(target).session;
+        let session = &world.targets.target(target).session;
         let counts = session.counts();
         let of_target = |it: &(&(TargetId, u64), &Told)| it.0.0 == target && it.1.lost > 0;
         let lost = || world.log.beats.iter().filter(of_target).filter(|it| it.1.late == 0);

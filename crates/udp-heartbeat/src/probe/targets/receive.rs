@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use udp_core::clock::Mono;
 use udp_core::stamp::ReflectorPacket;
 
-use super::peer::Claim;
-use super::{Fleet, PeerId, PortKey, PortOwner};
-use crate::beat::Recognised;
-use crate::event::{Event, Observer, What};
-use crate::schedule::TargetId;
-use crate::session::{Reflected, Reply};
-use crate::window::Seq;
+use super::path::Owner;
+use super::{PathId, PortKey, PortOwner, Targets};
+use crate::probe::event::{Event, Observer, What};
+use crate::probe::format::Recognised;
+use crate::probe::schedule::TargetId;
+use crate::probe::session::{Reflected, Reply};
+use crate::probe::window::Seq;
 
 /// A datagram that arrived.
 #[derive(Debug, Clone, Copy)]
@@ -31,27 +31,27 @@ struct Match {
     reflected: Option<Reflected>,
 }
 
-impl Fleet {
+impl Targets {
     /// A datagram arrived.
     pub(crate) fn arrive(&mut self, datagram: &Datagram<'_>, observer: &mut dyn Observer) {
-        let Some(peer) = self.peer_at(datagram.port, datagram.from) else {
+        let Some(peer) = self.path_at(datagram.port, datagram.from) else {
             self.strays += 1;
             return;
         };
-        let claim = self.peers[peer as usize].claim(datagram.port.slot, datagram.at);
+        let claim = self.paths[peer as usize].claim(datagram.port.slot, datagram.at);
         let found = match claim {
-            Claim::Beat((target, seq)) | Claim::Late((target, seq)) => {
+            Owner::Beat((target, seq)) | Owner::Late((target, seq)) => {
                 Match { target, seq: Some(seq), reflected: None }
             }
-            Claim::Extra(Some((target, seq))) => Match { target, seq: Some(seq), reflected: None },
-            Claim::Extra(None) => match self.peers[peer as usize].some_target() {
+            Owner::Extra(Some((target, seq))) => Match { target, seq: Some(seq), reflected: None },
+            Owner::Extra(None) => match self.paths[peer as usize].some_target() {
                 Some(target) => Match { target, seq: None, reflected: None },
                 None => {
                     self.strays += 1;
                     return;
                 }
             },
-            Claim::Target(target) => match self.by_content(target, datagram) {
+            Owner::Target(target) => match self.by_content(target, datagram) {
                 Some(found) => found,
                 None => return,
             },
@@ -59,7 +59,7 @@ impl Fleet {
         self.credit(peer, found, datagram, observer);
     }
 
-    /// The beat that a datagram names; none if it is the answer to a leap, which is no beat.
+    /// The beat that a datagram names; none if it is the answer to a counter_probe, which is no beat.
     fn by_content(&mut self, target: TargetId, datagram: &Datagram<'_>) -> Option<Match> {
         let entry = &mut self.targets[target as usize];
         let last = Seq(entry.session.next().0 - 1);
@@ -78,8 +78,8 @@ impl Fleet {
                     None => nothing,
                 }
             }
-            Recognised::Leap(packet) => {
-                if self.answer_leap(target, &packet, last) {
+            Recognised::CounterProbe(packet) => {
+                if self.answer_counter_probe(target, &packet, last) {
                     return None;
                 }
                 nothing
@@ -87,25 +87,30 @@ impl Fleet {
         })
     }
 
-    fn answer_leap(&mut self, target: TargetId, packet: &ReflectorPacket, last: Seq) -> bool {
+    fn answer_counter_probe(
+        &mut self,
+        target: TargetId,
+        packet: &ReflectorPacket,
+        last: Seq,
+    ) -> bool {
         let entry = &mut self.targets[target as usize];
         let format = &self.setup.format;
-        let found = entry.leaps.iter().copied().find_map(|sent| {
-            let numbers = format.leap_reflected(packet, last, sent, &entry.stamp)?;
+        let found = entry.counter_probes.iter().copied().find_map(|sent| {
+            let numbers = format.counter_probe_reflected(packet, last, sent, &entry.stamp)?;
             Some((numbers, sent))
         });
         let Some((numbers, sent)) = found else { return false };
-        if !entry.leap_answered {
-            entry.session.reply_to_leap(numbers, sent);
+        if !entry.counter_probe_answered {
+            entry.session.reply_to_counter_probe(numbers, sent);
         }
-        entry.leap_answered = true;
+        entry.counter_probe_answered = true;
         true
     }
 
     /// Puts a datagram to the account of the beat that it is a reply to, if it is one.
     fn credit(
         &mut self,
-        peer: PeerId,
+        peer: PathId,
         found: Match,
         datagram: &Datagram<'_>,
         observer: &mut dyn Observer,
@@ -126,16 +131,16 @@ impl Fleet {
         }
         let port_id = entry.session.beat(seq).and_then(|beat| beat.port_id);
         match entry.session.reply(seq, at, reflected.as_ref()) {
-            Reply::Received { rtt, whole, reordered } => {
+            Reply::Received { rtt, rtt_total, reordered } => {
                 self.in_flight -= 1;
-                self.peers[peer as usize].settle(port_id, at);
-                tell(What::Reply { seq, rtt, whole, reordered, bytes });
+                self.paths[peer as usize].settle(port_id, at);
+                tell(What::Reply { seq, rtt, rtt_total, reordered, bytes });
                 self.settled(target, seq);
             }
             Reply::Late { rtt, expired } => {
                 if expired {
                     self.in_flight -= 1;
-                    self.peers[peer as usize].settle(port_id, at);
+                    self.paths[peer as usize].settle(port_id, at);
                     tell(What::Lost { seq });
                 }
                 tell(What::Late { seq, rtt, bytes });
@@ -157,11 +162,11 @@ impl Fleet {
         at: Mono,
         observer: &mut dyn Observer,
     ) {
-        let Some(peer) = self.peer_at(port, from) else { return };
-        let concerned = match self.peers[peer as usize].concerned(port.slot) {
-            Claim::Beat(owner) | Claim::Late(owner) => Some(owner),
-            Claim::Extra(_) => None,
-            Claim::Target(target) => {
+        let Some(peer) = self.path_at(port, from) else { return };
+        let concerned = match self.paths[peer as usize].concerned(port.slot) {
+            Owner::Beat(owner) | Owner::Late(owner) => Some(owner),
+            Owner::Extra(_) => None,
+            Owner::Target(target) => {
                 let session = &self.targets[target as usize].session;
                 let named = quoted.and_then(|bytes| self.quoted_beat(target, bytes));
                 named.or_else(|| session.oldest_in_flight()).map(|seq| (target, seq))
@@ -174,7 +179,7 @@ impl Fleet {
             return;
         }
         self.in_flight -= 1;
-        self.peers[peer as usize].settle(port_id, at);
+        self.paths[peer as usize].settle(port_id, at);
         let what = What::Refused { seq };
         observer.observe(&Event { target, address: Some(from), at, what });
         self.tell_changes(target, at, observer);
@@ -197,25 +202,25 @@ impl Fleet {
         at: Mono,
         observer: &mut dyn Observer,
     ) {
-        let Some(peer) = self.peer_at(port, from) else { return };
-        if let Some(target) = self.peers[peer as usize].some_target() {
+        let Some(peer) = self.path_at(port, from) else { return };
+        if let Some(target) = self.paths[peer as usize].some_target() {
             let what = What::Trouble { reason };
             observer.observe(&Event { target, address: Some(from), at, what });
         }
     }
 
-    fn peer_at(&self, port: PortKey, from: SocketAddr) -> Option<PeerId> {
+    fn path_at(&self, port: PortKey, from: SocketAddr) -> Option<PathId> {
         match port.owner {
-            PortOwner::Peer(peer) => Some(peer),
+            PortOwner::Path(peer) => Some(peer),
             PortOwner::SharedV4 | PortOwner::SharedV6 => {
-                self.peer_in_turn(from).or_else(|| self.by_address.get(&from).copied())
+                self.path_in_turn(from).or_else(|| self.by_address.get(&from).copied())
             }
         }
     }
 
     /// Replies mostly come in the order of the beats, and the target that is next is looked at
     /// anyway; the table of addresses would be one more wait for memory.
-    fn peer_in_turn(&self, from: SocketAddr) -> Option<PeerId> {
+    fn path_in_turn(&self, from: SocketAddr) -> Option<PathId> {
         let place = self.targets[self.next_to_answer()? as usize].place?;
         (place.address == from).then_some(place.peer)
     }

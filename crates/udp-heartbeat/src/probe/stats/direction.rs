@@ -137,8 +137,8 @@ impl Direction {
         self.cover();
     }
 
-    /// The answer to a request whose number took a leap: one that counts cannot follow.
-    pub(crate) fn answer_to_leap(&mut self, numbers: Numbers, sent: Mono, beats: u64) {
+    /// The answer to a request whose number took a counter_probe: one that counts cannot follow.
+    pub(crate) fn answer_to_counter_probe(&mut self, numbers: Numbers, sent: Mono, beats: u64) {
         if numbers.ours == numbers.theirs {
             self.reflector = Reflector::Stateless;
         } else {
@@ -340,8 +340,8 @@ mod tests {
         Mono::from_nanos(s * 1_000_000_000)
     }
 
-    /// Beats a second apart, lost after a second; a leap at the end if `leap`.
-    fn run(fates: &[Fate], stateful: bool, leap: bool) -> (Split, Reflector) {
+    /// Beats a second apart, lost after a second; a counter_probe at the end if `counter_probe`.
+    fn run(fates: &[Fate], stateful: bool, counter_probe: bool) -> (Split, Reflector) {
         let mut direction = Direction::new(Duration::from_secs(1));
         let mut counter = 0;
         let mut lost = 0;
@@ -362,10 +362,14 @@ mod tests {
                 }
             }
         }
-        if leap && direction.is_open() {
+        if counter_probe && direction.is_open() {
             let ours = fates.len() as u32 + 64;
             let theirs = if stateful { counter } else { ours };
-            direction.answer_to_leap(Numbers { ours, theirs }, at(fates.len() as u64 + 3), SENT);
+            direction.answer_to_counter_probe(
+                Numbers { ours, theirs },
+                at(fates.len() as u64 + 3),
+                SENT,
+            );
         }
         (direction.split(lost, 0), direction.reflector())
     }
@@ -380,7 +384,7 @@ mod tests {
         let cases: [(&[Fate], Split, Split); 12] = [
             (&[a, a, a], split(0, 0, 0), split(0, 0, 0)),
             (&[a, Up, a, a], split(1, 0, 0), split(1, 0, 0)),
-            // Nothing was lost on the way up, so the numbers are ours until the leap.
+            // Nothing was lost on the way up, so the numbers are ours until the counter_probe.
             (&[a, Down, a, a], split(0, 0, 1), split(0, 1, 0)),
             (&[a, Down, Up, a], split(1, 1, 0), split(1, 1, 0)),
             (&[a, Up, Up, Down, a, Up, a], split(3, 1, 0), split(3, 1, 0)),
@@ -396,8 +400,8 @@ mod tests {
             (&[a, a, a, a, Restart, a, Down, Up, a, a], split(1, 1, 0), split(1, 1, 0)),
         ];
         for (index, (fates, without, with)) in cases.into_iter().enumerate() {
-            assert_eq!(run(fates, true, false).0, without, "case {index}, no leap");
-            assert_eq!(run(fates, true, true).0, with, "case {index}, leap");
+            assert_eq!(run(fates, true, false).0, without, "case {index}, no counter_probe");
+            assert_eq!(run(fates, true, true).0, with, "case {index}, counter_probe");
         }
     }
 

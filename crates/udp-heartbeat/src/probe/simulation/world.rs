@@ -8,20 +8,20 @@ use udp_core::source_port;
 use udp_core::stamp::{ErrorEstimate, Key, Mode, Reply as StampReply, SenderPacket, Ssid};
 
 use super::link::{Flight, Flying, Kind, Link, Log, MS, Told, Truth, Way, address, at};
-use crate::beat::{Format, Padding, StampSession};
-use crate::event::{Event, Observer, What};
 use crate::expectation::Expectation;
-use crate::fleet::{Begun, Datagram, Fleet, PortKey, PortsToClose, Setup};
-use crate::schedule::{Spacing, TargetId, Timeline};
-use crate::session::Rules;
-use crate::state::Hysteresis;
-use crate::stats::distribution::Precision;
-use crate::stats::loss::{confidence, percent};
+use crate::probe::event::{Event, Observer, What};
+use crate::probe::format::{Format, Padding, StampSession};
+use crate::probe::schedule::{Spacing, TargetId, Timeline};
+use crate::probe::session::Rules;
+use crate::probe::state::Hysteresis;
+use crate::probe::stats::distribution::Precision;
+use crate::probe::stats::loss::{confidence, percent};
+use crate::probe::targets::{Datagram, Dispatch, PortKey, PortsToClose, Setup, Targets};
 
 pub(super) struct World {
     pub(super) link: Link,
     pub(super) random: fastrand::Rng,
-    pub(super) fleet: Fleet,
+    pub(super) targets: Targets,
     pub(super) log: Log,
     pub(super) key: Option<Key>,
     pub(super) sockets: HashMap<PortKey, u64>,
@@ -64,19 +64,19 @@ impl World {
                 linger: Duration::from_secs(3600),
             },
         };
-        let mut fleet = Fleet::new(setup);
+        let mut targets = Targets::new(setup);
         let mut log = Log::default();
         for target in 0..link.targets {
             let stamp = StampSession { ssid: Ssid(target as u16 + 1), epoch: Wall::from_nanos(1) };
             let address = address(&link, target);
             let endpoint = address.to_string().parse().unwrap();
-            fleet.add(address.to_string(), endpoint, stamp, Some(link.beats));
-            fleet.place(target, &[address], at(0), &mut log);
+            targets.add(address.to_string(), endpoint, stamp, Some(link.beats));
+            targets.place(target, &[address], at(0), &mut log);
         }
         World {
             link,
             random,
-            fleet,
+            targets,
             log,
             key,
             sockets: HashMap::new(),
@@ -111,9 +111,9 @@ impl World {
     }
 
     pub(super) fn send(&mut self, target: TargetId, now: u64) {
-        let begun = self.fleet.begin(target, at(now), &mut self.log);
-        let Begun::Send { seq, port, close, .. } = begun else {
-            assert_eq!(begun, Begun::Ended);
+        let begun = self.targets.begin(target, at(now), &mut self.log);
+        let Dispatch::Send { seq, port, close, .. } = begun else {
+            assert_eq!(begun, Dispatch::Ended);
             return;
         };
         if let Some(port) = close {
@@ -124,14 +124,14 @@ impl World {
             self.next_socket
         });
         let mut bytes = Vec::new();
-        self.fleet.encode(target, seq, &mut bytes);
+        self.targets.encode(target, seq, &mut bytes);
         let what = What::Sent { seq, bytes: &bytes };
         self.log.observe(&Event { target, address: None, at: at(now), what });
         let beat = (target, seq.0);
         self.truth.insert(beat, Truth { sent: now, ..Truth::default() });
         if self.random.f64() < self.link.failure {
             self.truth.get_mut(&beat).unwrap().failed = true;
-            self.fleet.fail(target, seq, "no route", at(now), &mut self.log);
+            self.targets.fail(target, seq, "no route", at(now), &mut self.log);
             return;
         }
         let flying = Flying { socket, port, target, beat: Some(beat), bytes, kind: Flight::Up };
@@ -162,7 +162,7 @@ impl World {
                     truth.refused_at = Some(now);
                 }
                 let quoted = Some(&flying.bytes[..]);
-                self.fleet.refuse((flying.port, from), quoted, None, at(now), &mut self.log);
+                self.targets.refuse((flying.port, from), quoted, None, at(now), &mut self.log);
             }
             Flight::Down { intact } => {
                 if !open {
@@ -178,7 +178,7 @@ impl World {
                 }
                 let datagram =
                     Datagram { port: flying.port, from, bytes: &flying.bytes, at: at(now) };
-                self.fleet.arrive(&datagram, &mut self.log);
+                self.targets.arrive(&datagram, &mut self.log);
             }
         }
     }
@@ -216,7 +216,7 @@ impl World {
         let landed = Flying { bytes, kind: Flight::Down { intact }, ..flying.clone() };
         let times = match landed.beat {
             Some(_) => self.pass(way),
-            None => vec![way.delay_ms * MS], // the leap comes through
+            None => vec![way.delay_ms * MS], // the counter_probe comes through
         };
         for after in times {
             self.throw(now + after, landed.clone());
@@ -237,8 +237,8 @@ impl World {
     }
 
     pub(super) fn check_books(&mut self) {
-        let totals = self.fleet.totals();
-        assert_eq!(totals.pending(), self.fleet.in_flight());
+        let totals = self.targets.totals();
+        assert_eq!(totals.pending(), self.targets.in_flight());
         assert_eq!(
             totals.sent,
             totals.received + totals.unanswered() + totals.pending(),
@@ -259,7 +259,7 @@ impl World {
             return;
         }
         for target in 0..self.link.targets {
-            let session = &self.fleet.target(target).session;
+            let session = &self.targets.target(target).session;
             let split =
                 session.direction().unwrap().split(session.counts().lost, session.counts().late);
             assert_eq!(split.up + split.down + split.unknown, session.counts().lost);
@@ -286,11 +286,11 @@ impl World {
             false => u64::MAX,
         };
         loop {
-            let sending = self.fleet.targets().iter().any(|it| it.left != Some(0));
+            let sending = self.targets.targets().iter().any(|it| it.left != Some(0));
             let next = [
                 timeline.next_due().filter(|_| sending).map(Mono::as_nanos),
                 self.air.keys().next().map(|(when, _)| *when),
-                self.fleet.next_expiry().map(Mono::as_nanos),
+                self.targets.next_expiry().map(Mono::as_nanos),
             ];
             let Some(next) = next.into_iter().flatten().min() else { break };
             if next >= stop {
@@ -304,8 +304,8 @@ impl World {
                 let flying = entry.remove();
                 self.land(now, &flying);
             }
-            self.fleet.expire(at(now), &mut self.log);
-            while let Some(closing) = self.fleet.close_due(at(now)) {
+            self.targets.expire(at(now), &mut self.log);
+            while let Some(closing) = self.targets.close_due(at(now)) {
                 match closing {
                     PortsToClose::One(port) => drop(self.sockets.remove(&port)),
                     PortsToClose::All(owner) => self.sockets.retain(|port, _| port.owner != owner),
@@ -322,13 +322,15 @@ impl World {
     }
 
     /// One request more, to learn what the counter shows.
-    pub(super) fn leap(&mut self, now: u64) {
+    pub(super) fn counter_probe(&mut self, now: u64) {
         for target in 0..self.link.targets {
-            if !self.fleet.target(target).session.wants_leap() {
+            if !self.targets.target(target).session.wants_counter_probe() {
                 continue;
             }
             let mut bytes = Vec::new();
-            let Some((port, _)) = self.fleet.leap(target, at(now), &mut bytes) else { continue };
+            let Some((port, _)) = self.targets.counter_probe(target, at(now), &mut bytes) else {
+                continue;
+            };
             let Some(socket) = self.sockets.get(&port).copied() else { continue };
             let flying = Flying { socket, port, target, beat: None, bytes, kind: Flight::Up };
             self.throw(now + 1, flying);
