@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crossbeam_channel::{never, select, tick};
-use udp_core::cli::shutdown::{SignalEvent, Signals};
+use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
 use udp_core::cli::{Console, Exit, Failure};
 use udp_core::endpoint::host_port;
 
@@ -28,7 +28,7 @@ const DROPPED_EVERY: Duration = Duration::from_secs(1);
 pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
     let listeners = open::listeners(config, systemd::inherited()?)?;
     // Not before names are resolved: a resolver that hangs is ended by the first signal.
-    let signals = Signals::install()?;
+    let signals = Signals::install(Hangup::Stop)?;
     let services: Vec<Service> = listeners.iter().map(|l| l.service.clone()).collect();
     let telling = Telling::start(config.format)?;
     let crew = Crew::start(config, listeners, &telling)?;
@@ -66,7 +66,7 @@ impl Server {
             select! {
                 recv(signals.events()) -> event => match event {
                     Ok(SignalEvent::Snapshot) => console.note(self.snapshot()),
-                    Ok(SignalEvent::Stop) | Err(_) => return Ok(Exit::Worked),
+                    Ok(SignalEvent::Stop | SignalEvent::Reload) | Err(_) => return Ok(Exit::Worked),
                 },
                 recv(self.crew.spent) -> _ => return Ok(Exit::Worked),
                 recv(self.crew.ended) -> _ => {

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crossbeam_channel::{never, select};
-use udp_core::cli::shutdown::{SignalEvent, Signals};
+use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
 use udp_core::cli::{Console, Exit, Failure};
 use udp_core::clock::{self, Mono, Wall};
 
@@ -48,7 +48,7 @@ pub fn run(config: Config, console: &Console) -> Result<Exit, Failure> {
             None => failure,
         }
     })?;
-    let signals = Signals::install()?;
+    let signals = Signals::install(Hangup::Stop)?;
     let editing = config.source == Source::Editor;
     let restore = editing.then(Restore::note);
     let (input, screen) = input::start(&config)?;
@@ -190,7 +190,7 @@ impl Session {
                 }
                 recv(signals.events()) -> event => match event {
                     Ok(SignalEvent::Snapshot) => self.snapshot(),
-                    Ok(SignalEvent::Stop) | Err(_) => return Ending::Stopped,
+                    Ok(SignalEvent::Stop | SignalEvent::Reload) | Err(_) => return Ending::Stopped,
                 },
                 recv(reader_gone) -> _ => return Ending::ReaderGone,
                 default(self.patience()) => {}

@@ -21,7 +21,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use udp_core::cli::parse::ShownDuration;
 use udp_core::cli::printer::{Handle, Policy, Printer};
-use udp_core::cli::shutdown::{SignalEvent, Signals};
+use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
 use udp_core::cli::{Console, Exit, Failure};
 use udp_core::clock;
 use udp_core::error::describe;
@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
         let placed = setup::resolve(&config, resolver.as_ref(), &calls)?;
         // Not before: there is nothing to sum up yet, and a resolver that hangs is ended by the
         // first signal.
-        let signals = Signals::install()?;
+        let signals = Signals::install(Hangup::Stop)?;
         let labels: Vec<String> =
             config.targets.iter().map(|target| target.label(config.default_port)).collect();
         let stamp = config.format.is_stamp();
@@ -233,7 +233,7 @@ fn forward(
         loop {
             let call = select! {
                 recv(signals.events()) -> event => match event {
-                    Ok(SignalEvent::Stop) => Call::Stop,
+                    Ok(SignalEvent::Stop | SignalEvent::Reload) => Call::Stop,
                     Ok(SignalEvent::Snapshot) => Call::Snapshot,
                     Err(_) => return,
                 },

@@ -1,19 +1,23 @@
 //! Ctrl-C, SIGTERM and the snapshot signal, on all three programs.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use rustix::process::Signal;
 
 use super::scenarios;
-use crate::e2e::check;
 use crate::e2e::context::{Context, Server};
 use crate::e2e::net::{Asker, Peer};
+use crate::e2e::{check, clock};
 
 scenarios!("signals":
     the_server_stops_with_a_summary,
     the_client_stops_with_a_summary,
     the_heartbeat_stops_with_a_summary,
     what_is_in_flight_is_pending,
-    a_second_signal_ends_at_once,
+    a_request_heard_twice_is_one_request,
+    a_late_interrupt_ends_at_once_and_a_late_term_does_not,
+    what_was_ignored_at_the_start_stays_ignored,
     a_snapshot_and_on,
 );
 
@@ -84,8 +88,38 @@ fn what_is_in_flight_is_pending(context: &Context) -> Result<()> {
     check::holds(&format!("{out:?} has {counts:?}"), out.contains(&counts))
 }
 
+/// GNU `timeout` signals its child and then the child's group, so every program hears it twice.
+fn a_request_heard_twice_is_one_request(context: &Context) -> Result<()> {
+    let peer = Peer::echo()?;
+    let target = peer.address.to_string();
+    let pairs = [(Signal::INT, Signal::INT), (Signal::TERM, Signal::TERM)];
+    let pairs = pairs.into_iter().chain([(Signal::INT, Signal::TERM), (Signal::TERM, Signal::INT)]);
+    for (first, second) in pairs.cycle().take(12) {
+        let server = context.serve(&["-q"])?.process;
+        let heartbeat = context.heartbeat().args([&target, "-i", "0.05"]).spawn()?;
+        heartbeat.wait_for("sendto <any>\nrecvfrom <any>\n")?;
+        let mut client = context.client().arg(&target).stdin_open().spawn()?;
+        client.write(b"hello\n")?;
+        client.wait_for("sendto <any>\nrecvfrom <any>\n")?;
+        for (process, summary) in
+            [(server, "statistics"), (heartbeat, "statistics"), (client, "1 sent, 1 replied")]
+        {
+            process.signal(first)?;
+            // It may have ended already.
+            let _ = process.signal(second);
+            let finished = process.finish()?;
+            finished.exits(0)?;
+            check::holds(
+                &format!("{:?} has {summary:?}", finished.out()),
+                finished.out().contains(summary),
+            )?;
+        }
+    }
+    Ok(())
+}
+
 /// With an output that nobody reads there is something to wait for after the first signal.
-fn a_second_signal_ends_at_once(context: &Context) -> Result<()> {
+fn a_late_interrupt_ends_at_once_and_a_late_term_does_not(context: &Context) -> Result<()> {
     let server = Server::start_unread(context.server().args(["--bind", "127.0.0.1:0"]))?;
     let asker = Asker::new()?;
     let payload = [b'x'; 1_000];
@@ -93,9 +127,32 @@ fn a_second_signal_ends_at_once(context: &Context) -> Result<()> {
         asker.expect(server.address(), &payload, &[b"echo ", payload.as_slice()].concat())?;
     }
     server.process.signal(Signal::TERM)?;
-    server.process.signal(Signal::TERM)?;
+    clock::pause(Duration::from_millis(350));
+    let _ = server.process.signal(Signal::TERM);
+    let _ = server.process.signal(Signal::INT);
     let finished = server.process.finish_unread()?;
     check::holds("no panic", !finished.err().contains("panicked"))
+}
+
+/// A shell starts what stands before `&` with SIGINT and SIGQUIT ignored, `nohup` with SIGHUP.
+fn what_was_ignored_at_the_start_stays_ignored(context: &Context) -> Result<()> {
+    let peer = Peer::echo()?;
+    let script = "trap '' INT QUIT HUP; exec \"$0\" \"$@\"";
+    let heartbeat = context.programs.heartbeat.clone().into_os_string();
+    let process = context
+        .launch(&"/bin/sh".into())
+        .args(["-c".into(), script.into(), heartbeat])
+        .args([&peer.address.to_string(), "-i", "0.05"])
+        .spawn()?;
+    process.wait_for("sendto <any>\nrecvfrom <any>\n")?;
+    for signal in [Signal::INT, Signal::QUIT, Signal::HUP] {
+        process.signal(signal)?;
+    }
+    let seen = peer.seen().len();
+    peer.wait_until(|now| now.len() >= seen + 2)?;
+    process.signal(Signal::TERM)?;
+    process.finish()?.exits(0)?.complains("")?;
+    Ok(())
 }
 
 fn a_snapshot_and_on(context: &Context) -> Result<()> {
