@@ -11,6 +11,7 @@ use udp_core::batch::{Backend, Io, Options, Waker};
 use udp_core::cli::Failure;
 use udp_core::endpoint::host_port;
 use udp_core::error::describe;
+use udp_core::socket::Adopted;
 use udp_core::stamp::Key;
 
 use crate::args::IoPath;
@@ -32,6 +33,8 @@ pub(crate) struct Crew {
     /// Second descriptors of the workers' sockets, to ask the kernel about them.
     sockets: Vec<UdpSocket>,
     published: Vec<Arc<Published>>,
+    /// Passed-in sockets are put back into their old state when all is over.
+    adopted: Vec<Adopted>,
     /// What was lost before the server had the socket.
     lost_before: u64,
     /// Dropped when it is time to stop.
@@ -69,6 +72,7 @@ impl Crew {
             wakers: Vec::with_capacity(workers),
             sockets: Vec::with_capacity(workers),
             published: Vec::with_capacity(workers),
+            adopted: Vec::new(),
             lost_before: 0,
             stop: Some(stop),
             spent,
@@ -76,7 +80,9 @@ impl Crew {
         };
         let services = listeners.iter().map(|listener| listener.service.clone()).collect();
         let mut ready = Vec::with_capacity(workers);
-        for Listener { service, sockets } in listeners {
+        for Listener { service, sockets, adopted } in listeners {
+            let shared = adopted.is_some();
+            crew.adopted.extend(adopted);
             let name = host_port(service.address);
             for socket in sockets {
                 let copy = || {
@@ -87,7 +93,8 @@ impl Crew {
                 crew.sockets.push(copy()?);
                 let second = copy()?;
                 let published = Arc::new(Published::default());
-                let io = Io::new(socket, backend(config.io), &options(config, service.kind))?;
+                let io =
+                    Io::new(socket, backend(config.io), &options(config, service.kind, shared))?;
                 crew.wakers.push(io.waker());
                 crew.published.push(Arc::clone(&published));
                 let teller = match config.detail {
@@ -96,7 +103,7 @@ impl Crew {
                 };
                 let worker = Worker::new(Parts {
                     io,
-                    socket: second,
+                    socket: (!shared).then_some(second),
                     max_datagram: config.max_datagram,
                     service: service_of(config, service.kind, key.as_ref()),
                     policy: policy.clone(),
@@ -218,7 +225,7 @@ fn backend(io: IoPath) -> Backend {
 
 /// What to ask of the kernel. Merged runs need room for the largest one; a reflector wants a time
 /// stamp and a TTL for each packet, and so no merged runs.
-fn options(config: &Config, kind: Kind) -> Options {
+fn options(config: &Config, kind: Kind, shared: bool) -> Options {
     let reflects = kind == Kind::Stamp;
     Options {
         gro: !reflects && config.max_datagram == LARGEST_DATAGRAM,
@@ -226,6 +233,7 @@ fn options(config: &Config, kind: Kind) -> Options {
         timestamps: reflects,
         ttl: reflects,
         ecn: false,
+        shared,
         busy_poll: config.busy_poll.unwrap_or_default(),
     }
 }

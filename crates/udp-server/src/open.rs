@@ -11,7 +11,7 @@ use std::net::{SocketAddr, UdpSocket};
 use udp_core::cli::Failure;
 use udp_core::endpoint::{Role, host_port};
 use udp_core::error::{Error, Operation};
-use udp_core::socket::{Granted, SocketConfig};
+use udp_core::socket::{Adopted, Granted, SocketConfig};
 use udp_core::{Endpoint, Family};
 
 use crate::config::{BufferSize, Config, Reply, STAMP_PORT};
@@ -25,6 +25,8 @@ pub(crate) struct Listener {
     pub(crate) service: Service,
     /// At least one.
     pub(crate) sockets: Vec<UdpSocket>,
+    /// What the socket was like, if the service manager passed it.
+    pub(crate) adopted: Option<Adopted>,
 }
 
 /// Opens everything that `config` names, beside what the service manager passed.
@@ -105,7 +107,7 @@ fn open(
         }
         sockets.push(opened.socket);
     }
-    Ok(Listener { service: Service { address, kind }, sockets })
+    Ok(Listener { service: Service { address, kind }, sockets, adopted: None })
 }
 
 /// Takes a socket that is bound already, and gives it the buffers that were asked for.
@@ -117,6 +119,8 @@ fn adopt(config: &Config, socket: UdpSocket, kind: Kind) -> Result<Listener, Fai
         return Err(Failure::local("cannot serve the socket that was passed: it is not bound")
             .with_hint("the socket unit needs ListenDatagram= with an address and a port"));
     }
+    let adopted =
+        Adopted::adopt(&socket).map_err(|e| failed(Operation::Configure("a passed socket"), e))?;
     let buffers = socket2::SockRef::from(&socket);
     let result = buffers.set_recv_buffer_size(config.recv_buffer.bytes());
     result.map_err(|e| failed(Operation::Configure("SO_RCVBUF"), e))?;
@@ -128,7 +132,11 @@ fn adopt(config: &Config, socket: UdpSocket, kind: Kind) -> Result<Listener, Fai
         tell_buffers(config, address, granted);
     }
     let address = udp_core::endpoint::canonical(address);
-    Ok(Listener { service: Service { address, kind }, sockets: vec![socket] })
+    Ok(Listener {
+        service: Service { address, kind },
+        sockets: vec![socket],
+        adopted: Some(adopted),
+    })
 }
 
 fn local(socket: &UdpSocket, asked: SocketAddr) -> Result<SocketAddr, Error> {

@@ -50,8 +50,8 @@ pub(crate) enum Service {
 pub(crate) struct Parts {
     /// The socket, in batches.
     pub(crate) io: Io,
-    /// The same socket, to shrink its queue at the end.
-    pub(crate) socket: UdpSocket,
+    /// The same socket, to shrink its queue at the end; none if others use it too.
+    pub(crate) socket: Option<UdpSocket>,
     /// The receive size.
     pub(crate) max_datagram: usize,
     /// What is answered.
@@ -307,9 +307,11 @@ impl Worker {
 
     /// The server stops: until when to answer what is queued. The queue is made as short as it can
     /// be, so that what still comes is not queued behind it but counted as lost by the kernel.
+    /// What is queued in a passed-in socket is left to the next start.
     fn last_orders(&self) -> Mono {
+        let Some(socket) = &self.parts.socket else { return Mono::default() };
         // If it cannot be made shorter, the time alone sets the end.
-        let _ = SockRef::from(&self.parts.socket).set_recv_buffer_size(0);
+        let _ = SockRef::from(socket).set_recv_buffer_size(0);
         clock::mono() + DRAIN
     }
 }

@@ -9,8 +9,11 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use common::{PATIENCE, Server, ask, asker, command};
+use nix::sys::signal::Signal;
+use udp_core::clock;
 
 fn unit(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../packaging/systemd").join(name)
@@ -89,4 +92,90 @@ fn a_descriptor_that_is_no_udp_socket_is_refused() {
     assert_eq!(output.status.code(), Some(4));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.starts_with("error: cannot serve the socket that was passed: "), "{text}");
+}
+
+/// Processor time that process `pid` has used, in the kernel's ticks: `proc(5)`, `/proc/PID/stat`.
+fn ticks(pid: nix::unistd::Pid) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = stat.rsplit_once(") ").unwrap().1;
+    fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn a_passed_socket_serves_again_after_any_end() {
+    let ways: [&[&str]; 3] = [&[], &["--io", "portable"], &["--max-datagram", "2000"]];
+    for (first, second) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0)] {
+        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+            let case = format!("{:?}, {signal}, {:?}", ways[first], ways[second]);
+            let manager = passed();
+            let client = asker(manager.local_addr().unwrap());
+            let buffer = socket2::SockRef::from(&manager).recv_buffer_size().unwrap();
+
+            let server = Server::spawn(activated(&[&manager], "").args(ways[first]));
+            assert_eq!(ask(&client, b"x"), b"echo x", "{case}");
+            server.signal(signal);
+            server.wait();
+            if signal == Signal::SIGTERM {
+                let after = socket2::SockRef::from(&manager).recv_buffer_size().unwrap();
+                assert_eq!(after, buffer, "{case}: the receive buffer");
+            }
+
+            // Runs of equal datagrams, which a socket that still has UDP_GRO would merge.
+            for number in 0..50 {
+                client.send(format!("{number:02}").as_bytes()).unwrap();
+            }
+            let server = Server::spawn(activated(&[&manager], "").args(ways[second]));
+            let mut reply = [0; 64];
+            for number in 0..50 {
+                let len = client.recv(&mut reply).unwrap();
+                let expected = format!("echo {number:02}");
+                assert_eq!(&reply[..len], expected.as_bytes(), "{case}");
+            }
+            let before = ticks(server.pid());
+            clock::sleep(Duration::from_millis(200));
+            let used = ticks(server.pid()) - before;
+            // Of 20 ticks (100 Hz).
+            assert!(used <= 5, "{case}: {used} ticks while idle");
+            assert_eq!(server.stop().counts()[..2], [50, 50], "{case}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_lost_when_a_passed_socket_is_served_by_one_after_the_other() {
+    const WINDOW: usize = 32;
+    let manager = passed();
+    let client = asker(manager.local_addr().unwrap());
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let load = std::thread::spawn(move || {
+        let mut reply = [0; 64];
+        let mut answered = 0;
+        for _ in 0..WINDOW {
+            client.send(b"load").unwrap();
+        }
+        // Each answer brings the next: one that is lost stays out for ever.
+        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            client.recv(&mut reply).expect("an answer within a minute");
+            client.send(b"load").unwrap();
+            answered += 1;
+        }
+        for _ in 0..WINDOW {
+            client.recv(&mut reply).expect("an answer within a minute");
+            answered += 1;
+        }
+        answered
+    });
+    let mut served = 0;
+    for _ in 0..10 {
+        let server = Server::spawn(activated(&[&manager], "").arg("-q"));
+        ask(&asker(manager.local_addr().unwrap()), b"x");
+        let [received, replied, ..] = server.stop().counts();
+        assert_eq!(received, replied);
+        served += replied - 1;
+    }
+    stop.send(()).unwrap();
+    let server = Server::spawn(activated(&[&manager], "").arg("-q"));
+    let answered: u64 = load.join().unwrap();
+    served += server.stop().counts()[1];
+    assert_eq!(served, answered);
 }

@@ -85,6 +85,9 @@ pub struct Options {
     pub ttl: bool,
     /// Tell each datagram's ECN bits.
     pub ecn: bool,
+    /// The socket is used by other processes too, see [`Adopted`](crate::socket::Adopted): it is
+    /// never shut down, and [`Waker::wake`] takes up to 20 ms.
+    pub shared: bool,
     /// Ask again and again for so long after a datagram, before sleeping until the next one; only
     /// while datagrams follow each other faster than this. Zero: sleep at once.
     pub busy_poll: Duration,
@@ -99,6 +102,7 @@ impl Default for Options {
             timestamps: false,
             ttl: false,
             ecn: false,
+            shared: false,
             busy_poll: Duration::ZERO,
         }
     }
@@ -165,7 +169,11 @@ impl Io {
         let socket = Arc::new(socket);
         #[cfg(target_os = "linux")]
         if backend == Backend::Auto {
-            let waker = Waker::by_shutdown(Arc::clone(&socket));
+            let waker = if options.shared {
+                Waker::by_mark()
+            } else {
+                Waker::by_shutdown(Arc::clone(&socket))
+            };
             let (receiver, sender) = linux::open(&socket, &waker, bound, options);
             return Ok(Io {
                 receiver: Receiver { socket, waker, half: ReceiveHalf::Linux(receiver) },

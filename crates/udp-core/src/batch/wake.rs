@@ -4,8 +4,12 @@ use std::fmt;
 use std::net::{Shutdown, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use socket2::SockRef;
+
+/// How long a receive blocks before it looks whether it was woken by a mark.
+pub(super) const LOOK_UP: Duration = Duration::from_millis(20);
 
 /// Ends blocked receives of one [`Receiver`](super::Receiver), now and from now on.
 ///
@@ -25,14 +29,21 @@ impl Waker {
         Waker { socket: Some(socket), woken: Arc::default() }
     }
 
-    /// For a receive that looks up by itself from time to time. The standard library does not
-    /// expect a datagram without an address, which is what a shutdown brings: it may panic.
+    /// For a receive that looks up by itself every [`LOOK_UP`]: on a socket that others use too,
+    /// which a shutdown would spoil for them, and in the portable backend, as the standard library
+    /// does not expect a datagram without an address, which is what a shutdown brings.
     pub(super) fn by_mark() -> Waker {
         Waker { socket: None, woken: Arc::default() }
     }
 
+    /// Whether a receive has to look up by itself.
+    pub(super) fn is_by_mark(&self) -> bool {
+        self.socket.is_none()
+    }
+
     /// Ends the blocked receive, if there is one, and lets no later one block: at once with
-    /// [`Backend::Auto`](super::Backend::Auto) on Linux, else within 20 ms.
+    /// [`Backend::Auto`](super::Backend::Auto) on Linux, else within 20 ms, as on a socket that is
+    /// shared ([`Options::shared`](super::Options::shared)).
     pub fn wake(&self) {
         self.woken.store(true, Ordering::Release);
         if let Some(socket) = &self.socket {

@@ -5,11 +5,13 @@
 //! is an ordinary [`std::net::UdpSocket`]. Sending and receiving in batches is the business of
 //! [`crate::batch`].
 
+mod adopted;
 mod config;
 mod dscp;
 mod granted;
 mod open;
 
+pub use adopted::Adopted;
 pub use config::{ReceiveMode, SocketConfig};
 pub use dscp::{Dscp, ParseDscpError};
 pub use granted::Granted;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::super::control::{Control, read_name};
 use super::super::slots::Layout;
 use super::super::spin::{self, Spin};
+use super::super::wake::LOOK_UP;
 use super::super::{Abilities, Destination, Meta, Options, SLOT, Slots, Wait, Waker};
 use crate::clock;
 use crate::sys::{ReceiveCall, Taken, keep_small_pages, sockopt};
@@ -73,6 +74,7 @@ impl LinuxReceiver {
             Wait::Now => self.take(slots, false),
             Wait::Block(_) if self.waker.is_woken() => self.take(slots, false),
             Wait::Block(limit) => match spin::take_now(self, slots) {
+                Ok(0) if self.waker.is_by_mark() => self.take_within(slots, limit),
                 Ok(0) => {
                     self.set_timeout(limit)?;
                     self.take(slots, true)
@@ -84,6 +86,21 @@ impl LinuxReceiver {
             self.spin.received(clock::mono());
         }
         Ok(taken)
+    }
+
+    /// Waits in short spans, between which it looks whether it was woken.
+    fn take_within(&mut self, slots: &mut Slots, limit: Option<Duration>) -> io::Result<usize> {
+        let mut left = limit;
+        while !self.waker.is_woken() {
+            let span = left.map_or(LOOK_UP, |left| left.min(LOOK_UP));
+            self.set_timeout(Some(span))?;
+            let taken = self.take(slots, true)?;
+            left = left.map(|left| left.saturating_sub(span));
+            if taken > 0 || left == Some(Duration::ZERO) {
+                return Ok(taken);
+            }
+        }
+        self.take(slots, false)
     }
 
     /// Makes the call fit these slots; allocates only for slots of another kind than before.
@@ -132,6 +149,10 @@ impl LinuxReceiver {
             filled += 1;
         }
         slots.set_filled(filled);
+        // Whoever has shut it down, every wait would end at once.
+        if filled == 0 && taken > 0 && !self.waker.is_woken() {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "the socket was shut down"));
+        }
         Ok(filled)
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::spin::{self, Spin};
+use super::super::wake::LOOK_UP;
 use super::super::{Abilities, Destination, Meta, Options, Slots, Wait, Waker};
 use super::{Told, uninterrupted};
 use crate::clock;
@@ -14,8 +15,6 @@ use crate::endpoint::{canonical, canonical_ip};
 /// Whether a receive can look for a datagram without waiting while the socket is set to wait; the
 /// standard library alone cannot.
 const CAN_LOOK: bool = cfg!(target_os = "linux");
-/// How long a receive blocks before it looks whether it was woken.
-const LOOK_UP: Duration = Duration::from_millis(20);
 
 /// The receiving half.
 #[derive(Debug)]
