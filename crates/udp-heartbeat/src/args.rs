@@ -16,7 +16,7 @@ use crate::probe::thresholds::RttLimit;
 /// Watch UDP paths: send a beat at a fixed rate and measure what comes back.
 ///
 /// A reply is only ever credited to the beat that it answers. Every beat ends in exactly one class:
-/// sent = received + lost + refused + failed + pending.
+/// sent = received + lost + failed + pending.
 ///
 /// Exit code: 0 each target answered and every threshold and expectation held, 1 not so, 2 bad
 /// usage or a name that does not resolve, 3 refused and never answered, 4 a local failure. TARGET is
@@ -105,8 +105,8 @@ pub struct Args {
     /// Print the summary only
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Newline-delimited JSON instead of text: start, sent, reply, lost, late, duplicate, wrong,
-    /// refused, error, state, summary
+    /// Newline-delimited JSON instead of text: start, sent, reply, lost, late, duplicate,
+    /// refused, error, state, not_shown, summary
     #[arg(long)]
     pub(crate) json: bool,
     /// More targets, one a line (# begins a comment)

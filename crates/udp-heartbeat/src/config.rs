@@ -94,7 +94,6 @@ impl Config {
             max_loss: args.max_loss,
             max_rtt: args.max_rtt,
             min_replies: args.min_replies,
-            expectation: expectation.is_some(),
         };
         let asked = args.down_after.is_some() || args.up_after.is_some();
         Ok(Config {
@@ -356,7 +355,7 @@ mod tests {
             it.thresholds.max_rtt.iter().map(|it| (it.percentile, it.most.as_millis())).collect();
         assert_eq!(limits, [(None, 9), (Percentile::new(99.0), 50)]);
         assert_eq!(it.thresholds.min_replies, Some(7));
-        assert!(it.thresholds.expectation && it.expectation.holds(b"ok"));
+        assert!(it.expectation.holds(b"ok") && !it.expectation.holds(b"no"));
         assert_eq!(works("--schedule poisson --seed 3").spacing, Spacing::Poisson { seed: 3 });
         assert_eq!(works("--schedule poisson").spacing, Spacing::Poisson { seed: 4711 });
         assert!(works("--expect-hex 00ff").expectation.holds(&[0, 255]));

@@ -65,9 +65,9 @@ fn split(peer: &Peer, beats: &str) -> (u64, u64, u64, String) {
     let finished = run(&[&[peer.target().as_str()][..], &options].concat());
     let summary = summary(&finished);
     let of = |name: &str| summary[name].as_u64().unwrap();
-    assert_eq!(of("lost"), of("lost_up") + of("lost_down") + of("lost_unknown"));
+    assert_eq!(of("lost"), of("lost_forward") + of("lost_return") + of("lost_undetermined"));
     let reflector = summary["reflector"].as_str().unwrap().to_owned();
-    (of("lost_up"), of("lost_down"), of("lost_unknown"), reflector)
+    (of("lost_forward"), of("lost_return"), of("lost_undetermined"), reflector)
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_reflector_without_state_proves_nothing_and_is_recognised() {
     assert_eq!(split(&peer, "12"), (0, 0, 3, "stateless".into()));
     let options = ["--stamp", "-c", "4", "-i", "40ms", "-W", "500ms"];
     let finished = run(&[&[peer.target().as_str()][..], &options].concat());
-    let line = "lost: 0 up, 0 down, 1 unknown (the reflector keeps no count)\n";
+    let line = "loss: forward 0, return 0, undetermined 1\n";
     assert!(finished.stdout.contains(line), "{}", finished.stdout);
 }
 
@@ -138,7 +138,9 @@ fn a_reflector_that_starts_again() {
     let options = ["--stamp", "-c", "20", "-i", "300ms", "-W", "600ms", "--json", "-q"];
     let finished = run(&[&[peer.target().as_str()][..], &options].concat());
     let summary = summary(&finished);
-    for (name, count) in [("lost", 6), ("lost_up", 1), ("lost_down", 0), ("lost_unknown", 5)] {
+    for (name, count) in
+        [("lost", 6), ("lost_forward", 1), ("lost_return", 0), ("lost_undetermined", 5)]
+    {
         assert_eq!(summary[name], count, "{name}: {summary}");
     }
 }
@@ -189,6 +191,7 @@ fn forged_answers() {
     });
     let options = ["--stamp", "-c", "3", "-i", "50ms", "-W", "300ms"];
     let finished = run(&[&[peer.target().as_str()][..], &options].concat());
-    let counts = "3 sent, 0 received, 3 lost (100.0%), 0 late, 0 duplicate, 0 reordered, 18 wrong";
+    let counts =
+        "3 sent, 0 received, 3 lost (100.0%), 0 late, 0 duplicate, 0 reordered, 18 unsolicited";
     assert_eq!((finished.counts(), finished.code), (counts, Some(1)));
 }

@@ -13,14 +13,14 @@ use anyhow::{Result, bail};
 use regex::Regex;
 
 static MISSED: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new("(?m), [0-9]+ missed$").expect("a proper pattern"));
+    LazyLock::new(|| Regex::new("(?m), [0-9]+ slots skipped$").expect("a proper pattern"));
 
 const MARKS: [(&str, &str); 6] = [
     ("<port>", r"[1-9][0-9]{0,4}"),
     ("<ms>", r"[0-9]+\.[0-9]{3}"),
     ("<n>", r"[0-9]+"),
     ("<any>", r"[^\n]*"),
-    ("<missed>", "(?:, [0-9]+ missed)?"),
+    ("<missed>", "(?:, [0-9]+ slots skipped)?"),
     ("<ts>", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z"),
 ];
 
@@ -126,7 +126,7 @@ mod tests {
         let counts =
             "2 sent, 1 received, 0 lost (0.0%), 0 late, 0 duplicate, 0 reordered, 1 pending";
         assert_eq!(beats(&format!("x\n{counts}\ny")), counts);
-        assert_eq!(beats(&format!("x\n{counts}, 12 missed\ny")), counts);
+        assert_eq!(beats(&format!("x\n{counts}, 12 slots skipped\ny")), counts);
         assert_eq!(beats("nothing"), "");
     }
 

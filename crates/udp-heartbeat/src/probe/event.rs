@@ -6,7 +6,7 @@ use std::time::Duration;
 use udp_core::clock::Mono;
 
 use crate::probe::schedule::TargetId;
-use crate::probe::session::Counts;
+use crate::probe::session::{Counts, Received};
 use crate::probe::state::Change;
 use crate::probe::window::Seq;
 
@@ -26,13 +26,13 @@ pub(crate) enum What<'a> {
     /// A beat is on its way, or will fail right now.
     Sent { seq: Seq, bytes: &'a [u8] },
     /// The first reply to a beat, in time.
-    Reply { seq: Seq, rtt: Duration, rtt_total: Duration, reordered: bool, bytes: &'a [u8] },
+    Reply { seq: Seq, reply: Received, bytes: &'a [u8] },
     /// The first reply to a beat that was lost.
     Late { seq: Seq, rtt: Duration, bytes: &'a [u8] },
     /// One more reply to a beat that has had one.
     Duplicate { seq: Seq, rtt: Duration, bytes: &'a [u8] },
-    /// A reply with other content than expected, or to no beat.
-    Wrong { seq: Option<Seq>, bytes: &'a [u8] },
+    /// A datagram that answers no beat.
+    Unsolicited { bytes: &'a [u8] },
     /// No reply in time.
     Lost { seq: Seq },
     /// The peer's host said that nothing listens there.

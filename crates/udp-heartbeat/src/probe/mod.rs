@@ -12,4 +12,5 @@ pub(crate) mod state;
 pub(crate) mod stats;
 pub(crate) mod targets;
 pub(crate) mod thresholds;
+pub(crate) mod verdict;
 pub(crate) mod window;

@@ -9,17 +9,14 @@ use udp_core::cli::parse::{self, ShownDuration};
 
 use crate::probe::session::Counts;
 use crate::probe::stats::distribution::{Distribution, Percentile};
-use crate::probe::stats::loss::percent;
 
 /// What a target must reach.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Thresholds {
-    /// At most this share of beats unanswered, in percent.
+    /// At most this loss, in percent.
     pub(crate) max_loss: Option<f64>,
     pub(crate) max_rtt: Vec<RttLimit>,
     pub(crate) min_replies: Option<u64>,
-    /// Whether replies must have some content.
-    pub(crate) expectation: bool,
 }
 
 /// The most a round trip may take.
@@ -70,12 +67,11 @@ impl Thresholds {
     /// Those that these figures do not meet.
     pub(crate) fn unmet(&self, counts: &Counts, rtt: &Distribution) -> Vec<Unmet> {
         let mut unmet = Vec::new();
-        if let Some(most) = self.max_loss {
-            let share = percent(counts.unanswered(), counts.sent);
-            if share > most {
-                let (part, whole) = (counts.unanswered(), counts.sent);
-                unmet.push(format!("--max-loss {most}: {share:.1}% unanswered, {part} of {whole}"));
-            }
+        if let Some(most) = self.max_loss
+            && let Some(share) = counts.loss_percent().filter(|share| *share > most)
+        {
+            let (lost, all) = (counts.lost, counts.received + counts.lost);
+            unmet.push(format!("--max-loss {most}: {share:.1}% lost, {lost} of {all}"));
         }
         for limit in &self.max_rtt {
             if let Some(reason) = limit.fails(rtt) {
@@ -87,8 +83,9 @@ impl Thresholds {
         {
             unmet.push(format!("--min-replies {least}: {} answered", counts.received));
         }
-        if self.expectation && counts.unexpected > 0 {
-            unmet.push(format!("--expect: {} of other content", counts.unexpected));
+        let not_ok = counts.verdicts.not_ok();
+        if not_ok > 0 {
+            unmet.push(format!("{not_ok} of {} answers were not ok", counts.received));
         }
         unmet.into_iter().map(Unmet).collect()
     }
@@ -115,27 +112,15 @@ impl RttLimit {
     }
 }
 
-/// What counts of a target for the exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    pub(crate) answered: bool,
-    pub(crate) refused: bool,
-    pub(crate) met: bool,
-}
-
-/// The exit code: 0 if each target was answered and met its thresholds; 3 if nothing was ever
-/// answered and something was refused; else 1.
-pub(crate) fn exit(outcomes: impl IntoIterator<Item = Outcome>) -> Exit {
-    let (mut all, mut any, mut refused) = (true, false, false);
-    for outcome in outcomes {
-        all &= outcome.answered && outcome.met;
-        any |= outcome.answered;
-        refused |= outcome.refused;
-    }
-    match (all && any, any, refused) {
-        (true, ..) => Exit::Worked,
-        (_, false, true) => Exit::Refused,
-        _ => Exit::Failed,
+/// The exit code of a run: `passed` if each target was answered in time and met its thresholds,
+/// `totals` are the counts of all together.
+pub(crate) fn exit(passed: bool, totals: &Counts) -> Exit {
+    let answered = totals.received + totals.late > 0;
+    match () {
+        () if passed && totals.received > 0 => Exit::Worked,
+        () if totals.nothing_left() => Exit::Local,
+        () if !answered && totals.refused > 0 => Exit::Refused,
+        () => Exit::Failed,
     }
 }
 
@@ -143,15 +128,11 @@ pub(crate) fn exit(outcomes: impl IntoIterator<Item = Outcome>) -> Exit {
 mod tests {
     use super::*;
     use crate::probe::stats::distribution::Precision;
+    use crate::probe::verdict::Verdict;
 
     fn figures(received: u64, lost: u64, refused: u64) -> (Counts, Distribution) {
-        let counts = Counts {
-            sent: received + lost + refused,
-            received,
-            lost,
-            refused,
-            ..Counts::default()
-        };
+        let sent = received + lost;
+        let counts = Counts { sent, received, lost, refused, ..Counts::default() };
         let mut rtt = Distribution::new(Precision::Fine);
         (1..=received).for_each(|ms| rtt.record(Duration::from_millis(ms)));
         (counts, rtt)
@@ -174,8 +155,8 @@ mod tests {
         let cases = [
             (Thresholds::default(), (0, 9, 0), ""),
             (loss(20.0), (4, 1, 0), ""),
-            (loss(19.9), (4, 1, 0), "--max-loss 19.9: 20.0% unanswered, 1 of 5"),
-            (loss(0.0), (4, 0, 1), "--max-loss 0: 20.0% unanswered, 1 of 5"),
+            (loss(19.9), (4, 1, 0), "--max-loss 19.9: 20.0% lost, 1 of 5"),
+            (loss(0.0), (4, 1, 1), "--max-loss 0: 20.0% lost, 1 of 5"),
             (loss(100.0), (0, 5, 0), ""),
             (loss(0.0), (0, 0, 0), ""),
             (rtt("5ms"), (5, 0, 0), ""),
@@ -207,13 +188,13 @@ mod tests {
     }
 
     #[test]
-    fn another_content_is_not_met() {
-        let thresholds = Thresholds { expectation: true, ..Thresholds::default() };
-        let (mut counts, rtt) = figures(5, 0, 0);
-        assert_eq!(thresholds.unmet(&counts, &rtt), []);
-        counts.unexpected = 2;
-        let unmet = thresholds.unmet(&counts, &rtt);
-        assert_eq!(unmet, [Unmet("--expect: 2 of other content".into())]);
+    fn an_answer_that_is_not_ok_is_not_met() {
+        let (mut counts, rtt) = figures(2, 0, 0);
+        counts.verdicts.count(Verdict::Ok);
+        assert_eq!(Thresholds::default().unmet(&counts, &rtt), []);
+        counts.verdicts.count(Verdict::Unexpected);
+        let unmet = Thresholds::default().unmet(&counts, &rtt);
+        assert_eq!(unmet, [Unmet("1 of 2 answers were not ok".into())]);
     }
 
     #[test]
@@ -225,23 +206,29 @@ mod tests {
 
     #[test]
     fn exit_codes() {
-        let outcome = |answered, refused, met| Outcome { answered, refused, met };
-        let fine = outcome(true, false, true);
-        let silent = outcome(false, false, true);
-        let refused = outcome(false, true, true);
-        let cases: [(&[Outcome], Exit); 9] = [
-            (&[fine], Exit::Worked),
-            (&[outcome(true, true, true)], Exit::Worked),
-            (&[outcome(true, false, false)], Exit::Failed),
-            (&[silent], Exit::Failed),
-            (&[refused], Exit::Refused),
-            (&[fine, fine], Exit::Worked),
-            (&[fine, refused], Exit::Failed),
-            (&[silent, refused], Exit::Refused),
-            (&[], Exit::Failed),
+        let counts = |sent, received, late, refused, failed| Counts {
+            sent,
+            received,
+            lost: sent - received - failed,
+            late,
+            refused,
+            failed,
+            ..Counts::default()
+        };
+        let cases = [
+            (true, counts(3, 1, 0, 0, 0), Exit::Worked),
+            (true, counts(3, 1, 0, 2, 0), Exit::Worked),
+            (false, counts(3, 3, 0, 0, 0), Exit::Failed),
+            (false, counts(3, 0, 0, 0, 0), Exit::Failed),
+            (false, counts(3, 0, 0, 1, 1), Exit::Refused),
+            (false, counts(3, 0, 1, 3, 0), Exit::Failed),
+            (false, counts(3, 1, 0, 2, 0), Exit::Failed),
+            (false, counts(3, 0, 0, 0, 3), Exit::Local),
+            (false, counts(3, 0, 0, 0, 2), Exit::Failed),
+            (true, Counts::default(), Exit::Failed),
         ];
-        for (outcomes, expected) in cases {
-            assert_eq!(exit(outcomes.iter().copied()), expected, "{outcomes:?}");
+        for (passed, totals, expected) in cases {
+            assert_eq!(exit(passed, &totals), expected, "{passed} {totals:?}");
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The beats of one target that something may still be said about, and the class each one is in.
 //!
-//! Every beat ends in exactly one class, and a class once final changes in one way only: a lost
-//! beat whose reply came after all is late, which is a part of lost (RFC 6673: the metric counts it
-//! as lost). Beats in flight are always kept; of the others the last few, so that a second reply
-//! is known to be a duplicate (RFC 5560) and a late one to be late. What is older is forgotten, and
-//! a reply to it is a stranger's. Memory: what is in flight plus a constant.
+//! Every beat ends in exactly one class. A lost beat that is answered after all is late, which is a
+//! part of lost (RFC 6673). A refused beat is lost at once, but an ICMP message is only a hint (RFC
+//! 8085 §5.2): an answer within the timeout makes it received. Beats without a final class are
+//! always kept; of the others the last few, so that a second reply is known to be a duplicate (RFC
+//! 5560) and a late one to be late. A reply to an older one answers nothing.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -34,7 +34,8 @@ pub(crate) enum Class {
     Lost,
     /// Lost, and then its reply came.
     Late,
-    /// The peer's host said that nothing listens there.
+    /// Lost at once, because the peer's host said that nothing listens there; an answer within the
+    /// timeout still counts.
     Refused,
     /// It did not leave this host.
     Failed,
@@ -49,13 +50,20 @@ pub(crate) struct Beat {
     pub(crate) port_id: Option<PortId>,
     /// What became of it.
     pub(crate) class: Class,
+    /// The peer's host said that nothing listens there.
+    pub(crate) refused: bool,
 }
 
 /// What a reply that names a beat is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// The first reply, in time, after so long.
-    Received(Duration),
+    /// The first reply, in time.
+    Received {
+        /// How long it took.
+        after: Duration,
+        /// The beat had been refused.
+        after_refusal: bool,
+    },
     /// The first reply, too late; `expired` if the beat was in flight until now and is hereby lost.
     Late {
         /// How long it took.
@@ -65,8 +73,8 @@ pub(crate) enum Arrival {
     },
     /// One more reply to a beat that has had one.
     Duplicate(Duration),
-    /// To no beat that is known, or to one that was refused or never left.
-    Stranger,
+    /// To no beat that is known, or to one that never left.
+    Unsolicited,
 }
 
 /// The window.
@@ -101,7 +109,7 @@ impl Window {
     /// A beat is about to be sent.
     pub(crate) fn announce(&mut self, sent: Mono, port_id: Option<PortId>) -> Seq {
         let seq = self.next();
-        self.beats.push_back(Beat { sent, port_id, class: Class::InFlight });
+        self.beats.push_back(Beat { sent, port_id, class: Class::InFlight, refused: false });
         self.in_flight += 1;
         seq
     }
@@ -118,14 +126,17 @@ impl Window {
     /// A reply to `seq` came at `at`.
     pub(crate) fn arrive(&mut self, seq: Seq, at: Mono) -> Arrival {
         let timeout = self.timeout;
-        let Some(beat) = self.get_mut(seq) else { return Arrival::Stranger };
+        let Some(beat) = self.get_mut(seq) else { return Arrival::Unsolicited };
         let after = at.saturating_since(beat.sent);
         let (class, arrival) = match beat.class {
-            Class::InFlight if after <= timeout => (Class::Received, Arrival::Received(after)),
+            Class::InFlight | Class::Refused if after <= timeout => {
+                let after_refusal = beat.class == Class::Refused;
+                (Class::Received, Arrival::Received { after, after_refusal })
+            }
             Class::InFlight => (Class::Late, Arrival::Late { after, expired: true }),
-            Class::Lost => (Class::Late, Arrival::Late { after, expired: false }),
+            Class::Lost | Class::Refused => (Class::Late, Arrival::Late { after, expired: false }),
             Class::Received | Class::Late => return Arrival::Duplicate(after),
-            Class::Refused | Class::Failed => return Arrival::Stranger,
+            Class::Failed => return Arrival::Unsolicited,
         };
         let was = std::mem::replace(&mut beat.class, class);
         if was == Class::InFlight {
@@ -139,10 +150,20 @@ impl Window {
         match self.get_mut(seq) {
             Some(beat) if beat.class == Class::InFlight && class != Class::InFlight => {
                 beat.class = class;
+                beat.refused = class == Class::Refused;
                 self.settled();
                 true
             }
             _ => false,
+        }
+    }
+
+    /// The timeout of a refused beat has passed: it stays lost.
+    pub(crate) fn end_refused(&mut self, seq: Seq) {
+        if let Some(beat) = self.get_mut(seq)
+            && beat.class == Class::Refused
+        {
+            beat.class = Class::Lost;
         }
     }
 
@@ -218,13 +239,17 @@ mod tests {
         Window::new(ms(100), 4)
     }
 
+    fn in_time(after: u64) -> Arrival {
+        Arrival::Received { after: ms(after), after_refusal: false }
+    }
+
     #[test]
     fn first_reply_second_reply_late_reply() {
         let mut window = window();
         let first = window.announce(at(0), None);
         let second = window.announce(at(10), None);
         assert_eq!((first, second), (Seq(1), Seq(2)));
-        assert_eq!(window.arrive(second, at(30)), Arrival::Received(ms(20)));
+        assert_eq!(window.arrive(second, at(30)), in_time(20));
         assert_eq!(window.arrive(second, at(31)), Arrival::Duplicate(ms(21)));
         assert_eq!(window.expire(at(100)), None);
         let lost = window.expire(at(101)).map(|(seq, beat)| (seq, beat.class));
@@ -240,22 +265,37 @@ mod tests {
         let mut window = window();
         let first = window.announce(at(0), None);
         let second = window.announce(at(0), None);
-        assert_eq!(window.arrive(first, at(100)), Arrival::Received(ms(100)));
+        assert_eq!(window.arrive(first, at(100)), in_time(100));
         assert_eq!(window.arrive(second, at(101)), Arrival::Late { after: ms(101), expired: true });
         assert_eq!(window.expire(at(1000)), None);
     }
 
     #[test]
-    fn a_refused_beat_takes_no_reply_and_is_refused_once() {
+    fn a_refused_beat_is_refused_once_and_an_answer_to_it_counts() {
         let mut window = window();
-        let seq = window.announce(at(0), None);
-        assert!(window.settle(seq, Class::Refused));
-        assert!(!window.settle(seq, Class::Refused));
+        let refused: Vec<Seq> = (0..3).map(|_| window.announce(at(0), None)).collect();
+        for seq in &refused {
+            assert!(window.settle(*seq, Class::Refused));
+            assert!(!window.settle(*seq, Class::Refused));
+        }
+        let in_time = Arrival::Received { after: ms(100), after_refusal: true };
+        let late = |after| Arrival::Late { after: ms(after), expired: false };
+        assert_eq!(window.arrive(refused[0], at(100)), in_time);
+        assert_eq!(window.arrive(refused[0], at(100)), Arrival::Duplicate(ms(100)));
+        assert_eq!(window.arrive(refused[1], at(101)), late(101));
+        window.end_refused(refused[2]);
+        assert_eq!(window.arrive(refused[2], at(102)), late(102));
+    }
+
+    #[test]
+    fn what_answers_no_beat() {
+        let mut window = window();
+        let failed = window.announce(at(0), None);
+        assert!(window.settle(failed, Class::Failed));
         assert!(!window.settle(Seq(9), Class::Failed));
-        assert_eq!(window.arrive(seq, at(1)), Arrival::Stranger);
-        assert_eq!(window.arrive(Seq(0), at(1)), Arrival::Stranger);
-        assert_eq!(window.arrive(Seq(2), at(1)), Arrival::Stranger);
-        assert_eq!(window.arrive(Seq(u64::MAX), at(1)), Arrival::Stranger);
+        for seq in [failed, Seq(0), Seq(2), Seq(u64::MAX)] {
+            assert_eq!(window.arrive(seq, at(1)), Arrival::Unsolicited);
+        }
     }
 
     #[test]
@@ -281,10 +321,10 @@ mod tests {
             window.forget_below(seq);
         }
         assert_eq!(window.beats.len(), 101);
-        assert_eq!(window.arrive(slow, at(3)), Arrival::Received(ms(3)));
+        assert_eq!(window.arrive(slow, at(3)), in_time(3));
         window.forget_below(window.next());
         assert_eq!(window.beats.len(), 4);
-        assert_eq!(window.arrive(slow, at(4)), Arrival::Stranger);
+        assert_eq!(window.arrive(slow, at(4)), Arrival::Unsolicited);
         assert_eq!(window.arrive(Seq(101), at(4)), Arrival::Duplicate(ms(3)));
     }
 }

@@ -12,6 +12,7 @@ use udp_core::clock::Wall;
 
 use crate::config::Output;
 use crate::probe::schedule::{Spacing, TargetId};
+use crate::probe::session::Received;
 use crate::probe::state::Health;
 
 pub(crate) use json::Json;
@@ -59,10 +60,9 @@ pub(crate) struct Record {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Told {
     Sent { seq: u64, bytes: Box<[u8]> },
-    Reply { seq: u64, rtt: Duration, rtt_total: Duration, reordered: bool, bytes: Box<[u8]> },
+    Reply { seq: u64, reply: Received, bytes: Box<[u8]> },
     Late { seq: u64, rtt: Duration, bytes: Box<[u8]> },
     Duplicate { seq: u64, rtt: Duration, bytes: Box<[u8]> },
-    Wrong { seq: Option<u64>, bytes: Box<[u8]> },
     Lost { seq: u64 },
     Refused { seq: u64 },
     Error { seq: Option<u64>, reason: String },

@@ -11,7 +11,7 @@ use crate::probe::stats::direction::{Reflector, Split};
 use crate::probe::stats::distribution::{Distribution, Percentile};
 use crate::probe::stats::variation::Variation;
 use crate::probe::targets::Target;
-use crate::probe::thresholds::{Outcome, Thresholds, Unmet};
+use crate::probe::thresholds::{Thresholds, Unmet};
 
 /// A run.
 #[derive(Debug, Clone)]
@@ -20,14 +20,16 @@ pub(crate) struct RunSummary {
     /// In the order they were named; at least one.
     pub(crate) targets: Vec<TargetSummary>,
     pub(crate) totals: Counts,
+    /// Whether answers can be other than ok.
+    pub(crate) judged: bool,
     /// How late sends were.
     pub(crate) lag_p50: Option<Duration>,
     pub(crate) lag_p99: Option<Duration>,
     pub(crate) lag_max: Option<Duration>,
-    /// Datagrams from addresses that were never asked.
-    pub(crate) strays: u64,
+    /// The first sender of an unsolicited datagram that was never asked.
+    pub(crate) unsolicited_from: Option<SocketAddr>,
     /// Datagrams that found a receive queue of ours full; None where the kernel does not count.
-    pub(crate) lost_in_host: Option<u64>,
+    pub(crate) kernel_drops: Option<u64>,
 }
 
 /// A target.
@@ -121,13 +123,9 @@ impl TargetSummary {
         }
     }
 
-    /// What counts for the exit code.
-    pub(crate) fn outcome(&self) -> Outcome {
-        Outcome {
-            answered: self.counts.received > 0,
-            refused: self.counts.refused > 0,
-            met: self.unmet.is_empty(),
-        }
+    /// Whether it was answered and met its thresholds.
+    pub(crate) fn passed(&self) -> bool {
+        self.counts.received > 0 && self.unmet.is_empty()
     }
 }
 
@@ -137,7 +135,7 @@ fn stamp(session: &Session, missing: u64) -> Option<StampSummary> {
     let variation = |it: &Variation| Percentiles::of(|p| it.percentile(p));
     let counts = session.counts();
     Some(StampSummary {
-        split: direction.split(counts.lost, counts.late),
+        split: direction.split(counts.lost, counts.without_direction()),
         reflector: direction.reflector(),
         rtt_total: Figures::of(session.rtt_total()?, missing),
         up: variation(up),

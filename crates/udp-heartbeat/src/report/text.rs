@@ -15,8 +15,7 @@ use udp_core::text::{escape, hex};
 use super::{Line, Payload, Percentiles, Record, Report, RunSummary, TargetSummary, Told};
 use crate::probe::schedule::TargetId;
 use crate::probe::session::Counts;
-use crate::probe::stats::direction::Reflector;
-use crate::probe::stats::loss::percent;
+use crate::probe::verdict::Verdict;
 
 /// The text reporter.
 #[derive(Debug)]
@@ -39,24 +38,23 @@ impl Text {
                 self.payload(bytes, out);
                 out.push(b'\n');
             }
-            Told::Reply { seq, rtt, bytes, .. } => {
-                self.reply(&whom, bytes, out);
-                put(out, format_args!("  seq={seq} rtt={} ms\n", Millis(*rtt)));
-            }
-            Told::Late { seq, rtt, bytes } => {
-                self.reply(&whom, bytes, out);
-                put(out, format_args!("  seq={seq} rtt={} ms late\n", Millis(*rtt)));
-            }
-            Told::Duplicate { seq, rtt, bytes } => {
-                self.reply(&whom, bytes, out);
-                put(out, format_args!("  seq={seq} rtt={} ms duplicate\n", Millis(*rtt)));
-            }
-            Told::Wrong { seq, bytes } => {
-                self.reply(&whom, bytes, out);
-                match seq {
-                    Some(seq) => put(out, format_args!("  seq={seq} wrong\n")),
-                    None => put(out, format_args!("  wrong\n")),
+            Told::Reply { seq, reply, bytes } => {
+                put(out, format_args!("recvfrom {whom}: "));
+                self.payload(bytes, out);
+                put(out, format_args!("  seq={seq} rtt={} ms", Millis(reply.rtt)));
+                if reply.after_refusal {
+                    out.extend_from_slice(b" after_refusal");
                 }
+                if reply.verdict != Verdict::Ok {
+                    put(out, format_args!(" {}", reply.verdict));
+                }
+                out.push(b'\n');
+            }
+            Told::Late { seq, rtt, .. } => {
+                put(out, format_args!("late {whom}: seq={seq} rtt={} ms\n", Millis(*rtt)));
+            }
+            Told::Duplicate { seq, .. } => {
+                put(out, format_args!("duplicate {whom}: seq={seq}\n"));
             }
             Told::Lost { seq } => {
                 let timeout = ShownDuration(self.timeout);
@@ -92,11 +90,6 @@ impl Text {
         self.labels.get(target as usize).map_or("", String::as_str)
     }
 
-    fn reply(&self, whom: &str, bytes: &[u8], out: &mut Vec<u8>) {
-        put(out, format_args!("recvfrom {whom}: "));
-        self.payload(bytes, out);
-    }
-
     fn payload(&self, bytes: &[u8], out: &mut Vec<u8>) {
         match self.payload {
             Payload::Text => escape::escape_into(bytes, out),
@@ -122,7 +115,7 @@ impl Report for Text {
 
 /// The summary of each target, and where there are several one line for all.
 fn run(summary: &RunSummary, out: &mut Vec<u8>) {
-    summary.targets.iter().for_each(|target| block(target, out));
+    summary.targets.iter().for_each(|target| block(target, summary.judged, out));
     let targets = summary.targets.len();
     if targets > 1 {
         let answered = summary.targets.iter().filter(|it| it.counts.received > 0).count();
@@ -131,9 +124,13 @@ fn run(summary: &RunSummary, out: &mut Vec<u8>) {
     }
 }
 
-fn block(target: &TargetSummary, out: &mut Vec<u8>) {
+fn block(target: &TargetSummary, judged: bool, out: &mut Vec<u8>) {
     put(out, format_args!("--- {} heartbeat statistics ---\n", one_line(&target.label)));
     put(out, format_args!("{}\n", Sums(&target.counts)));
+    if judged {
+        let answers = target.counts.verdicts.shown().map(|(name, count)| format!("{count} {name}"));
+        put(out, format_args!("answers: {}\n", answers.collect::<Vec<_>>().join(", ")));
+    }
     let rtt = &target.rtt;
     if let (Some(min), Some(avg), Some(max), Some(mdev)) =
         (rtt.min, rtt.average, rtt.max, rtt.deviation)
@@ -145,20 +142,14 @@ fn block(target: &TargetSummary, out: &mut Vec<u8>) {
     }
     let Some(stamp) = &target.stamp else { return };
     let split = stamp.split;
-    put(out, format_args!("lost: {} up, {} down, {} unknown", split.up, split.down, split.unknown));
-    match stamp.reflector {
-        Reflector::Stateless => put(out, format_args!(" (the reflector keeps no count)\n")),
-        Reflector::Unknown if target.counts.lost > 0 => {
-            put(out, format_args!(" (the reflector's numbers prove nothing)\n"));
-        }
-        Reflector::Unknown | Reflector::Stateful => out.push(b'\n'),
-    }
+    let (forward, back, open) = (split.up, split.down, split.unknown);
+    put(out, format_args!("loss: forward {forward}, return {back}, undetermined {open}\n"));
     if let (Some(net), Some(whole)) = (rtt.average, stamp.rtt_total.average) {
         let own = Millis(whole.saturating_sub(net));
-        let text = format_args!("rtt is without the reflector's own time, {own} ms on average\n");
-        put(out, text);
-        let (up, down) = (stamp.up, stamp.down);
-        let text = format_args!("one-way variation p50/p90/p99 = {up} ms up, {down} ms down\n");
+        put(out, format_args!("reflector time avg {own} ms (not in rtt)\n"));
+        let (forward, back) = (stamp.up, stamp.down);
+        let text =
+            format_args!("delay variation p50/p90/p99 = forward {forward} ms, return {back} ms\n");
         put(out, text);
     }
 }
@@ -178,20 +169,31 @@ struct Sums<'a>(&'a Counts);
 impl fmt::Display for Sums<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Counts { sent, received, lost, late, duplicate, reordered, .. } = self.0;
-        let share = percent(*lost, *sent);
-        write!(f, "{sent} sent, {received} received, {lost} lost ({share:.1}%), ")?;
+        write!(f, "{sent} sent, {received} received, {lost} lost ({}), ", Loss(self.0))?;
         write!(f, "{late} late, {duplicate} duplicate, {reordered} reordered")?;
         let more = [
             (self.0.refused, "refused"),
             (self.0.failed, "failed"),
             (self.0.pending(), "pending"),
-            (self.0.wrong, "wrong"),
-            (self.0.missed, "missed"),
+            (self.0.unsolicited, "unsolicited"),
+            (self.0.slots_skipped, "slots skipped"),
         ];
         for (count, name) in more.into_iter().filter(|(count, _)| *count > 0) {
             write!(f, ", {count} {name}")?;
         }
         Ok(())
+    }
+}
+
+/// Loss in percent, or a dash where there is none to speak of.
+struct Loss<'a>(&'a Counts);
+
+impl fmt::Display for Loss<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.loss_percent() {
+            Some(share) => write!(f, "{share:.1}%"),
+            None => f.write_str("-"),
+        }
     }
 }
 
@@ -255,8 +257,9 @@ pub(crate) fn place(label: &str, address: Option<SocketAddr>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::session::Received;
     use crate::probe::state::Health;
-    use crate::probe::stats::direction::Split;
+    use crate::probe::stats::direction::{Reflector, Split};
     use crate::probe::thresholds::Unmet;
     use crate::report::{Figures, StampSummary, StateChange};
 
@@ -279,27 +282,32 @@ mod tests {
     fn a_line_for_each_event() {
         let rtt = 143 * MICRO;
         let bytes = || b"echo heartbeat".to_vec().into_boxed_slice();
+        let reply = Received {
+            rtt,
+            rtt_total: rtt,
+            reordered: false,
+            after_refusal: false,
+            verdict: Verdict::Ok,
+        };
+        let hinted = Received { after_refusal: true, verdict: Verdict::Unexpected, ..reply };
         let cases = [
             (Told::Sent { seq: 1, bytes: bytes() }, "sendto ('127.0.0.1', 7000): echo heartbeat\n"),
             (
-                Told::Reply { seq: 1, rtt, rtt_total: rtt, reordered: false, bytes: bytes() },
+                Told::Reply { seq: 1, reply, bytes: bytes() },
                 "recvfrom ('127.0.0.1', 7000): echo heartbeat  seq=1 rtt=0.143 ms\n",
             ),
             (
+                Told::Reply { seq: 3, reply: hinted, bytes: (*b"\x1b[2J\n").into() },
+                "recvfrom ('127.0.0.1', 7000): \\x1b[2J\\n  seq=3 rtt=0.143 ms after_refusal \
+                 unexpected\n",
+            ),
+            (
                 Told::Late { seq: 2, rtt: 1_200_500 * MICRO, bytes: bytes() },
-                "recvfrom ('127.0.0.1', 7000): echo heartbeat  seq=2 rtt=1200.500 ms late\n",
+                "late ('127.0.0.1', 7000): seq=2 rtt=1200.500 ms\n",
             ),
             (
                 Told::Duplicate { seq: 2, rtt, bytes: bytes() },
-                "recvfrom ('127.0.0.1', 7000): echo heartbeat  seq=2 rtt=0.143 ms duplicate\n",
-            ),
-            (
-                Told::Wrong { seq: Some(3), bytes: (*b"\x1b[2J\n").into() },
-                "recvfrom ('127.0.0.1', 7000): \\x1b[2J\\n  seq=3 wrong\n",
-            ),
-            (
-                Told::Wrong { seq: None, bytes: Box::default() },
-                "recvfrom ('127.0.0.1', 7000):   wrong\n",
+                "duplicate ('127.0.0.1', 7000): seq=2\n",
             ),
             (Told::Lost { seq: 2 }, "no reply ('127.0.0.1', 7000): seq=2 within 1s\n"),
             (Told::Refused { seq: 4 }, "refused ('127.0.0.1', 7000): seq=4\n"),
@@ -374,11 +382,12 @@ mod tests {
             at: Wall::from_nanos(0),
             targets,
             totals,
+            judged: totals.verdicts.not_ok() > 0,
             lag_p50: None,
             lag_p99: None,
             lag_max: None,
-            strays: 9,
-            lost_in_host: None,
+            unsolicited_from: None,
+            kernel_drops: None,
         };
         let mut out = Vec::new();
         text(Payload::Text).tell(&Line::Summary(Box::new(run)), &mut out);
@@ -394,22 +403,24 @@ mod tests {
              rtt min/avg/max/mdev = 0.101/0.134/0.170/0.022 ms\n\
              rtt p50/p90/p99 = 0.130/-/- ms, jitter 0.012 ms\n"
         );
-        let counts = Counts {
+        let mut counts = Counts {
             sent: 16,
-            lost: 10,
+            lost: 12,
             late: 2,
             refused: 2,
             failed: 1,
-            wrong: 1,
-            missed: 7,
+            unsolicited: 1,
+            slots_skipped: 7,
             ..Counts::default()
         };
+        counts.verdicts.count(Verdict::Unexpected);
         let silent = TargetSummary { counts, rtt: Figures::default(), jitter: None, ..target() };
         assert_eq!(
             summary(vec![silent]),
             "--- 127.0.0.1:7000 heartbeat statistics ---\n\
-             16 sent, 0 received, 10 lost (62.5%), 2 late, 0 duplicate, 0 reordered, \
-             2 refused, 1 failed, 3 pending, 1 wrong, 7 missed\n"
+             16 sent, 0 received, 12 lost (100.0%), 2 late, 0 duplicate, 0 reordered, \
+             2 refused, 1 failed, 3 pending, 1 unsolicited, 7 slots skipped\n\
+             answers: 0 ok, 1 unexpected\n"
         );
     }
 
@@ -435,26 +446,19 @@ mod tests {
 
     #[test]
     fn what_stamp_adds() {
-        let stamp = |reflector| StampSummary {
+        let stamp = StampSummary {
             split: Split { up: 1, down: 2, unknown: 3 },
-            reflector,
+            reflector: Reflector::Stateful,
             rtt_total: figures([121, 154, 190, 22]),
             up: Percentiles { p50: Some(5 * MICRO), p90: Some(9 * MICRO), p99: None },
             down: Percentiles { p50: Some(4 * MICRO), ..Percentiles::default() },
         };
-        let of = |reflector| {
-            let it = TargetSummary { stamp: Some(stamp(reflector)), ..target() };
-            summary(vec![it]).split_once("jitter 0.012 ms\n").unwrap().1.to_owned()
-        };
+        let it = TargetSummary { stamp: Some(stamp), ..target() };
         assert_eq!(
-            of(Reflector::Stateful),
-            "lost: 1 up, 2 down, 3 unknown\n\
-             rtt is without the reflector's own time, 0.020 ms on average\n\
-             one-way variation p50/p90/p99 = 0.005/0.009/- ms up, 0.004/-/- ms down\n"
-        );
-        assert!(of(Reflector::Stateless).contains("unknown (the reflector keeps no count)\n"));
-        assert!(
-            of(Reflector::Unknown).contains("unknown (the reflector's numbers prove nothing)\n")
+            summary(vec![it]).split_once("jitter 0.012 ms\n").unwrap().1,
+            "loss: forward 1, return 2, undetermined 3\n\
+             reflector time avg 0.020 ms (not in rtt)\n\
+             delay variation p50/p90/p99 = forward 0.005/0.009/- ms, return 0.004/-/- ms\n"
         );
     }
 

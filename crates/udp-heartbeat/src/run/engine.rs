@@ -101,7 +101,7 @@ impl Engine<'_> {
                 return Ended::Done;
             }
             self.send_due();
-            if self.targets.is_done() {
+            if self.targets.is_done(now) {
                 return self.drain();
             }
             self.wait(&mut ready);

@@ -156,19 +156,21 @@ impl<'a> Run<'a> {
         let thresholds = &self.config.thresholds;
         let targets: Vec<TargetSummary> =
             prober.targets().iter().map(|target| TargetSummary::of(target, thresholds)).collect();
-        let exit = thresholds::exit(targets.iter().map(TargetSummary::outcome));
+        let totals = prober.totals();
+        let exit = thresholds::exit(targets.iter().all(TargetSummary::passed), &totals);
         for target in &targets {
             target.unmet.iter().for_each(|unmet| log::warn!("{}: {unmet}", target.label));
         }
         let summary = RunSummary {
             at: clock::wall(),
             targets,
-            totals: prober.totals(),
+            totals,
+            judged: prober.setup().expectation.is_some(),
             lag_p50: lag.percentile(Percentile::P50),
             lag_p99: lag.percentile(Percentile::P99),
             lag_max: lag.max(),
-            strays: prober.strays(),
-            lost_in_host: ports.lost_in_host(),
+            unsolicited_from: prober.unsolicited_from(),
+            kernel_drops: ports.lost_in_host(),
         };
         say_figures(&summary);
         let (lines, hook) = reporter.into_parts();
@@ -282,31 +284,20 @@ fn say_figures(summary: &RunSummary) {
         Some(span) => ShownDuration(span).to_string(),
         None => "-".into(),
     };
-    // Without -v too: it is easily taken for the path's loss.
-    match summary.lost_in_host {
-        None | Some(0) => {}
-        Some(1) => log::warn!("1 datagram was lost in this host: its receive queue was full"),
-        Some(lost) => {
-            log::warn!("{lost} datagrams were lost in this host: their receive queue was full");
-        }
-    }
     log::info!(
-        "sends were late by {} (p50), {} (p99), {} at most",
+        "send lag p50/p99/max = {}/{}/{}",
         span(summary.lag_p50),
         span(summary.lag_p99),
         span(summary.lag_max)
     );
     for target in summary.targets.iter().filter(|target| target.loss_runs > 0) {
         log::info!(
-            "{}: {} rows of unanswered beats, the longest of {}; away for {} in all, {} at once",
+            "{}: {} loss bursts, longest {}; unavailable {} in total, longest outage {}",
             target.label,
             target.loss_runs,
             target.longest_run,
             ShownDuration(target.outage),
             ShownDuration(target.longest_outage),
         );
-    }
-    if summary.strays > 0 {
-        log::info!("{} datagrams came from addresses that were never asked", summary.strays);
     }
 }

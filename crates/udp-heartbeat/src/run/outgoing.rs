@@ -64,7 +64,7 @@ impl Engine<'_> {
 
     fn send_slot(&mut self, slot: Slot, now: Mono) {
         let target = slot.target;
-        self.targets.missed(target, slot.missed);
+        self.targets.skipped(target, slot.missed);
         self.follow_early(target, now);
         self.lag.record(now.saturating_since(slot.due));
         match self.targets.begin(target, now, &mut self.reporter) {

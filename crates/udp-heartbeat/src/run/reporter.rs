@@ -148,17 +148,16 @@ impl Observer for Reporter {
             What::Sent { seq, bytes } => {
                 self.record(event, || Told::Sent { seq: seq.0, bytes: bytes.into() });
             }
-            What::Reply { seq, rtt, rtt_total, reordered, bytes } => self.record(event, || {
-                Told::Reply { seq: seq.0, rtt, rtt_total, reordered, bytes: bytes.into() }
-            }),
+            What::Reply { seq, reply, bytes } => {
+                self.record(event, || Told::Reply { seq: seq.0, reply, bytes: bytes.into() });
+            }
             What::Late { seq, rtt, bytes } => {
                 self.record(event, || Told::Late { seq: seq.0, rtt, bytes: bytes.into() });
             }
             What::Duplicate { seq, rtt, bytes } => {
                 self.record(event, || Told::Duplicate { seq: seq.0, rtt, bytes: bytes.into() });
             }
-            What::Wrong { seq, bytes } => self
-                .record(event, || Told::Wrong { seq: seq.map(|seq| seq.0), bytes: bytes.into() }),
+            What::Unsolicited { bytes } => log::debug!("{} bytes answer no beat", bytes.len()),
             What::Lost { seq } => self.record(event, || Told::Lost { seq: seq.0 }),
             What::Refused { seq } => self.record(event, || Told::Refused { seq: seq.0 }),
             What::Failed { seq, reason } => {

@@ -177,7 +177,7 @@ impl Finished {
 /// A line of counts without the slots that a busy machine made the program miss.
 pub(crate) fn without_missed(line: &str) -> &str {
     match line.rsplit_once(", ") {
-        Some((rest, last)) if last.ends_with(" missed") => rest,
+        Some((rest, last)) if last.ends_with(" slots skipped") => rest,
         _ => line,
     }
 }

@@ -80,15 +80,15 @@ fn heartbeat_sample(finished: &Finished) -> Result<Sample> {
     let summary = summaries.last().context("the heartbeat said no summary")?;
     let count = |name: &str| summary[name].as_f64();
     let sent = count("sent").context("no count of what was sent")?;
-    let missed = count("missed").context("no count of missed slots")?;
+    let missed = count("slots_skipped").context("no count of missed slots")?;
     let mut sample = costs(finished, sent);
     sample.insert(Figure::Missed, share(missed, sent + missed));
     sample.insert(Figure::Lost, count("lost").context("no count of what was lost")?);
     for (figure, name) in [
         (Figure::RttMedian, "rtt_p50_ns"),
         (Figure::Rtt99, "rtt_p99_ns"),
-        (Figure::Lateness, "lag_p50_ns"),
-        (Figure::Lateness99, "lag_p99_ns"),
+        (Figure::Lateness, "send_lag_p50_ns"),
+        (Figure::Lateness99, "send_lag_p99_ns"),
     ] {
         if let Some(value) = count(name) {
             sample.insert(figure, value);
@@ -307,10 +307,10 @@ mod tests {
         let report = concat!(
             r#"{"type":"start","v":1}"#,
             "\n",
-            r#"{"type":"summary","v":1,"sent":5,"missed":0,"lag_p50_ns":1}"#,
+            r#"{"type":"summary","v":1,"sent":5,"slots_skipped":0,"send_lag_p50_ns":1}"#,
             "\n",
-            r#"{"type":"summary","v":1,"sent":500,"missed":125,"lost":7,"rtt_p50_ns":30000,"#,
-            r#""rtt_p99_ns":null,"lag_p50_ns":20000,"lag_p99_ns":90000}"#,
+            r#"{"type":"summary","v":1,"sent":500,"slots_skipped":125,"lost":7,"rtt_p50_ns":30000,"#,
+            r#""rtt_p99_ns":null,"send_lag_p50_ns":20000,"send_lag_p99_ns":90000}"#,
             "\n",
         );
         assert_eq!(

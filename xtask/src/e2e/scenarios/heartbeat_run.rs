@@ -110,7 +110,7 @@ fn a_suspended_heartbeat_does_not_catch_up(context: &Context) -> Result<()> {
     let finished = process.interrupt()?;
     finished.exits(0)?;
     let out = finished.out();
-    let missed = counts(&out).split(", ").find_map(|p| p.strip_suffix(" missed"));
+    let missed = counts(&out).split(", ").find_map(|p| p.strip_suffix(" slots skipped"));
     let missed: usize = missed.and_then(|n| n.parse().ok()).unwrap_or(0);
     check::holds(&format!("{:?} counts the missed slots", counts(&out)), missed >= 15)?;
     check::holds("nothing is lost by it", counts(&out).contains(" 0 lost (0.0%)"))
@@ -133,13 +133,10 @@ fn what_its_own_host_loses_is_said(context: &Context) -> Result<()> {
     let events = json::events(context, "udp-heartbeat", &finished.stdout)?;
     let summary = json::first(&events, "summary")?;
     check::same("received", Some(1), summary["received"].as_u64())?;
-    let lost = summary["lost_in_host"].as_u64().unwrap_or_default();
+    let lost = summary["kernel_drops"].as_u64().unwrap_or_default();
     let duplicates = summary["duplicate"].as_u64().unwrap_or_default();
     let told = format!("{duplicates} came again and {lost} were lost, of 5,000");
     check::holds(&told, lost > 0 && (lost..=5_000).contains(&(1 + duplicates + lost)))?;
-    finished.complains(&format!(
-        "warning: {lost} datagrams were lost in this host: their receive queue was full\n"
-    ))?;
     Ok(())
 }
 
@@ -200,7 +197,7 @@ fn one_refused_target_among_many(context: &Context) -> Result<()> {
     check::holds(
         &format!("{out:?} has the bad one"),
         out.contains(
-            "3 sent, 0 received, 0 lost (0.0%), 0 late, 0 duplicate, 0 reordered, 3 refused\n",
+            "3 sent, 0 received, 3 lost (100.0%), 0 late, 0 duplicate, 0 reordered, 3 refused\n",
         ),
     )?;
     finished.exits(1)?;

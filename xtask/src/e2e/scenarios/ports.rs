@@ -110,7 +110,7 @@ fn a_closed_port_is_refused(context: &Context) -> Result<()> {
     heartbeat.exits(3)?.prints(&format!(
         "sendto ('127.0.0.1', {port}): heartbeat\n<any>\n\
          --- 127.0.0.1:{port} heartbeat statistics ---\n\
-         1 sent, 0 received, 0 lost (0.0%), 0 late, 0 duplicate, 0 reordered, 1 refused\n"
+         1 sent, 0 received, 1 lost (100.0%), 0 late, 0 duplicate, 0 reordered, 1 refused\n"
     ))?;
     Ok(())
 }

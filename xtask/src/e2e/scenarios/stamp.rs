@@ -199,9 +199,9 @@ fn loss_by_direction(context: &Context) -> Result<()> {
         ("sent", 20),
         ("received", 15),
         ("lost", 5),
-        ("lost_up", 2),
-        ("lost_down", 3),
-        ("lost_unknown", 0),
+        ("lost_forward", 2),
+        ("lost_return", 3),
+        ("lost_undetermined", 0),
     ] {
         check::same(name, Some(expected), summary[name].as_u64())?;
     }

@@ -2,7 +2,7 @@
 //!
 //! What happens goes in, with its time; what it means comes out. There is no socket, no clock and
 //! no text in here. Each beat ends in exactly one class and is counted once, so at every moment
-//! `sent = received + lost + refused + failed + pending`.
+//! `sent = received + lost + failed + pending`; refused and late beats are parts of the lost.
 
 mod counts;
 
@@ -17,6 +17,7 @@ use crate::probe::stats::distribution::{Distribution, Precision};
 use crate::probe::stats::jitter::Jitter;
 use crate::probe::stats::loss::LossRuns;
 use crate::probe::stats::variation::Variation;
+use crate::probe::verdict::Verdict;
 use crate::probe::window::{Arrival, Beat, Class, Seq, Window};
 
 pub(crate) use counts::Counts;
@@ -46,22 +47,31 @@ pub(crate) struct Reflected {
     pub(crate) sent: i128,
 }
 
+/// The first reply to a beat, in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// With STAMP, without the reflector's own time.
+    pub(crate) rtt: Duration,
+    /// With the reflector's own time.
+    pub(crate) rtt_total: Duration,
+    /// It came after the reply to a later beat (RFC 4737).
+    pub(crate) reordered: bool,
+    /// The beat had been refused, and was counted as lost until now.
+    pub(crate) after_refusal: bool,
+    pub(crate) verdict: Verdict,
+}
+
 /// What a reply is, and how long it took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// The first to its beat, in time.
-    Received {
-        rtt: Duration,
-        /// From the sending to the receiving, with the reflector's own time.
-        rtt_total: Duration,
-        reordered: bool,
-    },
+    Received(Received),
     /// The first to its beat, too late; `expired` if the beat is hereby lost.
     Late { rtt: Duration, expired: bool },
     /// One more to a beat that has had one.
     Duplicate { rtt: Duration },
-    /// To no beat that waits for one.
-    Wrong,
+    /// To no beat that is known.
+    Unsolicited,
 }
 
 /// One target's truth.
@@ -126,8 +136,8 @@ impl Session {
     }
 
     /// Slots were skipped.
-    pub(crate) fn missed(&mut self, slots: u64) {
-        self.counts.missed += slots;
+    pub(crate) fn skipped(&mut self, slots: u64) {
+        self.counts.slots_skipped += slots;
     }
 
     /// When the beat really was sent, known a moment after it was announced.
@@ -147,37 +157,48 @@ impl Session {
         settled
     }
 
-    /// The peer's host refused the beat. False if it is not in flight.
+    /// The peer's host refused the beat, which is lost unless it is answered in time all the same.
+    /// False if it is not in flight.
     pub(crate) fn refused(&mut self, seq: Seq) -> bool {
         let settled = self.window.settle(seq, Class::Refused);
+        self.counts.lost += u64::from(settled);
         self.counts.refused += u64::from(settled);
         settled
     }
 
-    /// Something came that is no reply to any beat.
-    pub(crate) fn wrong(&mut self) {
-        self.counts.wrong += 1;
+    /// The timeout of a refused beat has passed.
+    pub(crate) fn end_refused(&mut self, seq: Seq) {
+        self.window.end_refused(seq);
     }
 
-    /// A reply came that has other content than expected.
-    pub(crate) fn unexpected(&mut self) {
-        self.counts.wrong += 1;
-        self.counts.unexpected += 1;
+    /// Something came that answers no beat.
+    pub(crate) fn unsolicited(&mut self) {
+        self.counts.unsolicited += 1;
     }
 
-    /// A reply to `seq` came at `at`.
-    pub(crate) fn reply(&mut self, seq: Seq, at: Mono, reflected: Option<&Reflected>) -> Reply {
-        let sent = self.window.get(seq).map(|beat| beat.sent);
+    /// A reply to `seq` came at `at`, and this is what it says.
+    pub(crate) fn reply(
+        &mut self,
+        seq: Seq,
+        at: Mono,
+        verdict: Verdict,
+        reflected: Option<&Reflected>,
+    ) -> Reply {
+        let before = self.window.get(seq).copied();
+        let refused = before.is_some_and(|beat| beat.refused);
         let arrival = self.window.arrive(seq, at);
         let net = |rtt_total: Duration| match reflected {
             Some(it) => rtt_total.checked_sub(it.residence).unwrap_or(rtt_total),
             None => rtt_total,
         };
         let reply = match arrival {
-            Arrival::Received(rtt_total) => {
+            Arrival::Received { after: rtt_total, after_refusal } => {
                 let reordered = seq.0 < self.next_in_order;
                 self.next_in_order = self.next_in_order.max(seq.0 + 1);
+                self.counts.lost -= u64::from(after_refusal);
+                self.counts.refused -= u64::from(after_refusal);
                 self.counts.received += 1;
+                self.counts.verdicts.count(verdict);
                 self.counts.reordered += u64::from(reordered);
                 let rtt = net(rtt_total);
                 self.rtt.record(rtt);
@@ -185,46 +206,47 @@ impl Session {
                     stamp.rtt_total.record(rtt_total);
                 }
                 self.jitter.record(rtt);
-                Reply::Received { rtt, rtt_total, reordered }
+                Reply::Received(Received { rtt, rtt_total, reordered, after_refusal, verdict })
             }
             Arrival::Late { after, expired } => {
                 self.counts.lost += u64::from(expired);
                 self.counts.late += 1;
+                self.counts.refused_late += u64::from(refused);
                 Reply::Late { rtt: net(after), expired }
             }
             Arrival::Duplicate(after) => {
                 self.counts.duplicate += 1;
                 Reply::Duplicate { rtt: net(after) }
             }
-            Arrival::Stranger => {
-                self.counts.wrong += 1;
-                Reply::Wrong
+            Arrival::Unsolicited => {
+                self.counts.unsolicited += 1;
+                Reply::Unsolicited
             }
         };
-        if let (Some(sent), Some(reflected)) = (sent, reflected) {
-            self.reflect(&reply, reflected, sent, at);
+        if let (Some(beat), Some(reflected)) = (before, reflected) {
+            self.reflect(&reply, reflected, &beat, at);
         }
         reply
     }
 
     /// What a reply tells about each direction.
-    fn reflect(&mut self, reply: &Reply, reflected: &Reflected, sent: Mono, at: Mono) {
+    fn reflect(&mut self, reply: &Reply, reflected: &Reflected, beat: &Beat, at: Mono) {
         let Some(stamp) = &mut self.stamp else { return };
         let Stamp { direction, up, down, .. } = &mut **stamp;
-        let beats = self.counts.sent;
+        let (beats, sent) = (self.counts.sent, beat.sent);
         match reply {
-            Reply::Wrong => return,
+            Reply::Unsolicited => return,
             Reply::Duplicate { .. } => direction.answer(reflected.numbers, sent, beats, true),
-            Reply::Received { .. } => direction.answer(reflected.numbers, sent, beats, false),
+            Reply::Received(_) => direction.answer(reflected.numbers, sent, beats, false),
             Reply::Late { expired, .. } => {
-                // If it was never called lost, nothing is to be taken back.
-                if !expired {
+                // If it was never told as lost, nothing is to be taken back.
+                if !expired && !beat.refused {
                     direction.late(sent);
                 }
                 direction.answer(reflected.numbers, sent, beats, false);
             }
         }
-        if let Reply::Received { .. } = reply {
+        if let Reply::Received(_) = reply {
             up.record(reflected.received - i128::from(sent.as_nanos()));
             down.record(i128::from(at.as_nanos()) - reflected.sent);
         }
@@ -283,7 +305,8 @@ impl Session {
 
     /// Whether one more answer from the reflector would tell more about what was lost.
     pub(crate) fn wants_counter_probe(&self) -> bool {
-        self.counts.lost > self.counts.late && self.direction().is_some_and(Direction::is_open)
+        self.counts.lost > self.counts.without_direction()
+            && self.direction().is_some_and(Direction::is_open)
     }
 
     /// How many beats ended how, until now.

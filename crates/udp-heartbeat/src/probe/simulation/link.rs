@@ -46,6 +46,8 @@ pub(super) struct Link {
     /// Sends that fail, and requests that are refused.
     pub(super) failure: f64,
     pub(super) refusal: f64,
+    /// How many of the refused requests arrive all the same.
+    pub(super) hint: f64,
     /// Stop before the end.
     pub(super) stop_early: bool,
 }
@@ -83,6 +85,8 @@ impl Link {
             down,
             failure: chance(random, 0.2),
             refusal: chance(random, 0.2),
+            // What no source port can tell apart is not asked of it, either.
+            hint: if kind == Kind::Numbered { chance(random, 1.0) } else { 0.0 },
             stop_early: random.u8(0..4) == 0,
         }
     }
@@ -93,7 +97,8 @@ impl Link {
 pub(super) struct Truth {
     pub(super) sent: u64,
     pub(super) failed: bool,
-    pub(super) refused_at: Option<u64>,
+    /// A refusal came before any reply, within the timeout.
+    pub(super) refused: bool,
     /// The request reached the peer.
     pub(super) reached: bool,
     /// When copies of the reply were handed over, intact.
@@ -116,7 +121,7 @@ pub(super) struct Told {
 #[derive(Default)]
 pub(super) struct Log {
     pub(super) beats: HashMap<(TargetId, u64), Told>,
-    pub(super) wrong: u64,
+    pub(super) unsolicited: u64,
     pub(super) arrival_order: Vec<(TargetId, u64, Duration)>,
 }
 
@@ -125,16 +130,17 @@ impl Observer for Log {
         let target = event.target;
         match event.what {
             What::Sent { seq, .. } => self.of(target, seq).sent += 1,
-            What::Reply { seq, rtt, reordered, .. } => {
+            What::Reply { seq, reply, .. } => {
                 let beat = self.of(target, seq);
                 assert_eq!(beat.received, None, "received twice");
-                beat.received = Some(rtt);
-                beat.reordered = reordered;
-                self.arrival_order.push((target, seq.0, rtt));
+                assert_eq!(beat.refused > 0, reply.after_refusal);
+                beat.received = Some(reply.rtt);
+                beat.reordered = reply.reordered;
+                self.arrival_order.push((target, seq.0, reply.rtt));
             }
             What::Late { seq, .. } => self.of(target, seq).late += 1,
             What::Duplicate { seq, .. } => self.of(target, seq).duplicate += 1,
-            What::Wrong { .. } => self.wrong += 1,
+            What::Unsolicited { .. } => self.unsolicited += 1,
             What::Lost { seq } => self.of(target, seq).lost += 1,
             What::Refused { seq } => self.of(target, seq).refused += 1,
             What::Failed { seq, .. } => self.of(target, seq).failed += 1,

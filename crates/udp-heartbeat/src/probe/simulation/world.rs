@@ -15,7 +15,7 @@ use crate::probe::schedule::{Spacing, TargetId, Timeline};
 use crate::probe::session::Rules;
 use crate::probe::state::Hysteresis;
 use crate::probe::stats::distribution::Precision;
-use crate::probe::stats::loss::{confidence, percent};
+use crate::probe::stats::loss::confidence;
 use crate::probe::targets::{Datagram, Dispatch, PortKey, PortsToClose, Setup, Targets};
 
 pub(super) struct World {
@@ -32,7 +32,7 @@ pub(super) struct World {
     pub(super) truth: HashMap<(TargetId, u64), Truth>,
     /// The reflectors' counters, by socket and session.
     pub(super) counters: HashMap<(u64, Ssid), u32>,
-    pub(super) strangers: u64,
+    pub(super) unsolicited: u64,
 }
 
 impl World {
@@ -85,7 +85,7 @@ impl World {
             thrown: 0,
             truth: HashMap::new(),
             counters: HashMap::new(),
-            strangers: 0,
+            unsolicited: 0,
         }
     }
 
@@ -137,8 +137,10 @@ impl World {
         let flying = Flying { socket, port, target, beat: Some(beat), bytes, kind: Flight::Up };
         if self.random.f64() < self.link.refusal {
             let when = now + self.random.u64(0..=20 * MS);
-            self.throw(when, Flying { kind: Flight::Refusal, ..flying });
-            return;
+            self.throw(when, Flying { kind: Flight::Refusal, ..flying.clone() });
+            if self.random.f64() >= self.link.hint {
+                return;
+            }
         }
         let way = self.link.up;
         for after in self.pass(way) {
@@ -158,9 +160,8 @@ impl World {
                 }
                 let from = address(&self.link, beat.0);
                 let truth = self.truth.get_mut(&beat).unwrap();
-                if now - truth.sent <= self.link.timeout_ms * MS {
-                    truth.refused_at = Some(now);
-                }
+                let in_time = now - truth.sent <= self.link.timeout_ms * MS;
+                truth.refused |= in_time && truth.replies.is_empty();
                 let quoted = Some(&flying.bytes[..]);
                 self.targets.refuse((flying.port, from), quoted, None, at(now), &mut self.log);
             }
@@ -173,7 +174,7 @@ impl World {
                     Some(beat) if intact => {
                         self.truth.get_mut(&beat).unwrap().replies.push(now);
                     }
-                    Some(_) => self.strangers += 1,
+                    Some(_) => self.unsolicited += 1,
                     None => {}
                 }
                 let datagram =
@@ -244,10 +245,12 @@ impl World {
             totals.received + totals.unanswered() + totals.pending(),
             "{totals:?}"
         );
-        assert!(totals.late <= totals.lost);
-        let share = percent(totals.lost, totals.sent);
-        assert!((0.0..=100.0).contains(&share));
-        if let Some((low, high)) = confidence(totals.lost, totals.sent) {
+        assert!(totals.late <= totals.lost && totals.refused <= totals.lost);
+        let settled = totals.received + totals.lost;
+        if let (Some(share), Some((low, high))) =
+            (totals.loss_percent(), confidence(totals.lost, settled))
+        {
+            assert!((0.0..=100.0).contains(&share));
             assert!(low <= share + 1e-9 && share <= high + 1e-9);
         }
     }
@@ -260,8 +263,10 @@ impl World {
         }
         for target in 0..self.link.targets {
             let session = &self.targets.target(target).session;
-            let split =
-                session.direction().unwrap().split(session.counts().lost, session.counts().late);
+            let split = session
+                .direction()
+                .unwrap()
+                .split(session.counts().lost, session.counts().without_direction());
             assert_eq!(split.up + split.down + split.unknown, session.counts().lost);
             let never = |(beat, told): (&(TargetId, u64), &Told)| {
                 beat.0 == target && told.lost > 0 && !self.truth[beat].reached

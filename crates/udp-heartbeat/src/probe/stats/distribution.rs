@@ -4,7 +4,7 @@
 //! The few first values are kept as they are, so that the percentiles of a small sample are values
 //! that were measured; beyond that they come from a histogram (HdrHistogram) of a stated
 //! precision, in constant memory. A percentile is the nearest rank, `ceil(p/100 × n)`, and is only
-//! given where the sample supports it: above the median it takes `1 / (1 - p/100)` values, so ten
+//! given where the sample supports it: it takes `1 / (1 - p/100)` values, so two for the median, ten
 //! for p90 and a hundred for p99.
 
 use std::time::Duration;
@@ -73,14 +73,14 @@ impl Percentile {
         self.0
     }
 
-    /// How many values it takes: one up to the median and for the maximum.
+    /// How many values it takes: two up to the median, one for the maximum.
     pub(crate) fn needs(self) -> u64 {
         let above = 100.0 - self.0;
-        if self.0 <= 50.0 || above <= 0.0 {
+        if above <= 0.0 {
             return 1;
         }
         // Without the correction 100 / (100 - 99.9) would be a hair above 1000.
-        (100.0 / above - 1e-6).ceil() as u64
+        ((100.0 / above - 1e-6).ceil() as u64).max(2)
     }
 
     /// The nearest rank among `count` values, from 1.
@@ -291,9 +291,9 @@ mod tests {
     #[test]
     fn what_a_percentile_needs() {
         let cases = [
-            (0.1, 1),
-            (25.0, 1),
-            (50.0, 1),
+            (0.1, 2),
+            (25.0, 2),
+            (50.0, 2),
             (75.0, 4),
             (90.0, 10),
             (95.0, 20),

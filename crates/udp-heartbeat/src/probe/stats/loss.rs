@@ -100,11 +100,6 @@ impl LossRuns {
     }
 }
 
-/// `part` of `whole` in percent: 0 to 100, and 0 of nothing.
-pub(crate) fn percent(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { (part as f64 / whole as f64 * 100.0).min(100.0) }
-}
-
 /// Between which percentages the true share lies with 95 % confidence, when `part` of `whole` were
 /// seen (Wilson's interval): 0 of 5 lost is anything up to 43 %. None of nothing.
 pub(crate) fn confidence(part: u64, whole: u64) -> Option<(f64, f64)> {
@@ -155,7 +150,6 @@ mod tests {
 
     #[test]
     fn shares_and_how_sure_they_are() {
-        assert_eq!((percent(1, 5), percent(0, 0), percent(7, 5)), (20.0, 0.0, 100.0));
         let round = |(low, high): (f64, f64)| ((low * 10.0).round(), (high * 10.0).round());
         // Figures of Wilson's interval from published tables.
         assert_eq!(confidence(0, 5).map(round), Some((0.0, 434.0)));

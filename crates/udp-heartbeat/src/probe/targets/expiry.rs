@@ -35,6 +35,12 @@ impl Targets {
                 return;
             }
             let entry = &mut self.targets[target as usize];
+            if entry.session.beat(seq).is_some_and(|beat| beat.class == Class::Refused) {
+                entry.session.end_refused(seq);
+                self.refused_open -= 1;
+                self.pass_front();
+                continue;
+            }
             let Some((seq, beat)) = entry.session.expire(now) else {
                 self.pass_front();
                 continue;
@@ -49,16 +55,22 @@ impl Targets {
         }
     }
 
-    /// When the next beat may expire.
+    /// When the next beat may expire, or the end is no longer to be put off.
     pub(crate) fn next_expiry(&mut self) -> Option<Mono> {
-        self.next_to_expire().map(|(due, ..)| due + Duration::from_nanos(1))
+        let due = self.next_to_expire().map(|(due, ..)| due + Duration::from_nanos(1));
+        match self.in_flight == 0 && self.refused_open > 0 && self.has_sent_all() {
+            true => due.min(Some(self.refused_until)),
+            false => due,
+        }
     }
 
-    /// The beat in flight that expires next.
+    /// The beat, in flight or refused, whose timeout passes next.
     fn next_to_expire(&mut self) -> Option<(Mono, TargetId, Seq)> {
         while let Some(&Expiry { due, target, settled, seq }) = self.expiry.front() {
             let beat = || self.targets[target as usize].session.beat(seq);
-            if !settled && beat().is_some_and(|beat| beat.class == Class::InFlight) {
+            if !settled
+                && beat().is_some_and(|beat| matches!(beat.class, Class::InFlight | Class::Refused))
+            {
                 return Some((due, target, seq));
             }
             self.pass_front();

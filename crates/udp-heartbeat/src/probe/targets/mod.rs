@@ -13,6 +13,7 @@ mod target;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use udp_core::clock::Mono;
 use udp_core::endpoint::Endpoint;
@@ -29,6 +30,9 @@ use path::Path;
 pub(crate) use receive::Datagram;
 pub(crate) use send::Dispatch;
 pub(crate) use target::{Place, Target};
+
+/// How long at most the end of a run waits for an answer to what was refused.
+const HINT: Duration = Duration::from_secs(1);
 
 /// Which peer, by its place in the list of paths.
 pub(crate) type PathId = u32;
@@ -84,7 +88,13 @@ pub(crate) struct Targets {
     /// The number of the one after the last that was answered.
     in_turn: u64,
     in_flight: u64,
+    /// Refused beats whose timeout has not passed.
+    refused_open: u64,
+    /// When the last of them has had its chance.
+    refused_until: Mono,
+    /// Datagrams from addresses that were never asked, and the first of these.
     strays: u64,
+    unsolicited_from: Option<SocketAddr>,
 }
 
 impl Targets {
@@ -98,7 +108,10 @@ impl Targets {
             expired: 0,
             in_turn: 0,
             in_flight: 0,
+            refused_open: 0,
+            refused_until: Mono::default(),
             strays: 0,
+            unsolicited_from: None,
         }
     }
 
@@ -132,19 +145,35 @@ impl Targets {
         self.in_flight
     }
 
-    /// Datagrams from addresses that were never asked.
-    pub(crate) fn strays(&self) -> u64 {
-        self.strays
+    /// The first sender of an unsolicited datagram that was never asked.
+    pub(crate) fn unsolicited_from(&self) -> Option<SocketAddr> {
+        self.unsolicited_from
     }
 
-    /// Whether every target has sent all its beats and knows what became of them.
-    pub(crate) fn is_done(&self) -> bool {
-        self.in_flight == 0 && self.targets.iter().all(|target| target.left == Some(0))
+    /// A datagram came from an address that was never asked.
+    fn stray(&mut self, from: SocketAddr) {
+        self.unsolicited_from.get_or_insert(from);
+        match &mut self.targets[..] {
+            [only] => only.session.unsolicited(),
+            _ => self.strays += 1,
+        }
+    }
+
+    /// Whether every target has sent all its beats, and each is answered or its timeout has passed.
+    /// What was refused is waited for no longer than [`HINT`].
+    pub(crate) fn is_done(&self, now: Mono) -> bool {
+        self.in_flight == 0
+            && (self.refused_open == 0 || now >= self.refused_until)
+            && self.has_sent_all()
+    }
+
+    fn has_sent_all(&self) -> bool {
+        self.targets.iter().all(|target| target.left == Some(0))
     }
 
     /// Counts of all targets together.
     pub(crate) fn totals(&self) -> Counts {
-        let mut totals = Counts::default();
+        let mut totals = Counts { unsolicited: self.strays, ..Counts::default() };
         self.targets.iter().for_each(|target| totals.add(target.session.counts()));
         totals
     }
@@ -229,8 +258,8 @@ impl Targets {
     }
 
     /// Slots of the target were skipped.
-    pub(crate) fn missed(&mut self, target: TargetId, slots: u64) {
-        self.targets[target as usize].session.missed(slots);
+    pub(crate) fn skipped(&mut self, target: TargetId, slots: u64) {
+        self.targets[target as usize].session.skipped(slots);
     }
 
     /// A port that is no longer needed: ask until there is none. Shared ones stay.

@@ -6,12 +6,13 @@ use udp_core::clock::Mono;
 use udp_core::stamp::ReflectorPacket;
 
 use super::path::Owner;
-use super::{PathId, PortKey, PortOwner, Targets};
+use super::{HINT, PathId, PortKey, PortOwner, Targets};
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::format::Recognised;
 use crate::probe::schedule::TargetId;
 use crate::probe::session::{Reflected, Reply};
-use crate::probe::window::Seq;
+use crate::probe::verdict::Verdict;
+use crate::probe::window::{Class, Seq};
 
 /// A datagram that arrived.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +36,7 @@ impl Targets {
     /// A datagram arrived.
     pub(crate) fn arrive(&mut self, datagram: &Datagram<'_>, observer: &mut dyn Observer) {
         let Some(peer) = self.path_at(datagram.port, datagram.from) else {
-            self.strays += 1;
-            return;
+            return self.stray(datagram.from);
         };
         let claim = self.paths[peer as usize].claim(datagram.port.slot, datagram.at);
         let found = match claim {
@@ -46,10 +46,7 @@ impl Targets {
             Owner::Extra(Some((target, seq))) => Match { target, seq: Some(seq), reflected: None },
             Owner::Extra(None) => match self.paths[peer as usize].some_target() {
                 Some(target) => Match { target, seq: None, reflected: None },
-                None => {
-                    self.strays += 1;
-                    return;
-                }
+                None => return self.stray(datagram.from),
             },
             Owner::Target(target) => match self.by_content(target, datagram) {
                 Some(found) => found,
@@ -122,19 +119,22 @@ impl Targets {
             observer.observe(&Event { target, address: Some(from), at, what });
         };
         let Some(seq) = seq else {
-            entry.session.wrong();
-            return tell(What::Wrong { seq: None, bytes });
+            entry.session.unsolicited();
+            return tell(What::Unsolicited { bytes });
         };
-        if !self.setup.expectation.holds(bytes) {
-            entry.session.unexpected();
-            return tell(What::Wrong { seq: Some(seq), bytes });
-        }
-        let port_id = entry.session.beat(seq).and_then(|beat| beat.port_id);
-        match entry.session.reply(seq, at, reflected.as_ref()) {
-            Reply::Received { rtt, rtt_total, reordered } => {
-                self.in_flight -= 1;
+        let verdict = match self.setup.expectation.holds(bytes) {
+            true => Verdict::Ok,
+            false => Verdict::Unexpected,
+        };
+        let beat = entry.session.beat(seq);
+        let port_id = beat.and_then(|beat| beat.port_id);
+        let refused = beat.is_some_and(|beat| beat.class == Class::Refused);
+        self.refused_open -= u64::from(refused);
+        match entry.session.reply(seq, at, verdict, reflected.as_ref()) {
+            Reply::Received(reply) => {
+                self.in_flight -= u64::from(!refused);
                 self.paths[peer as usize].settle(port_id, at);
-                tell(What::Reply { seq, rtt, rtt_total, reordered, bytes });
+                tell(What::Reply { seq, reply, bytes });
                 self.settled(target, seq);
             }
             Reply::Late { rtt, expired } => {
@@ -146,7 +146,7 @@ impl Targets {
                 tell(What::Late { seq, rtt, bytes });
             }
             Reply::Duplicate { rtt } => tell(What::Duplicate { seq, rtt, bytes }),
-            Reply::Wrong => tell(What::Wrong { seq: None, bytes }),
+            Reply::Unsolicited => tell(What::Unsolicited { bytes }),
         }
         self.tell_changes(target, at, observer);
     }
@@ -179,6 +179,8 @@ impl Targets {
             return;
         }
         self.in_flight -= 1;
+        self.refused_open += 1;
+        self.refused_until = at + HINT.min(self.setup.rules.timeout);
         self.paths[peer as usize].settle(port_id, at);
         let what = What::Refused { seq };
         observer.observe(&Event { target, address: Some(from), at, what });

@@ -18,7 +18,7 @@ pub(crate) enum Dispatch {
     Send { seq: Seq, port: PortKey, to: SocketAddr, close: Option<PortKey> },
     /// The target has no address; the beat was counted as failed.
     NoAddress,
-    /// Every port waits for a reply; the slot was counted as missed.
+    /// Every port waits for a reply; the slot was counted as skipped.
     NoPort,
     /// The target has sent all its beats.
     Ended,
@@ -50,7 +50,7 @@ impl Targets {
             while peer.close_due(now).is_some() {}
         }
         let Some(departure) = peer.depart((target, seq), now) else {
-            entry.session.missed(1);
+            entry.session.skipped(1);
             return Dispatch::NoPort;
         };
         self.announce(target, now, departure.port_id);

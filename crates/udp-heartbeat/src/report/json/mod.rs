@@ -33,21 +33,20 @@ impl Json {
             Told::Sent { seq, bytes } => {
                 object(kind, record.at, Datagram::new(place, Some(*seq), bytes, Nothing {}), out);
             }
-            Told::Reply { seq, rtt, rtt_total, reordered, bytes } => {
-                let rtt_total = self.stamp.then(|| nanos(*rtt_total));
+            Told::Reply { seq, reply, bytes } => {
+                let rtt_total = self.stamp.then(|| nanos(reply.rtt_total));
                 let rest = Replied {
-                    rtt_ns: nanos(*rtt),
+                    rtt_ns: nanos(reply.rtt),
                     rtt_with_reflector_ns: rtt_total,
-                    reordered: *reordered,
+                    reordered: reply.reordered,
+                    after_refusal: reply.after_refusal,
+                    verdict: reply.verdict.name(),
                 };
                 object(kind, record.at, Datagram::new(place, Some(*seq), bytes, rest), out);
             }
             Told::Late { seq, rtt, bytes } | Told::Duplicate { seq, rtt, bytes } => {
                 let rest = Timed { rtt_ns: nanos(*rtt) };
                 object(kind, record.at, Datagram::new(place, Some(*seq), bytes, rest), out);
-            }
-            Told::Wrong { seq, bytes } => {
-                object(kind, record.at, Datagram::new(place, *seq, bytes, Nothing {}), out);
             }
             Told::Lost { seq } | Told::Refused { seq } => {
                 object(kind, record.at, About { place, seq: Some(*seq), rest: Nothing {} }, out);
@@ -77,9 +76,7 @@ impl Report for Json {
     }
 
     fn not_shown(&mut self, events: u64, at: Wall, out: &mut Vec<u8>) {
-        let reason = format!("{events} events not shown");
-        let place = Place::new(None, None);
-        object("error", at, About { place, seq: None, rest: Reason { reason: &reason } }, out);
+        object("not_shown", at, NotShown { count: events }, out);
     }
 }
 
@@ -91,7 +88,6 @@ impl Told {
             Told::Reply { .. } => "reply",
             Told::Late { .. } => "late",
             Told::Duplicate { .. } => "duplicate",
-            Told::Wrong { .. } => "wrong",
             Told::Lost { .. } => "lost",
             Told::Refused { .. } => "refused",
             Told::Error { .. } => "error",
@@ -150,11 +146,18 @@ struct Replied {
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_with_reflector_ns: Option<u64>,
     reordered: bool,
+    after_refusal: bool,
+    verdict: &'static str,
 }
 
 #[derive(Serialize)]
 struct Timed {
     rtt_ns: u64,
+}
+
+#[derive(Serialize)]
+struct NotShown {
+    count: u64,
 }
 
 #[derive(Serialize)]

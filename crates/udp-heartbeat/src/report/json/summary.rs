@@ -1,11 +1,14 @@
 //! A summary's fields: a target's, or those of all targets together.
 
-use serde::Serialize;
+use std::net::SocketAddr;
+
+use serde::{Serialize, Serializer};
 
 use super::Place;
 use crate::probe::session::Counts;
 use crate::probe::stats::direction::Reflector;
-use crate::probe::stats::loss::{confidence, percent};
+use crate::probe::stats::loss::confidence;
+use crate::probe::verdict;
 use crate::report::{Figures, Percentiles, RunSummary, StampSummary, TargetSummary};
 use udp_core::cli::json::nanos;
 
@@ -20,13 +23,15 @@ pub(super) struct Summary<'a> {
     #[serde(flatten)]
     of_all: Option<OfAll>,
     /// How late sends were: of the run, whichever the target.
-    lag_p50_ns: Option<u64>,
-    lag_p99_ns: Option<u64>,
-    lag_max_ns: Option<u64>,
+    send_lag_p50_ns: Option<u64>,
+    send_lag_p99_ns: Option<u64>,
+    send_lag_max_ns: Option<u64>,
     /// Datagrams that found a receive queue full: of the run, too.
-    lost_in_host: Option<u64>,
+    kernel_drops: Option<u64>,
+    /// The first sender that was never asked: of the run, too.
+    unsolicited_from: Option<From>,
     /// Which thresholds were not met, and why not.
-    unmet: Vec<String>,
+    failed_checks: Vec<String>,
 }
 
 impl<'a> Summary<'a> {
@@ -36,11 +41,12 @@ impl<'a> Summary<'a> {
             counts: Sums::new(&target.counts),
             of_one: Some(OfOne::new(target)),
             of_all: None,
-            lag_p50_ns: run.lag_p50.map(nanos),
-            lag_p99_ns: run.lag_p99.map(nanos),
-            lag_max_ns: run.lag_max.map(nanos),
-            lost_in_host: run.lost_in_host,
-            unmet: target.unmet.iter().map(ToString::to_string).collect(),
+            send_lag_p50_ns: run.lag_p50.map(nanos),
+            send_lag_p99_ns: run.lag_p99.map(nanos),
+            send_lag_max_ns: run.lag_max.map(nanos),
+            kernel_drops: run.kernel_drops,
+            unsolicited_from: run.unsolicited_from.map(From::new),
+            failed_checks: target.unmet.iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -51,19 +57,19 @@ impl<'a> Summary<'a> {
         let of_all = OfAll {
             targets: run.targets.len(),
             answered: count(&|target| target.counts.received > 0),
-            unmet_by: count(&|target| !target.unmet.is_empty()),
-            strays: run.strays,
+            targets_failed: count(&|target| !target.unmet.is_empty()),
         };
         Summary {
             place: Place::new(None, None),
             counts: Sums::new(&run.totals),
             of_one: None,
             of_all: Some(of_all),
-            lag_p50_ns: run.lag_p50.map(nanos),
-            lag_p99_ns: run.lag_p99.map(nanos),
-            lag_max_ns: run.lag_max.map(nanos),
-            lost_in_host: run.lost_in_host,
-            unmet: Vec::new(),
+            send_lag_p50_ns: run.lag_p50.map(nanos),
+            send_lag_p99_ns: run.lag_p99.map(nanos),
+            send_lag_max_ns: run.lag_max.map(nanos),
+            kernel_drops: run.kernel_drops,
+            unsolicited_from: run.unsolicited_from.map(From::new),
+            failed_checks: Vec::new(),
         }
     }
 }
@@ -73,7 +79,8 @@ struct Sums {
     sent: u64,
     received: u64,
     lost: u64,
-    loss_percent: f64,
+    /// Of the received and the lost.
+    loss_percent: Option<f64>,
     /// Between which percentages the true share lies, with 95 % confidence.
     loss_percent_low: Option<f64>,
     loss_percent_high: Option<f64>,
@@ -83,18 +90,19 @@ struct Sums {
     refused: u64,
     failed: u64,
     pending: u64,
-    wrong: u64,
-    missed: u64,
+    unsolicited: u64,
+    slots_skipped: u64,
+    verdicts: Verdicts,
 }
 
 impl Sums {
     fn new(counts: &Counts) -> Self {
-        let between = confidence(counts.lost, counts.sent);
+        let between = confidence(counts.lost, counts.received + counts.lost);
         Sums {
             sent: counts.sent,
             received: counts.received,
             lost: counts.lost,
-            loss_percent: percent(counts.lost, counts.sent),
+            loss_percent: counts.loss_percent(),
             loss_percent_low: between.map(|it| it.0),
             loss_percent_high: between.map(|it| it.1),
             late: counts.late,
@@ -103,9 +111,31 @@ impl Sums {
             refused: counts.refused,
             failed: counts.failed,
             pending: counts.pending(),
-            wrong: counts.wrong,
-            missed: counts.missed,
+            unsolicited: counts.unsolicited,
+            slots_skipped: counts.slots_skipped,
+            verdicts: Verdicts(counts.verdicts),
         }
+    }
+}
+
+/// An object of counts.
+struct Verdicts(verdict::Verdicts);
+
+impl Serialize for Verdicts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.shown())
+    }
+}
+
+#[derive(Serialize)]
+struct From {
+    address: String,
+    port: u16,
+}
+
+impl From {
+    fn new(address: SocketAddr) -> From {
+        From { address: address.ip().to_canonical().to_string(), port: address.port() }
     }
 }
 
@@ -113,8 +143,7 @@ impl Sums {
 struct OfAll {
     targets: usize,
     answered: usize,
-    unmet_by: usize,
-    strays: u64,
+    targets_failed: usize,
 }
 
 #[derive(Serialize)]
@@ -167,28 +196,28 @@ impl OfOne {
 
 #[derive(Serialize)]
 struct OfStamp {
-    lost_up: u64,
-    lost_down: u64,
-    lost_unknown: u64,
+    lost_forward: u64,
+    lost_return: u64,
+    lost_undetermined: u64,
     reflector: &'static str,
     rtt_with_reflector_min_ns: Option<u64>,
     rtt_with_reflector_avg_ns: Option<u64>,
     rtt_with_reflector_max_ns: Option<u64>,
-    variation_up_p50_ns: Option<u64>,
-    variation_up_p90_ns: Option<u64>,
-    variation_up_p99_ns: Option<u64>,
-    variation_down_p50_ns: Option<u64>,
-    variation_down_p90_ns: Option<u64>,
-    variation_down_p99_ns: Option<u64>,
+    delay_variation_forward_p50_ns: Option<u64>,
+    delay_variation_forward_p90_ns: Option<u64>,
+    delay_variation_forward_p99_ns: Option<u64>,
+    delay_variation_return_p50_ns: Option<u64>,
+    delay_variation_return_p90_ns: Option<u64>,
+    delay_variation_return_p99_ns: Option<u64>,
 }
 
 impl OfStamp {
     fn new(stamp: &StampSummary) -> Self {
         let (Percentiles { p50, p90, p99 }, down) = (stamp.up, stamp.down);
         OfStamp {
-            lost_up: stamp.split.up,
-            lost_down: stamp.split.down,
-            lost_unknown: stamp.split.unknown,
+            lost_forward: stamp.split.up,
+            lost_return: stamp.split.down,
+            lost_undetermined: stamp.split.unknown,
             reflector: match stamp.reflector {
                 Reflector::Unknown => "unknown",
                 Reflector::Stateful => "stateful",
@@ -197,12 +226,12 @@ impl OfStamp {
             rtt_with_reflector_min_ns: stamp.rtt_total.min.map(nanos),
             rtt_with_reflector_avg_ns: stamp.rtt_total.average.map(nanos),
             rtt_with_reflector_max_ns: stamp.rtt_total.max.map(nanos),
-            variation_up_p50_ns: p50.map(nanos),
-            variation_up_p90_ns: p90.map(nanos),
-            variation_up_p99_ns: p99.map(nanos),
-            variation_down_p50_ns: down.p50.map(nanos),
-            variation_down_p90_ns: down.p90.map(nanos),
-            variation_down_p99_ns: down.p99.map(nanos),
+            delay_variation_forward_p50_ns: p50.map(nanos),
+            delay_variation_forward_p90_ns: p90.map(nanos),
+            delay_variation_forward_p99_ns: p99.map(nanos),
+            delay_variation_return_p50_ns: down.p50.map(nanos),
+            delay_variation_return_p90_ns: down.p90.map(nanos),
+            delay_variation_return_p99_ns: down.p99.map(nanos),
         }
     }
 }

@@ -213,7 +213,7 @@ fn no_burst_after_a_suspension(context: &Context) -> Result<()> {
         let part = counts.split(", ").find_map(|p| p.strip_suffix(word));
         part.and_then(|n| n.trim().parse::<u128>().ok()).unwrap_or_default()
     };
-    let (sent, missed) = (count("sent"), count("missed"));
+    let (sent, missed) = (count("sent"), count("slots skipped"));
     check::holds(&format!("missed slots are counted: {counts}"), missed >= 15)?;
     check::holds(
         &format!("{sent} sent, {missed} missed of {slots} slots"),

@@ -89,13 +89,13 @@ fn all_answered(events: &[Value], at: &Layout) -> Result<()> {
             ("sent", COUNT),
             ("received", COUNT),
             ("lost", 0),
-            ("wrong", 0),
+            ("unsolicited", 0),
             ("duplicate", 0),
             ("reordered", 0),
         ],
     )?;
     check::same("the verdict", Some("up"), summary["state"].as_str())?;
-    for way in ["variation_up_p50_ns", "variation_down_p50_ns"] {
+    for way in ["delay_variation_forward_p50_ns", "delay_variation_return_p50_ns"] {
         check::holds(&format!("{way} is known"), summary[way].is_u64())?;
     }
     for seq in 1..=COUNT {
@@ -169,7 +169,7 @@ fn a_padded_beat_is_answered(context: &Context) -> Result<()> {
         let run = ["-c", "5", "-i", "0.02", "-W", "5", "-s", "150"];
         let events = beat(context, reflector.address, &[&ours(key)[..], &run].concat(), 0)?;
         let summary = json::first(&events, "summary")?;
-        counts(summary, &[("sent", COUNT), ("received", COUNT), ("wrong", 0)])?;
+        counts(summary, &[("sent", COUNT), ("received", COUNT), ("unsolicited", 0)])?;
         counts(json::first(&events, "sent")?, &[("bytes", 150)])?;
         counts(json::first(&events, "reply")?, &[("bytes", size)])?;
     }
@@ -188,9 +188,9 @@ fn lost(summary: &Value, kind: &str, found: [u64; 3]) -> Result<()> {
             ("sent", 20),
             ("received", 15),
             ("lost", 5),
-            ("lost_up", up),
-            ("lost_down", down),
-            ("lost_unknown", unknown),
+            ("lost_forward", up),
+            ("lost_return", down),
+            ("lost_undetermined", unknown),
         ],
     )?;
     check::same("the reflector", Some(kind), summary["reflector"].as_str())
@@ -219,7 +219,7 @@ fn a_reflector_without_state(context: &Context) -> Result<()> {
     let network = lossy(reflector.address, LOSSES)?;
     let target = network.address.to_string();
     let finished = context.beat([&["--stamp", target.as_str(), "-q"], &LOSSY_RUN[..]].concat())?;
-    let said = "\nlost: 0 up, 0 down, 5 unknown (the reflector keeps no count)\n";
+    let said = "\nloss: forward 0, return 0, undetermined 5\n";
     check::holds(&format!("{:?} says so", finished.out()), finished.out().contains(said))
 }
 
@@ -232,7 +232,10 @@ fn other_keys_are_not_answered(context: &Context) -> Result<()> {
             let options = [&ours(key)[..], &run].concat();
             let events = beat(context, reflector.address, &options, 1)?;
             let summary = json::first(&events, "summary")?;
-            counts(summary, &[("sent", COUNT), ("received", 0), ("lost", COUNT), ("wrong", 0)])?;
+            counts(
+                summary,
+                &[("sent", COUNT), ("received", 0), ("lost", COUNT), ("unsolicited", 0)],
+            )?;
         }
         counts(
             &reflector.books()?,
@@ -256,6 +259,6 @@ fn an_answer_with_another_hmac_is_wrong(context: &Context) -> Result<()> {
     let run = ["-c", "5", "-i", "0.02", "-W", "1"];
     let events = beat(context, network.address, &[&ours(key)[..], &run].concat(), 1)?;
     let summary = json::first(&events, "summary")?;
-    counts(summary, &[("sent", COUNT), ("received", 0), ("lost", COUNT), ("wrong", COUNT)])?;
+    counts(summary, &[("sent", COUNT), ("received", 0), ("lost", COUNT), ("unsolicited", COUNT)])?;
     counts(&reflector.books()?, &[("total_packets_reflected", COUNT)])
 }

@@ -172,7 +172,7 @@ fn our_beats_field_by_field(context: &Context) -> Result<()> {
                 let run = ["-c", "5", "-i", "0.02", "-W", "5", "-s", &bytes];
                 let events = beat(context, address, &[&ours(key)[..], &run].concat(), 0)?;
                 let summary = json::first(&events, "summary")?;
-                counts(summary, &[("sent", 5), ("received", 5), ("lost", 0), ("wrong", 0)])?;
+                counts(summary, &[("sent", 5), ("received", 5), ("lost", 0), ("unsolicited", 0)])?;
                 let finished = process.interrupt()?;
                 let packets = objects(&finished.exits(0)?.out())?;
                 // The first line is the port.
@@ -213,13 +213,13 @@ fn lossy_run(
     let run = ["-c", "20", "-i", "0.02", "-W", "2"];
     let events = beat(context, address, &[&ours(key)[..], &run].concat(), 0)?;
     let summary = json::first(&events, "summary")?;
-    counts(summary, &[("sent", 20), ("received", 15), ("lost", 5), ("wrong", 0)])?;
+    counts(summary, &[("sent", 20), ("received", 15), ("lost", 5), ("unsolicited", 0)])?;
     check::same("the reflector", Some(kind), summary["reflector"].as_str())?;
     let lost: Vec<_> = events.iter().filter(|e| e["type"] == "lost").map(|e| &e["seq"]).collect();
     let expected = [LOSSES.up, LOSSES.down].concat();
     check::same("the lost", format!("{expected:?}"), format!("[{}]", join(&lost)))?;
     let figure = |name: &str| summary[name].as_u64().with_context(|| format!("no {name}"));
-    Ok([figure("lost_up")?, figure("lost_down")?, figure("lost_unknown")?])
+    Ok([figure("lost_forward")?, figure("lost_return")?, figure("lost_undetermined")?])
 }
 
 fn join(values: &[&Value]) -> String {
@@ -246,5 +246,5 @@ fn a_wrong_key(context: &Context) -> Result<()> {
     let run = ["-c", "5", "-i", "0.02", "-W", "1"];
     let events = beat(context, address, &[&ours(Some(&keys.right))[..], &run].concat(), 1)?;
     let summary = json::first(&events, "summary")?;
-    counts(summary, &[("sent", 5), ("received", 0), ("lost", 5), ("wrong", 5)])
+    counts(summary, &[("sent", 5), ("received", 0), ("lost", 5), ("unsolicited", 5)])
 }

@@ -1,0 +1,60 @@
+//! What an answer says about its service. The path's figures never depend on it.
+
+use std::fmt;
+
+/// What an answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is what was asked for.
+    Ok,
+    /// It has other content than is expected.
+    Unexpected,
+}
+
+impl Verdict {
+    const ALL: [Verdict; 2] = [Verdict::Ok, Verdict::Unexpected];
+
+    /// Its name in text and JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Verdict::Ok => "ok",
+            Verdict::Unexpected => "unexpected",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How many answers had which verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Verdicts([u64; Verdict::ALL.len()]);
+
+impl Verdicts {
+    pub(crate) fn count(&mut self, verdict: Verdict) {
+        self.0[verdict as usize] += 1;
+    }
+
+    pub(crate) fn of(&self, verdict: Verdict) -> u64 {
+        self.0[verdict as usize]
+    }
+
+    /// Answers that were not ok.
+    pub(crate) fn not_ok(&self) -> u64 {
+        self.0.iter().sum::<u64>() - self.of(Verdict::Ok)
+    }
+
+    /// `ok`, and the others that there were.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let shown = |verdict: &Verdict| *verdict == Verdict::Ok || self.of(*verdict) > 0;
+        let verdicts = Verdict::ALL.into_iter().filter(shown);
+        verdicts.map(|verdict| (verdict.name(), self.of(verdict)))
+    }
+
+    pub(crate) fn add(&mut self, other: &Verdicts) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, more)| *sum += more);
+    }
+}
