@@ -14,7 +14,7 @@ use crate::host;
 use crate::policy::{Limiter, Refusal, Sources};
 use crate::trouble::{Kind, More, Said};
 
-/// How long a list of broadcast addresses is trusted after the kernel refused a peer.
+/// How long a list of broadcast addresses is trusted when it is in doubt.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The books of one worker, with what was said about them.
@@ -70,7 +70,10 @@ impl Ledger {
             return;
         };
         let class = ErrorClass::of(error);
-        if class == ErrorClass::Denied && self.is_broadcast(sent.peer.ip(), sources, now) {
+        if class == ErrorClass::Denied {
+            self.look_again(sources, now);
+        }
+        if class == ErrorClass::Denied && sources.is_broadcast(sent.peer.ip()) {
             return self.refused(Refusal::UnanswerableSource, datagrams, sent.peer, None, now);
         }
         self.books.failed += datagrams;
@@ -91,15 +94,15 @@ impl Ledger {
         }
     }
 
-    /// Whether `ip` is a broadcast address of a network that this host has now: one that came up
-    /// after the start is learnt from the kernel's refusal to send there.
-    fn is_broadcast(&mut self, ip: std::net::IpAddr, sources: &mut Sources, now: Mono) -> bool {
+    /// Reads this host's broadcast addresses again, at most once in [`LOOK_AGAIN`]: one that came
+    /// up after the start is learnt from the kernel's refusal to send there, one that is none any
+    /// more from a datagram that would be dropped for it.
+    pub(crate) fn look_again(&mut self, sources: &mut Sources, now: Mono) {
         let due = self.looked.is_none_or(|last| now.saturating_since(last) >= LOOK_AGAIN);
         if due {
             self.looked = Some(now);
             sources.set_broadcasts(host::broadcasts());
         }
-        sources.is_broadcast(ip)
     }
 }
 

@@ -183,7 +183,7 @@ impl Worker {
         if matches!(self.parts.service, Service::Sink) {
             return;
         }
-        if let Err(refusal) = self.parts.policy.admit_run(meta.peer, sent_to(meta)) {
+        if let Err(refusal) = self.admit(meta, now) {
             return self.refuse(slot, 0..served, meta.peer, refusal, now);
         }
         match self.parts.service {
@@ -191,6 +191,18 @@ impl Worker {
             Service::Stamp(_) => self.reflect(slot, meta, now),
             Service::Sink => {}
         }
+    }
+
+    /// Admits a run by its addresses. A source that was a broadcast address when this host's
+    /// addresses were last read may be none by now.
+    fn admit(&mut self, meta: &Meta, now: Mono) -> Result<(), Refusal> {
+        let Parts { policy, .. } = &mut self.parts;
+        let verdict = policy.admit_run(meta.peer, sent_to(meta));
+        if verdict == Err(Refusal::UnanswerableSource) {
+            self.ledger.look_again(&mut policy.sources, now);
+            return policy.admit_run(meta.peer, sent_to(meta));
+        }
+        verdict
     }
 
     fn echo(&mut self, slot: usize, meta: &Meta, now: Mono) {
