@@ -314,7 +314,7 @@ pub fn canonical_ip(ip: IpAddr) -> IpAddr {
 
 /// An address as the tutorial prints it: `('127.0.0.1', 7000)`.
 ///
-/// A link-local IPv6 address carries its interface's index, without which it says nothing.
+/// A link-local IPv6 address carries its zone, without which it says nothing.
 ///
 /// ```
 /// use udp_core::endpoint::Shown;
@@ -326,18 +326,26 @@ pub struct Shown(pub SocketAddr);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match canonical(self.0) {
-            SocketAddr::V6(v6) if v6.scope_id() != 0 => {
-                write!(f, "('{}%{}', {})", v6.ip(), v6.scope_id(), v6.port())
-            }
-            address => write!(f, "('{}', {})", address.ip(), address.port()),
+        write!(f, "('{}', {})", ip_text(self.0), self.0.port())
+    }
+}
+
+/// The host part of an address, with its zone (RFC 4007 §11): `127.0.0.1`, `fe80::1%eth0`.
+pub fn ip_text(address: SocketAddr) -> String {
+    match canonical(address) {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => {
+            format!("{}%{}", v6.ip(), crate::zone::name(v6.scope_id()))
         }
+        address => address.ip().to_string(),
     }
 }
 
 /// An address as headers and messages write it: `127.0.0.1:7000`, `[::1]:7000`.
 pub fn host_port(address: SocketAddr) -> String {
-    canonical(address).to_string()
+    match canonical(address) {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("[{}]:{}", ip_text(address), v6.port()),
+        address => address.to_string(),
+    }
 }
 
 #[cfg(test)]

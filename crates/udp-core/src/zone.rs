@@ -13,6 +13,17 @@ pub(crate) fn index(ip: Ipv6Addr, zone: &str) -> Option<u32> {
     Some(if on_the_link { index } else { 0 })
 }
 
+/// The name of the interface with this number, or the number where it has none.
+pub(crate) fn name(index: u32) -> String {
+    #[cfg(target_os = "linux")]
+    if let Ok(name) = nix::net::if_::if_indextoname(index)
+        && let Ok(name) = name.into_string()
+    {
+        return name;
+    }
+    index.to_string()
+}
+
 /// The number of the interface with this name. `getaddrinfo(3)` knows names for addresses on the
 /// link alone, and so refuses `::1%lo`.
 #[cfg(target_os = "linux")]

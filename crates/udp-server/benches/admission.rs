@@ -74,8 +74,8 @@ fn echo(criterion: &mut Criterion) {
         group.bench_function(format!("a run of {datagrams}"), |bencher| {
             bencher.iter(|| {
                 let mut answered = 0;
-                echo.judge(black_box(run), &limits, Mono::from_nanos(1), |range, refusal| {
-                    answered += if refusal.is_none() { range.len() } else { 0 };
+                echo.judge(black_box(run), &limits, Mono::from_nanos(1), |range, cause| {
+                    answered += if cause.is_none() { range.len() } else { 0 };
                 });
                 answered
             });

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use udp_core::cli::printer::{Policy, Printer};
 use udp_core::clock::Wall;
-use udp_server::event::{Event, Pool, Record, Shape, Teller};
+use udp_server::event::{DatagramLog, Event, Pool, Record, Shape};
 use udp_server::report::{Json, Report, Text};
 
 const NOW: Wall = Wall::from_nanos(1_700_000_000_000_000_000);
@@ -27,20 +27,20 @@ fn hand_over(criterion: &mut Criterion) {
     let Ok(printer) = Printer::start(io::sink(), render, |_, _| {}, 64, Policy::Lossy) else {
         return;
     };
-    let mut teller = Teller::new(printer.handle().clone(), pool, 1);
+    let mut datagram_log = DatagramLog::new(printer.handle().clone(), pool, 1);
     criterion.bench_function("hand over a batch of 32 records", |bencher| {
         bencher.iter_batched(
             || Record::new(NOW, PEER, payload.len(), false),
             |record| {
                 for _ in 0..BATCH {
-                    teller.tell(black_box(record), &payload);
+                    datagram_log.tell(black_box(record), &payload);
                 }
-                teller.end_batch()
+                datagram_log.end_batch()
             },
             BatchSize::SmallInput,
         );
     });
-    drop(teller);
+    drop(datagram_log);
     printer.finish(None);
 }
 

@@ -36,7 +36,7 @@ pub struct Args {
     /// Newline-delimited JSON instead of text: start, datagram, dropped, summary
     #[arg(long)]
     pub json: bool,
-    /// Set SO_REUSEADDR before the bind and clear it right after; a second server is refused either way
+    /// Set SO_REUSEADDR before the bind and clear it right after; a second server is dropped either way
     #[arg(long)]
     pub reuse_address: bool,
     /// Set SO_REUSEPORT: several servers of one user share the port
@@ -64,7 +64,7 @@ pub struct Args {
     /// [default: 200/400 for public sources, none for others]
     #[arg(long, value_name = "RATE[/BURST]")]
     pub rate_limit: Option<RateLimit>,
-    /// Answer privileged and own source ports, and prefix towers, too
+    /// Answer privileged and own source ports, and prefix prefix chains, too
     #[arg(long)]
     pub no_loop_guard: bool,
     /// Answer datagrams sent to a broadcast or multicast address

@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use udp_core::cli::printer::Handle;
 use udp_core::clock::Wall;
 
-use crate::counters::Books;
+use crate::accounting::Counts;
 use crate::policy::Reason;
 
 /// What is told.
@@ -25,7 +25,7 @@ pub enum Event {
     Start(Vec<Service>),
     /// Datagrams came.
     Datagrams(Block),
-    /// So many datagrams were refused since this was last said.
+    /// So many datagrams were dropped since this was last said.
     Dropped(Reason, u64),
     /// The end.
     Summary(Summary),
@@ -57,7 +57,7 @@ pub struct Summary {
     /// Every address that was served.
     pub services: Vec<Service>,
     /// What happened.
-    pub books: Books,
+    pub counts: Counts,
     /// Datagrams that found a receive queue full; `None` where the kernel does not count them.
     pub lost: Option<u64>,
 }
@@ -76,13 +76,13 @@ pub struct Record {
     /// Whether its end was cut off on receipt.
     pub truncated: bool,
     /// Why it was not answered, if a rule said so.
-    pub refused: Option<Reason>,
+    pub dropped: Option<Reason>,
 }
 
 impl Record {
     /// A record of a datagram of `len` bytes.
     pub fn new(at: Wall, peer: SocketAddr, len: usize, truncated: bool) -> Self {
-        Record { at, peer, len, kept: 0, truncated, refused: None }
+        Record { at, peer, len, kept: 0, truncated, dropped: None }
     }
 }
 
@@ -217,7 +217,7 @@ impl Pool {
 
 /// A worker's end: where it tells of datagrams.
 #[derive(Debug)]
-pub struct Teller {
+pub struct DatagramLog {
     printer: Handle<Event>,
     pool: Pool,
     block: Option<Block>,
@@ -225,10 +225,10 @@ pub struct Teller {
     holders: usize,
 }
 
-impl Teller {
+impl DatagramLog {
     /// A teller that shares `pool` with others, `holders` of them in all.
     pub fn new(printer: Handle<Event>, pool: Pool, holders: usize) -> Self {
-        Teller { printer, pool, block: None, holders }
+        DatagramLog { printer, pool, block: None, holders }
     }
 
     /// Whether records want the time of day.
@@ -329,14 +329,14 @@ mod tests {
     fn what_finds_no_block_is_counted_and_nobody_waits() {
         let pool = Pool::new(SMALL);
         let (printer, gate, seen) = gated(&pool);
-        let mut teller = Teller::new(printer.handle().clone(), pool.clone(), 1);
+        let mut datagram_log = DatagramLog::new(printer.handle().clone(), pool.clone(), 1);
         for _ in 0..100 {
-            teller.tell(record(1), b"x");
+            datagram_log.tell(record(1), b"x");
         }
-        teller.hand_over();
+        datagram_log.hand_over();
         assert_eq!(pool.not_shown(), 94, "two blocks of three are held");
         drop(gate);
-        drop(teller);
+        drop(datagram_log);
         printer.finish(None);
         assert_eq!(seen.iter().sum::<usize>(), 6);
     }
@@ -345,17 +345,17 @@ mod tests {
     fn a_lone_datagram_goes_at_once_and_a_busy_printer_gets_full_blocks() {
         let pool = Pool::new(Shape { blocks: 3, ..SMALL });
         let (printer, gate, seen) = gated(&pool);
-        let mut teller = Teller::new(printer.handle().clone(), pool, 1);
-        assert!(teller.end_batch(), "there is nothing to hold back");
-        teller.tell(record(1), b"x");
-        assert!(teller.end_batch(), "the printer was idle");
-        teller.tell(record(1), b"x");
-        assert!(!teller.end_batch(), "it has not given the first block back");
-        teller.tell(record(1), b"x");
-        assert!(!teller.end_batch());
-        teller.hand_over();
+        let mut datagram_log = DatagramLog::new(printer.handle().clone(), pool, 1);
+        assert!(datagram_log.end_batch(), "there is nothing to hold back");
+        datagram_log.tell(record(1), b"x");
+        assert!(datagram_log.end_batch(), "the printer was idle");
+        datagram_log.tell(record(1), b"x");
+        assert!(!datagram_log.end_batch(), "it has not given the first block back");
+        datagram_log.tell(record(1), b"x");
+        assert!(!datagram_log.end_batch());
+        datagram_log.hand_over();
         drop(gate);
-        drop(teller);
+        drop(datagram_log);
         printer.finish(None);
         assert_eq!(seen.iter().collect::<Vec<_>>(), [1, 2]);
     }

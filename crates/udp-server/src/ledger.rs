@@ -1,4 +1,4 @@
-//! What became of each datagram, written down where it is decided: one worker's books, and the
+//! What became of each datagram, written down where it is decided: one worker's counts, and the
 //! log lines that go with them.
 
 use std::time::Duration;
@@ -9,42 +9,42 @@ use udp_core::clock::Mono;
 use udp_core::endpoint::host_port;
 use udp_core::error::describe;
 
-use crate::counters::Books;
-use crate::host;
-use crate::policy::{Limiter, Refusal, Sources};
-use crate::trouble::{Kind, More, Said};
+use crate::accounting::Counts;
+use crate::interfaces;
+use crate::log_limit::{Kind, LogLimit, More};
+use crate::policy::{DropCause, Limiter, Sources};
 
 /// How long a list of broadcast addresses is trusted when it is in doubt.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The books of one worker, with what was said about them.
+/// The counts of one worker, with what was said about them.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     /// The counts.
-    pub(crate) books: Books,
-    said: Said,
+    pub(crate) counts: Counts,
+    said: LogLimit,
     /// What log lines call the socket.
     socket: String,
     looked: Option<Mono>,
 }
 
 impl Ledger {
-    /// Empty books of the socket called `socket`.
+    /// Empty counts of the socket called `socket`.
     pub(crate) fn new(socket: String) -> Self {
-        Ledger { books: Books::default(), said: Said::default(), socket, looked: None }
+        Ledger { counts: Counts::default(), said: LogLimit::default(), socket, looked: None }
     }
 
     /// `datagrams` of `peer` are not answered.
-    pub(crate) fn refused(
+    pub(crate) fn dropped(
         &mut self,
-        refusal: Refusal,
+        cause: DropCause,
         datagrams: u64,
         peer: std::net::SocketAddr,
         limiter: Option<&Limiter>,
         now: Mono,
     ) {
-        self.books.refuse(refusal, datagrams);
-        if refusal == Refusal::OverRate
+        self.counts.drop_run(cause, datagrams);
+        if cause == DropCause::OverRate
             && let Some(limiter) = limiter
             && limiter.is_first_bite()
         {
@@ -56,9 +56,9 @@ impl Ledger {
             );
         }
         if log::log_enabled!(log::Level::Info)
-            && let Some(more) = self.said.speak(Kind::Refused(refusal), datagrams, now)
+            && let Some(more) = self.said.speak(Kind::Dropped(cause), datagrams, now)
         {
-            log::info!("{} is not answered: {}{}", host_port(peer), refusal.as_str(), More(more));
+            log::info!("{} is not answered: {}{}", host_port(peer), cause.as_str(), More(more));
         }
     }
 
@@ -66,7 +66,7 @@ impl Ledger {
     pub(crate) fn sent(&mut self, sent: &Sent, sources: &mut Sources, now: Mono) {
         let datagrams = sent.datagrams as u64;
         let Err(error) = &sent.result else {
-            self.books.replied += datagrams;
+            self.counts.replied += datagrams;
             return;
         };
         let class = ErrorClass::of(error);
@@ -74,9 +74,9 @@ impl Ledger {
             self.look_again(sources, now);
         }
         if class == ErrorClass::Denied && sources.is_broadcast(sent.peer.ip()) {
-            return self.refused(Refusal::UnanswerableSource, datagrams, sent.peer, None, now);
+            return self.dropped(DropCause::UnanswerableSource, datagrams, sent.peer, None, now);
         }
-        self.books.failed += datagrams;
+        self.counts.failed += datagrams;
         if let Some(more) = self.said.speak(Kind::Send(class), datagrams, now) {
             log::warn!(
                 "cannot send to {}: {}{}",
@@ -95,13 +95,13 @@ impl Ledger {
     }
 
     /// Reads this host's broadcast addresses again, at most once in [`LOOK_AGAIN`]: one that came
-    /// up after the start is learnt from the kernel's refusal to send there, one that is none any
+    /// up after the start is learnt from the kernel's cause to send there, one that is none any
     /// more from a datagram that would be dropped for it.
     pub(crate) fn look_again(&mut self, sources: &mut Sources, now: Mono) {
         let due = self.looked.is_none_or(|last| now.saturating_since(last) >= LOOK_AGAIN);
         if due {
             self.looked = Some(now);
-            sources.set_broadcasts(host::broadcasts());
+            sources.set_broadcasts(interfaces::broadcasts());
         }
     }
 }
@@ -129,7 +129,7 @@ mod tests {
         let mut ledger = Ledger::new("127.0.0.1:7000".into());
         let mut sources = Sources::new(LoopGuard::On, []);
         let peer = "10.0.0.1:5000";
-        ledger.books.received = 3 + 2 + 1 + 4 + 5;
+        ledger.counts.received = 3 + 2 + 1 + 4 + 5;
         ledger.sent(&sent(peer, 3, Ok(())), &mut sources, NOW);
         ledger.sent(&sent(peer, 2, Err(io::ErrorKind::NetworkUnreachable)), &mut sources, NOW);
         ledger.sent(
@@ -138,14 +138,14 @@ mod tests {
             NOW,
         );
         ledger.sent(&sent("8.8.8.8:5", 4, Err(io::ErrorKind::PermissionDenied)), &mut sources, NOW);
-        ledger.refused(Refusal::Tower, 5, peer.parse().unwrap(), None, NOW);
-        assert!(ledger.books.balance());
-        assert_eq!((ledger.books.replied, ledger.books.failed), (3, 6));
-        assert_eq!(ledger.books.refused_for(Reason::Source), 1);
-        assert_eq!(ledger.books.refused_for(Reason::Loop), 5);
+        ledger.dropped(DropCause::PrefixChain, 5, peer.parse().unwrap(), None, NOW);
+        assert!(ledger.counts.balance());
+        assert_eq!((ledger.counts.replied, ledger.counts.failed), (3, 6));
+        assert_eq!(ledger.counts.dropped_for(Reason::Source), 1);
+        assert_eq!(ledger.counts.dropped_for(Reason::Loop), 5);
     }
 
-    /// What came: source port, whether to a group, datagrams, whether they are towers, and what
+    /// What came: source port, whether to a group, datagrams, whether they are prefix chains, and what
     /// the kernel says to the replies.
     fn any_run() -> impl Strategy<Value = (u16, bool, usize, bool, u8)> {
         let port = prop_oneof![Just(0), Just(7), Just(7000), 1024u16..];
@@ -153,7 +153,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes and however the sends end, every datagram is in the books once.
+        /// Whatever comes and however the sends end, every datagram is in the counts once.
         #[test]
         fn the_books_balance(
             runs in proptest::collection::vec(any_run(), 0..60), burst in 1u32..100, deny: bool,
@@ -169,8 +169,8 @@ mod tests {
             let echo = Echo::new(b"echo ".to_vec());
             let mut ledger = Ledger::new("127.0.0.1:7000".into());
             let mut came = 0;
-            for (port, group, datagrams, towers, outcome) in runs {
-                let payload = if towers { b"echo ".repeat(16) } else { vec![0; 80] }.repeat(datagrams);
+            for (port, group, datagrams, chains, outcome) in runs {
+                let payload = if chains { b"echo ".repeat(16) } else { vec![0; 80] }.repeat(datagrams);
                 let peer = SocketAddr::from(([10, (port % 256) as u8, 0, 1], port));
                 let meta = Meta {
                     peer,
@@ -185,16 +185,16 @@ mod tests {
                     ecn: None,
                 };
                 came += datagrams as u64;
-                ledger.books.received += datagrams as u64;
+                ledger.counts.received += datagrams as u64;
                 let sent_to = if group { SentTo::Group } else { SentTo::Us };
-                if let Err(refusal) = policy.admit_run(peer, sent_to) {
-                    ledger.refused(refusal, datagrams as u64, peer, None, NOW);
+                if let Err(cause) = policy.admit_run(peer, sent_to) {
+                    ledger.dropped(cause, datagrams as u64, peer, None, NOW);
                     continue;
                 }
                 let Policy { sources, limits, .. } = &mut policy;
                 let run = Received { meta: &meta, bytes: &payload };
-                echo.judge(run, limits, NOW, |range, refusal| match refusal {
-                    Some(refusal) => ledger.refused(refusal, range.len() as u64, peer, None, NOW),
+                echo.judge(run, limits, NOW, |range, cause| match cause {
+                    Some(cause) => ledger.dropped(cause, range.len() as u64, peer, None, NOW),
                     None => {
                         let result = match outcome {
                             0 => Err(io::ErrorKind::PermissionDenied),
@@ -205,9 +205,9 @@ mod tests {
                     }
                 });
             }
-            prop_assert_eq!(ledger.books.received, came);
-            prop_assert!(ledger.books.balance(), "{:?}", ledger.books);
-            prop_assert!(ledger.books.replied + ledger.books.failed <= came);
+            prop_assert_eq!(ledger.counts.received, came);
+            prop_assert!(ledger.counts.balance(), "{:?}", ledger.counts);
+            prop_assert!(ledger.counts.replied + ledger.counts.failed <= came);
         }
     }
 }

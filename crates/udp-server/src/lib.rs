@@ -3,24 +3,24 @@
 //! A datagram goes `socket -> batch -> policy -> service -> batch -> socket` within one worker
 //! thread; what is told about it goes sideways, through a bounded channel, to the printer.
 
+pub mod accounting;
 pub mod args;
 pub mod config;
-pub mod counters;
-mod crew;
+mod count_limit;
 pub mod event;
-mod host;
+mod interfaces;
 mod ledger;
-mod open;
+mod listeners;
+mod log_limit;
 mod output;
 pub mod policy;
-mod quota;
 pub mod report;
 mod server;
 pub mod service;
+mod stdout;
 mod systemd;
-mod telling;
-mod trouble;
 mod worker;
+mod workers;
 
 use udp_core::cli::{Console, Exit, Failure};
 

@@ -85,7 +85,7 @@ impl<W: Write> Write for Watched<W> {
 }
 
 impl<W> Watched<W> {
-    /// A write failed, and what was to be written is given up. Said the first time; how much was
+    /// A write failed, and what was to be written is given up. LogLimit the first time; how much was
     /// lost is said at the end.
     fn failed(&self, error: &io::Error, bytes: &[u8]) {
         use io::ErrorKind::{BrokenPipe, Interrupted, WouldBlock};

@@ -8,17 +8,17 @@ use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
 use udp_core::cli::{Console, Exit, Failure};
 use udp_core::endpoint::host_port;
 
+use crate::accounting::Counts;
 use crate::config::{Config, Format};
-use crate::counters::Books;
-use crate::crew::Crew;
 use crate::event::{Event, Service, Summary};
-use crate::open;
+use crate::listeners;
 use crate::policy::Reason;
-use crate::report::Counts;
+use crate::report::CountLine;
+use crate::stdout::StdoutLog;
 use crate::systemd;
-use crate::telling::Telling;
+use crate::workers::WorkerPool;
 
-/// How often refusals are told in JSON.
+/// How often drops are told in JSON.
 const DROPPED_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs the server until it is asked to stop, or has served what it was to serve.
@@ -26,15 +26,15 @@ const DROPPED_EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// What keeps it from starting: a name, a socket, a key file, a thread.
 pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
-    let listeners = open::listeners(config, systemd::inherited()?)?;
+    let listeners = listeners::open_all(config, systemd::inherited()?)?;
     // Not before names are resolved: a resolver that hangs is ended by the first signal.
     let signals = Signals::install(Hangup::Stop)?;
     let services: Vec<Service> = listeners.iter().map(|l| l.service.clone()).collect();
-    let telling = Telling::start(config.format)?;
-    let crew = Crew::start(config, listeners, &telling)?;
+    let stdout_log = StdoutLog::start(config.format)?;
+    let workers = WorkerPool::start(config, listeners, &stdout_log)?;
     systemd::tell_ready();
 
-    let mut server = Server { services, crew, telling, dropped: [0; Reason::ALL.len()] };
+    let mut server = Server { services, workers, stdout_log, dropped: [0; Reason::ALL.len()] };
     let outcome = server.wait(config, &signals, console);
     systemd::tell_stopping();
     server.finish();
@@ -47,8 +47,8 @@ fn worker_ended() -> Failure {
 
 struct Server {
     services: Vec<Service>,
-    crew: Crew,
-    telling: Telling,
+    workers: WorkerPool,
+    stdout_log: StdoutLog,
     /// Refusals that were told so far.
     dropped: [u64; Reason::ALL.len()],
 }
@@ -68,10 +68,10 @@ impl Server {
                     Ok(SignalEvent::Snapshot) => console.note(self.snapshot()),
                     Ok(SignalEvent::Stop | SignalEvent::Reload) | Err(_) => return Ok(Exit::Worked),
                 },
-                recv(self.crew.spent) -> _ => return Ok(Exit::Worked),
-                recv(self.crew.ended) -> _ => {
+                recv(self.workers.spent) -> _ => return Ok(Exit::Worked),
+                recv(self.workers.ended) -> _ => {
                     // One that has served its last datagram says so first.
-                    let done = !self.crew.spent.is_empty();
+                    let done = !self.workers.spent.is_empty();
                     return if done { Ok(Exit::Worked) } else { Err(worker_ended()) };
                 }
                 recv(due) -> _ => self.tell_dropped(),
@@ -82,33 +82,33 @@ impl Server {
     /// One line that says how things stand.
     fn snapshot(&self) -> String {
         let names: Vec<String> = self.services.iter().map(|s| host_port(s.address)).collect();
-        let summary = self.summary(self.crew.books(), self.crew.lost());
-        format!("{}: {}", names.join(", "), Counts(&summary))
+        let summary = self.summary(self.workers.counts(), self.workers.lost());
+        format!("{}: {}", names.join(", "), CountLine(&summary))
     }
 
-    fn summary(&self, books: Books, lost: Option<u64>) -> Summary {
-        Summary { services: self.services.clone(), books, lost }
+    fn summary(&self, counts: Counts, lost: Option<u64>) -> Summary {
+        Summary { services: self.services.clone(), counts, lost }
     }
 
-    /// Tells how many datagrams were refused since this was last told, for each reason.
+    /// Tells how many datagrams were dropped since this was last told, for each reason.
     fn tell_dropped(&mut self) {
-        let books = self.crew.books();
+        let counts = self.workers.counts();
         for (reason, told) in Reason::ALL.into_iter().zip(&mut self.dropped) {
-            let count = books.refused_for(reason) - *told;
+            let count = counts.dropped_for(reason) - *told;
             *told += count;
             if count > 0 {
-                self.telling.tell(Event::Dropped(reason, count));
+                self.stdout_log.tell(Event::Dropped(reason, count));
             }
         }
     }
 
     /// Stops the workers, and tells the final counts.
     fn finish(mut self) {
-        let (books, lost) = self.crew.stop();
-        if self.telling.format() == Format::Json {
+        let (counts, lost) = self.workers.stop();
+        if self.stdout_log.format() == Format::Json {
             self.tell_dropped();
         }
-        let summary = self.summary(books, lost);
-        self.telling.finish(summary);
+        let summary = self.summary(counts, lost);
+        self.stdout_log.finish(summary);
     }
 }

@@ -14,18 +14,18 @@ use socket2::SockRef;
 use udp_core::batch::{Destination, Io, Meta, Outbox, Received, SLOT, Slots, Wait};
 use udp_core::clock::{self, Mono, Wall};
 
-use crate::counters::{Books, Published};
-use crate::event::{Record, Teller};
+use crate::accounting::{Counts, Published};
+use crate::count_limit::CountLimit;
+use crate::event::{DatagramLog, Record};
 use crate::ledger::Ledger;
-use crate::policy::{Policy, Reason, Refusal, SentTo};
-use crate::quota::Quota;
+use crate::log_limit::BackOff;
+use crate::policy::{DropCause, Policy, Reason, SentTo};
 use crate::service::stamp::Arrival;
 use crate::service::{Echo, Reflector};
-use crate::trouble::BackOff;
 
 /// Slots of a batch: more gain nothing, and a burst of the largest datagrams touches all of them.
 const SLOTS: usize = 32;
-/// Answers in an outbox; a run with refusals in its midst may take several.
+/// Answers in an outbox; a run with drops in its midst may take several.
 const ENTRIES: usize = 256;
 /// Bytes of reflected packets that wait to be sent together.
 const REFLECTED: usize = 256 * 1024;
@@ -58,12 +58,12 @@ pub(crate) struct Parts {
     pub(crate) service: Service,
     /// Who is answered.
     pub(crate) policy: Policy,
-    /// Where the books are shown.
+    /// Where the counts are shown.
     pub(crate) published: Arc<Published>,
     /// Where datagrams are told, if they are.
-    pub(crate) teller: Option<Teller>,
+    pub(crate) datagram_log: Option<DatagramLog>,
     /// After how many datagrams to stop, if at all.
-    pub(crate) quota: Option<Arc<Quota>>,
+    pub(crate) count_limit: Option<Arc<CountLimit>>,
     /// Closed when the server stops, to end a wait.
     pub(crate) stop: Receiver<()>,
     /// What log lines call the socket.
@@ -77,9 +77,9 @@ pub(crate) struct Worker {
     slots: Slots,
     outbox: Outbox,
     ledger: Ledger,
-    /// Datagrams of the present batch that were refused: slot, which of its run, why.
-    refused: Vec<(usize, Range<usize>, Reason)>,
-    /// Datagrams of each slot that are within the quota.
+    /// Datagrams of the present batch that were dropped: slot, which of its run, why.
+    dropped: Vec<(usize, Range<usize>, Reason)>,
+    /// Datagrams of each slot that are within the count_limit.
     served: Vec<usize>,
     scratch: Vec<u8>,
     /// What the socket had lost before the server said that it serves.
@@ -89,7 +89,7 @@ pub(crate) struct Worker {
 impl Worker {
     /// Allocates all that the worker will ever need.
     pub(crate) fn new(mut parts: Parts) -> Self {
-        // Not when the thread begins to run: what is lost until then belongs in the books.
+        // Not when the thread begins to run: what is lost until then belongs in the counts.
         let lost_before = parts.io.drops().unwrap_or(0);
         let prefix = match &parts.service {
             Service::Echo(echo) => echo.prefix(),
@@ -105,7 +105,7 @@ impl Worker {
             ledger: Ledger::new(parts.name.clone()),
             outbox: Outbox::new(ENTRIES, own),
             scratch: if reflects { vec![0; size] } else { Vec::new() },
-            refused: Vec::with_capacity(ENTRIES),
+            dropped: Vec::with_capacity(ENTRIES),
             served: vec![0; SLOTS],
             slots,
             lost_before,
@@ -114,8 +114,8 @@ impl Worker {
     }
 
     /// Serves until it is woken; answers what is queued then, as far as there is time. Returns the
-    /// final books, and the kernel's count of datagrams lost.
-    pub(crate) fn run(mut self) -> (Books, Option<u64>) {
+    /// final counts, and the kernel's count of datagrams lost.
+    pub(crate) fn run(mut self) -> (Counts, Option<u64>) {
         let waker = self.parts.io.waker();
         let lost_before = self.lost_before;
         let mut back_off = BackOff::default();
@@ -138,7 +138,7 @@ impl Worker {
                 Err(_) if waker.is_woken() => break,
                 Err(error) => self.wait_after(&error, &mut back_off),
             }
-            if self.parts.quota.as_ref().is_some_and(|quota| quota.is_spent()) {
+            if self.parts.count_limit.as_ref().is_some_and(|count_limit| count_limit.is_spent()) {
                 break;
             }
             if waker.is_woken() {
@@ -150,31 +150,31 @@ impl Worker {
         }
         self.hand_over();
         let lost = self.parts.io.drops().map(|lost| lost.saturating_sub(lost_before));
-        (self.ledger.books, lost)
+        (self.ledger.counts, lost)
     }
 
     /// Serves one batch. False if something told about it is held back.
     fn serve(&mut self) -> bool {
         let now = clock::mono();
-        self.refused.clear();
+        self.dropped.clear();
         for slot in 0..self.slots.len() {
             let mut meta = *self.slots.get(slot).meta;
             let datagrams = meta.datagrams();
-            let served = match &self.parts.quota {
+            let served = match &self.parts.count_limit {
                 None => datagrams,
-                Some(quota) => quota.claim(datagrams),
+                Some(count_limit) => count_limit.claim(datagrams),
             };
             self.served[slot] = served;
             if served < datagrams {
                 meta.len = if served == 0 { 0 } else { meta.range(served - 1).end };
             }
             if served > 0 {
-                self.ledger.books.received += served as u64;
+                self.ledger.counts.received += served as u64;
                 self.answer(slot, &meta, served, now);
             }
         }
         self.send(now);
-        self.parts.published.show(&self.ledger.books);
+        self.parts.published.show(&self.ledger.counts);
         self.tell()
     }
 
@@ -183,8 +183,8 @@ impl Worker {
         if matches!(self.parts.service, Service::Sink) {
             return;
         }
-        if let Err(refusal) = self.admit(meta, now) {
-            return self.refuse(slot, 0..served, meta.peer, refusal, now);
+        if let Err(cause) = self.admit(meta, now) {
+            return self.drop_run(slot, 0..served, meta.peer, cause, now);
         }
         match self.parts.service {
             Service::Echo(_) => self.echo(slot, meta, now),
@@ -195,10 +195,10 @@ impl Worker {
 
     /// Admits a run by its addresses. A source that was a broadcast address when this host's
     /// addresses were last read may be none by now.
-    fn admit(&mut self, meta: &Meta, now: Mono) -> Result<(), Refusal> {
+    fn admit(&mut self, meta: &Meta, now: Mono) -> Result<(), DropCause> {
         let Parts { policy, .. } = &mut self.parts;
         let verdict = policy.admit_run(meta.peer, sent_to(meta));
-        if verdict == Err(Refusal::UnanswerableSource) {
+        if verdict == Err(DropCause::UnanswerableSource) {
             self.ledger.look_again(&mut policy.sources, now);
             return policy.admit_run(meta.peer, sent_to(meta));
         }
@@ -206,16 +206,16 @@ impl Worker {
     }
 
     fn echo(&mut self, slot: usize, meta: &Meta, now: Mono) {
-        let Worker { parts, slots, outbox, ledger, refused, .. } = self;
+        let Worker { parts, slots, outbox, ledger, dropped, .. } = self;
         let Service::Echo(echo) = &parts.service else { return };
         let bytes = slots.get(slot).bytes.get(..meta.len).unwrap_or_default();
         let Policy { sources, limits, .. } = &mut parts.policy;
         let io = &mut parts.io;
-        echo.judge(Received { meta, bytes }, limits, now, |range, refusal| match refusal {
-            Some(refusal) => {
+        echo.judge(Received { meta, bytes }, limits, now, |range, cause| match cause {
+            Some(cause) => {
                 let limiter = limits.limiter.as_deref();
-                ledger.refused(refusal, range.len() as u64, meta.peer, limiter, now);
-                refused.push((slot, range, refusal.reason()));
+                ledger.dropped(cause, range.len() as u64, meta.peer, limiter, now);
+                dropped.push((slot, range, cause.reason()));
             }
             None => {
                 if outbox.echo(slots, slot, range.clone()).is_err() {
@@ -236,10 +236,10 @@ impl Worker {
             let request = slots.get(slot).bytes.get(meta.range(index)).unwrap_or_default();
             let admitted = reflector.open(request).and_then(|packet| {
                 let token = parts.policy.limits.take(meta.peer.ip(), 1, now);
-                if token == 0 { Err(Refusal::OverRate) } else { Ok(packet) }
+                if token == 0 { Err(DropCause::OverRate) } else { Ok(packet) }
             });
             match admitted {
-                Err(refusal) => self.refuse(slot, index..index + 1, meta.peer, refusal, now),
+                Err(cause) => self.drop_run(slot, index..index + 1, meta.peer, cause, now),
                 Ok(packet) => {
                     let times = (now, clock::wall());
                     let len = reflector.reflect(&packet, request, arrival, times, scratch);
@@ -255,17 +255,17 @@ impl Worker {
         }
     }
 
-    fn refuse(
+    fn drop_run(
         &mut self,
         slot: usize,
         range: Range<usize>,
         peer: SocketAddr,
-        refusal: Refusal,
+        cause: DropCause,
         now: Mono,
     ) {
         let limiter = self.parts.policy.limits.limiter.as_deref();
-        self.ledger.refused(refusal, range.len() as u64, peer, limiter, now);
-        self.refused.push((slot, range, refusal.reason()));
+        self.ledger.dropped(cause, range.len() as u64, peer, limiter, now);
+        self.dropped.push((slot, range, cause.reason()));
     }
 
     fn send(&mut self, now: Mono) {
@@ -278,9 +278,9 @@ impl Worker {
 
     /// Tells of the batch's datagrams; false if something is held back.
     fn tell(&mut self) -> bool {
-        let Some(teller) = &mut self.parts.teller else { return true };
-        let at = if teller.wants_times() { clock::wall() } else { Wall::default() };
-        let mut refused = self.refused.iter().peekable();
+        let Some(datagram_log) = &mut self.parts.datagram_log else { return true };
+        let at = if datagram_log.wants_times() { clock::wall() } else { Wall::default() };
+        let mut dropped = self.dropped.iter().peekable();
         for (slot, received) in self.slots.iter().enumerate() {
             let meta = received.meta;
             let served = self.served[slot];
@@ -289,21 +289,21 @@ impl Worker {
                 let is_past = |(in_slot, range, _): &&(usize, Range<usize>, Reason)| {
                     (*in_slot, range.end) <= (slot, index)
                 };
-                while refused.peek().is_some_and(is_past) {
-                    refused.next();
+                while dropped.peek().is_some_and(is_past) {
+                    dropped.next();
                 }
                 let this =
-                    refused.peek().filter(|(s, range, _)| *s == slot && range.contains(&index));
-                record.refused = this.map(|(.., reason)| *reason);
-                teller.tell(record, payload);
+                    dropped.peek().filter(|(s, range, _)| *s == slot && range.contains(&index));
+                record.dropped = this.map(|(.., reason)| *reason);
+                datagram_log.tell(record, payload);
             }
         }
-        teller.end_batch()
+        datagram_log.end_batch()
     }
 
     fn hand_over(&mut self) {
-        if let Some(teller) = &mut self.parts.teller {
-            teller.hand_over();
+        if let Some(datagram_log) = &mut self.parts.datagram_log {
+            datagram_log.hand_over();
         }
     }
 

@@ -45,7 +45,7 @@ fn all_of_every_payload() {
         assert_eq!(shown.len(), payloads.len());
         for (object, payload) in shown.into_iter().zip(payloads) {
             assert_eq!(object["bytes"], payload.len());
-            assert_eq!(object["peer"], client.local_addr().unwrap().to_string());
+            assert_eq!(object["port"], client.local_addr().unwrap().port());
             let bytes = match object.get("data") {
                 Some(data) => data.as_str().unwrap().as_bytes().to_vec(),
                 None => udp_core::text::hex::decode(object["data_hex"].as_str().unwrap()).unwrap(),
@@ -66,16 +66,16 @@ fn what_is_refused_is_told_with_its_reason() {
     let ended = server.stop();
     let objects = objects(&ended.stdout);
     let reasons: Vec<&Value> =
-        of_type(&objects, "datagram").into_iter().map(|object| &object["refused"]).collect();
+        of_type(&objects, "datagram").into_iter().map(|object| &object["dropped"]).collect();
     assert_eq!(reasons, [&Value::Null, &Value::from("rate"), &Value::Null]);
     let dropped = of_type(&objects, "dropped");
     assert_eq!(dropped.len(), 1);
     assert_eq!((&dropped[0]["reason"], &dropped[0]["count"]), (&"rate".into(), &1.into()));
     let summary = objects.last().unwrap();
-    for (name, expected) in [("received", 3), ("replied", 2), ("refused", 1), ("failed", 0)] {
+    for (name, expected) in [("received", 3), ("replied", 2), ("dropped", 1), ("failed", 0)] {
         assert_eq!(summary[name], expected, "{name}");
     }
-    assert_eq!(summary["refused_by"]["rate"], 1);
+    assert_eq!(summary["dropped_rate"], 1);
 }
 
 #[test]

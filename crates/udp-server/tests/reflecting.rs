@@ -73,7 +73,7 @@ fn with_a_key_nobody_else_is_answered() {
     ask(&client, &request(2, 0, 112, Mode::Authenticated(&key)).1);
     let ended = server.stop();
     assert_eq!(ended.counts()[..3], [4, 2, 2]);
-    assert!(ended.refusals().contains("access 2"), "{}", ended.refusals());
+    assert!(ended.drops().contains("access 2"), "{}", ended.drops());
     std::fs::write(&file, "").unwrap();
     assert_eq!(run(&[&["-b", "127.0.0.1:0"], &options[..]].concat()).status.code(), Some(4));
     std::fs::remove_file(&file).unwrap();
@@ -94,6 +94,6 @@ fn an_answer_is_never_answered_and_never_longer() {
     assert!(answer.answers(&packet));
     assert_eq!(answer.sequence, 1);
     let ended = server.stop();
-    assert_eq!(ended.refusals(), "rate 0, loop 2, access 0, destination 0, source 0, size 5");
+    assert_eq!(ended.drops(), "rate 0, loop 2, access 0, destination 0, source 0, size 5");
     assert_eq!(ended.counts(), [9, 2, 7, 0, 0]);
 }

@@ -28,8 +28,8 @@ fn the_tutorials_transcript() {
                 "server start at: {address}\nwait for connection...\n\
                  recvfrom ('127.0.0.1', {port}): hello\n\
                  --- {address} server statistics ---\n\
-                 1 received, 1 replied, 0 refused, 0 failed, 0 lost in this host\n\
-                 refused: rate 0, loop 0, access 0, destination 0, source 0, size 0\n"
+                 1 received, 1 replied, 0 dropped, 0 failed, 0 kernel drops\n\
+                 dropped: rate 0, loop 0, access 0, destination 0, source 0, size 0\n"
             )
         );
         assert_eq!(ended.stderr, "");
@@ -100,7 +100,7 @@ fn what_is_not_answered_is_counted_by_reason() {
         assert_eq!(ask(&client, &b"echo ".repeat(15)), b"echo ".repeat(16));
         silent(&client, b"over the rate", &asker_on("127.0.0.13:0", to));
         let ended = server.stop();
-        assert_eq!(ended.refusals(), "rate 1, loop 2, access 1, destination 0, source 0, size 1");
+        assert_eq!(ended.drops(), "rate 1, loop 2, access 1, destination 0, source 0, size 1");
         assert_eq!(ended.counts(), [11, 6, 5, 0, 0]);
         assert_eq!(ended.stderr.matches("warning: 127.0.0.1 asks for more than").count(), 1);
     }
@@ -109,9 +109,9 @@ fn what_is_not_answered_is_counted_by_reason() {
 #[test]
 fn the_guard_can_be_lifted() {
     let server = Server::start(&["--no-loop-guard", "-q"]);
-    let tower = b"echo ".repeat(16);
+    let chain = b"echo ".repeat(16);
     let own_port = asker_on(("127.0.0.2", server.address().port()), server.address());
-    assert_eq!(ask(&own_port, &tower), [b"echo ", &tower[..]].concat());
+    assert_eq!(ask(&own_port, &chain), [b"echo ", &chain[..]].concat());
     assert_eq!(server.stop().counts(), [1, 1, 0, 0, 0]);
 }
 
@@ -124,7 +124,7 @@ fn an_allowed_block_shuts_out_all_others() {
     silent(&asker_on("127.1.1.3:0", to), b"x", &friend);
     silent(&asker_on("127.0.0.1:0", to), b"x", &friend);
     let ended = server.stop();
-    assert_eq!(ended.refusals(), "rate 0, loop 0, access 2, destination 0, source 0, size 0");
+    assert_eq!(ended.drops(), "rate 0, loop 0, access 2, destination 0, source 0, size 0");
 }
 
 #[test]

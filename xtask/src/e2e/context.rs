@@ -147,5 +147,5 @@ impl Server {
 fn start_lines(bytes: &[u8]) -> Option<Vec<SocketAddr>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (starts, _) = text.split_once(READY)?;
-    starts.lines().map(|l| l.strip_prefix("server start at: ")?.parse().ok()).collect()
+    starts.lines().map(|l| l.split_once(" start at: ")?.1.parse().ok()).collect()
 }

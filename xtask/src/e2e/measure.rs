@@ -34,8 +34,8 @@ impl Books {
     }
 
     pub(crate) fn parse(out: &str) -> Result<Self> {
-        let shape = r"(?m)^(\d+) received, (\d+) replied, (\d+) refused, (\d+) failed, (\d+) lost in this host
-refused: rate (\d+), loop (\d+), access (\d+), destination (\d+), source (\d+), size (\d+)$";
+        let shape = r"(?m)^(\d+) received, (\d+) replied, (\d+) dropped, (\d+) failed, (\d+) kernel drops
+dropped: rate (\d+), loop (\d+), access (\d+), destination (\d+), source (\d+), size (\d+)$";
         let found = Regex::new(shape)?.captures(out);
         let found = found.with_context(|| {
             let from = out.char_indices().rev().nth(400).map_or(0, |(at, _)| at);
@@ -116,8 +116,8 @@ mod tests {
     #[test]
     fn a_summary_is_read_to_the_last_figure() {
         let text = "recvfrom ('127.0.0.1', 1): x\n--- 0.0.0.0:7000 server statistics ---\n\
-                    21 received, 4 replied, 15 refused, 2 failed, 7 lost in this host\n\
-                    refused: rate 5, loop 4, access 3, destination 2, source 1, size 0\n";
+                    21 received, 4 replied, 15 dropped, 2 failed, 7 kernel drops\n\
+                    dropped: rate 5, loop 4, access 3, destination 2, source 1, size 0\n";
         let books = Books::parse(text).unwrap();
         assert_eq!((books.received, books.lost, books.rate, books.source), (21, 7, 5, 1));
         assert!(books.balance());

@@ -103,7 +103,7 @@ mod tests {
     fn the_most_specific_block_decides() {
         type Case<'a> = (&'a [&'a str], &'a [&'a str], &'a [&'a str], &'a [&'a str]);
         let cases: &[Case] = &[
-            // allow, deny, answered, refused
+            // allow, deny, answered, dropped
             (&[], &[], &["1.2.3.4", "::1"], &[]),
             (&[], &["10.0.0.0/8"], &["11.0.0.1", "::1"], &["10.1.2.3"]),
             (&["10.0.0.0/8"], &[], &["10.1.2.3"], &["11.0.0.1", "::1", "127.0.0.1"]),
@@ -118,12 +118,12 @@ mod tests {
             (&["::ffff:10.0.0.1"], &[], &["10.0.0.1"], &["10.0.0.2"]),
             (&["10.1.2.3/8"], &[], &["10.200.0.1"], &["11.0.0.1"]),
         ];
-        for (allow, deny, answered, refused) in cases {
+        for (allow, deny, answered, dropped) in cases {
             let access = Access::new(&blocks(allow), &blocks(deny));
             for ip in *answered {
                 assert!(access.admits(ip.parse().unwrap()), "{ip}: allow {allow:?} deny {deny:?}");
             }
-            for ip in *refused {
+            for ip in *dropped {
                 assert!(!access.admits(ip.parse().unwrap()), "{ip}: allow {allow:?} deny {deny:?}");
             }
         }

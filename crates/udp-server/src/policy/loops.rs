@@ -4,19 +4,19 @@
 //! Content tells an answer from a question only by what this server itself puts in front, so the
 //! ports decide first: no client asks from a privileged port, and a source port that this server
 //! listens on is another one of its kind. What is left, two servers with prefixes on other ports,
-//! ends at a tower of [`TOWER`] prefixes.
+//! ends at a prefix chain of [`CHAIN`] prefixes.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::Refusal;
+use super::DropCause;
 
 /// How many prefixes a payload may begin with before it is taken for a loop's.
-pub const TOWER: usize = 16;
+pub const CHAIN: usize = 16;
 
-/// Whether ports and towers are looked at; `--no-loop-guard` lifts both.
+/// Whether ports and prefix chains are looked at; `--no-loop-guard` lifts both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LoopGuard {
-    /// Privileged and own source ports and towers are not answered.
+    /// Privileged and own source ports and prefix chains are not answered.
     #[default]
     On,
     /// They are.
@@ -55,31 +55,31 @@ impl Sources {
     }
 
     /// Why a datagram from `peer` is not answered, if its source is the reason.
-    pub fn refusal(&self, peer: SocketAddr) -> Option<Refusal> {
+    pub fn cause(&self, peer: SocketAddr) -> Option<DropCause> {
         let (ip, port) = (peer.ip(), peer.port());
         if port == 0 {
-            return Some(Refusal::PortZero);
+            return Some(DropCause::PortZero);
         }
         if ip.is_unspecified() || ip.is_multicast() || self.is_broadcast(ip) {
-            return Some(Refusal::UnanswerableSource);
+            return Some(DropCause::UnanswerableSource);
         }
         if self.guard == LoopGuard::Off {
             return None;
         }
         if port < 1024 {
-            return Some(Refusal::PrivilegedPort);
+            return Some(DropCause::PrivilegedPort);
         }
-        self.own_ports.contains(&port).then_some(Refusal::OwnPort)
+        self.own_ports.contains(&port).then_some(DropCause::OwnPort)
     }
 }
 
-/// Whether `payload` begins with [`TOWER`] prefixes. Nothing does where the prefix is empty.
-pub fn is_tower(payload: &[u8], prefix: &[u8]) -> bool {
+/// Whether `payload` begins with [`CHAIN`] prefixes. Nothing does where the prefix is empty.
+pub fn is_prefix_chain(payload: &[u8], prefix: &[u8]) -> bool {
     // The first prefix alone settles nearly every payload.
     !prefix.is_empty()
         && payload.starts_with(prefix)
-        && payload.len() >= TOWER * prefix.len()
-        && payload.chunks_exact(prefix.len()).take(TOWER).all(|chunk| chunk == prefix)
+        && payload.len() >= CHAIN * prefix.len()
+        && payload.chunks_exact(prefix.len()).take(CHAIN).all(|chunk| chunk == prefix)
 }
 
 #[cfg(test)]
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn which_sources_are_refused_and_why() {
-        use Refusal::{OwnPort, PortZero, PrivilegedPort, UnanswerableSource};
+        use DropCause::{OwnPort, PortZero, PrivilegedPort, UnanswerableSource};
         let mut guarded = Sources::new(LoopGuard::On, [7000, 8000, 7000]);
         guarded.set_broadcasts(vec!["10.9.0.255".parse().unwrap()]);
         let mut open = Sources::new(LoopGuard::Off, [7000]);
@@ -112,24 +112,24 @@ mod tests {
             ("[fe80::1]:5000", None, None),
         ] {
             let peer: SocketAddr = peer.parse().unwrap();
-            assert_eq!(guarded.refusal(peer), with_guard, "{peer}");
-            assert_eq!(open.refusal(peer), without, "{peer} without the guard");
+            assert_eq!(guarded.cause(peer), with_guard, "{peer}");
+            assert_eq!(open.cause(peer), without, "{peer} without the guard");
         }
     }
 
     #[test]
-    fn sixteen_prefixes_are_a_tower() {
+    fn sixteen_prefixes_are_a_prefix_chain() {
         for prefix in [&b"echo "[..], b"e", b"\x00\xff"] {
             let times = |n: usize, rest: &[u8]| [&prefix.repeat(n)[..], rest].concat();
-            assert!(!is_tower(&times(15, b"hello"), prefix));
-            assert!(!is_tower(&times(15, &prefix[..prefix.len() - 1]), prefix));
-            assert!(is_tower(&times(16, b""), prefix));
-            assert!(is_tower(&times(16, b"hello"), prefix));
-            assert!(is_tower(&times(13_000, b""), prefix));
-            assert!(!is_tower(&[b"x", &times(16, b"")[..]].concat(), prefix));
-            assert!(!is_tower(b"", prefix));
+            assert!(!is_prefix_chain(&times(15, b"hello"), prefix));
+            assert!(!is_prefix_chain(&times(15, &prefix[..prefix.len() - 1]), prefix));
+            assert!(is_prefix_chain(&times(16, b""), prefix));
+            assert!(is_prefix_chain(&times(16, b"hello"), prefix));
+            assert!(is_prefix_chain(&times(13_000, b""), prefix));
+            assert!(!is_prefix_chain(&[b"x", &times(16, b"")[..]].concat(), prefix));
+            assert!(!is_prefix_chain(b"", prefix));
         }
-        assert!(!is_tower(b"anything", b""));
-        assert!(!is_tower(b"", b""));
+        assert!(!is_prefix_chain(b"anything", b""));
+        assert!(!is_prefix_chain(b"", b""));
     }
 }

@@ -1,7 +1,7 @@
 //! Which datagrams are answered. Pure: addresses, bytes and a time in, a verdict out.
 //!
 //! The checks stand in the order of what they cost, and the first that fails is the one counted:
-//! destination, source, access list, prefix tower, rate, size. The first three look at addresses
+//! destination, source, access list, prefix prefix chain, rate, size. The first three look at addresses
 //! alone and hold for a whole run of datagrams that one peer sent ([`Policy::admit_run`]); the
 //! rest is asked by the service, which knows what it would answer.
 
@@ -26,7 +26,7 @@ pub const MAX_PAYLOAD_V6: usize = 65_527;
 
 /// Why a datagram is not answered, as precisely as `-v` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum DropCause {
     /// It was sent to a broadcast or multicast address.
     Group,
     /// Its source port is 0.
@@ -41,8 +41,8 @@ pub enum Refusal {
     OwnPort,
     /// The access list does not admit its source.
     NotAllowed,
-    /// Its payload begins with [`loops::TOWER`] prefixes.
-    Tower,
+    /// Its payload begins with [`loops::CHAIN`] prefixes.
+    PrefixChain,
     /// It is what a STAMP reflector sent.
     Reflection,
     /// Its source is over its rate.
@@ -55,7 +55,7 @@ pub enum Refusal {
     Unauthenticated,
 }
 
-/// How the summary counts refusals.
+/// How the summary counts drops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// A source over its rate.
@@ -96,39 +96,40 @@ impl Reason {
     }
 }
 
-impl Refusal {
+impl DropCause {
     /// Which of the summary's counts this is.
     pub fn reason(self) -> Reason {
         match self {
-            Refusal::OverRate => Reason::Rate,
-            Refusal::PrivilegedPort | Refusal::OwnPort | Refusal::Tower | Refusal::Reflection => {
-                Reason::Loop
-            }
-            Refusal::NotAllowed | Refusal::Unauthenticated => Reason::Access,
-            Refusal::Group => Reason::Destination,
-            Refusal::PortZero | Refusal::UnanswerableSource | Refusal::MappedSource => {
+            DropCause::OverRate => Reason::Rate,
+            DropCause::PrivilegedPort
+            | DropCause::OwnPort
+            | DropCause::PrefixChain
+            | DropCause::Reflection => Reason::Loop,
+            DropCause::NotAllowed | DropCause::Unauthenticated => Reason::Access,
+            DropCause::Group => Reason::Destination,
+            DropCause::PortZero | DropCause::UnanswerableSource | DropCause::MappedSource => {
                 Reason::Source
             }
-            Refusal::TooLong | Refusal::TooShort => Reason::Size,
+            DropCause::TooLong | DropCause::TooShort => Reason::Size,
         }
     }
 
     /// In a few words, after "not answered: ".
     pub fn as_str(self) -> &'static str {
         match self {
-            Refusal::Group => "sent to a broadcast or multicast address (see --answer-broadcast)",
-            Refusal::PortZero => "source port 0",
-            Refusal::UnanswerableSource => "a broadcast, multicast or unspecified source",
-            Refusal::MappedSource => "an IPv4 source by way of IPv6",
-            Refusal::PrivilegedPort => "a source port below 1024 (see --no-loop-guard)",
-            Refusal::OwnPort => "a source port that this server listens on (see --no-loop-guard)",
-            Refusal::NotAllowed => "not admitted by --allow and --deny",
-            Refusal::Tower => "already 16 prefixes (see --no-loop-guard)",
-            Refusal::Reflection => "a STAMP packet that was reflected before",
-            Refusal::OverRate => "over the rate limit (see --rate-limit)",
-            Refusal::TooLong => "the reply would exceed the largest datagram",
-            Refusal::TooShort => "too short for a STAMP packet",
-            Refusal::Unauthenticated => "no STAMP packet authenticated with our key",
+            DropCause::Group => "sent to a broadcast or multicast address (see --answer-broadcast)",
+            DropCause::PortZero => "source port 0",
+            DropCause::UnanswerableSource => "a broadcast, multicast or unspecified source",
+            DropCause::MappedSource => "an IPv4 source by way of IPv6",
+            DropCause::PrivilegedPort => "a source port below 1024 (see --no-loop-guard)",
+            DropCause::OwnPort => "a source port that this server listens on (see --no-loop-guard)",
+            DropCause::NotAllowed => "not admitted by --allow and --deny",
+            DropCause::PrefixChain => "already 16 prefixes (see --no-loop-guard)",
+            DropCause::Reflection => "a STAMP packet that was reflected before",
+            DropCause::OverRate => "over the rate limit (see --rate-limit)",
+            DropCause::TooLong => "the reply would exceed the largest datagram",
+            DropCause::TooShort => "too short for a STAMP packet",
+            DropCause::Unauthenticated => "no STAMP packet authenticated with our key",
         }
     }
 }
@@ -173,7 +174,7 @@ pub struct Policy {
 pub struct Limits {
     /// The buckets, where replies are limited.
     pub limiter: Option<Arc<Limiter>>,
-    /// Whether towers are looked for.
+    /// Whether prefix chains are looked for.
     pub guard: LoopGuard,
 }
 
@@ -182,24 +183,24 @@ impl Policy {
     ///
     /// # Errors
     /// Why none of them is answered.
-    pub fn admit_run(&self, peer: SocketAddr, sent_to: SentTo) -> Result<(), Refusal> {
+    pub fn admit_run(&self, peer: SocketAddr, sent_to: SentTo) -> Result<(), DropCause> {
         if sent_to == SentTo::Group && self.groups == GroupReplies::Never {
-            return Err(Refusal::Group);
+            return Err(DropCause::Group);
         }
         if sent_to == SentTo::OtherFamily {
-            return Err(Refusal::MappedSource);
+            return Err(DropCause::MappedSource);
         }
-        if let Some(refusal) = self.sources.refusal(peer) {
-            return Err(refusal);
+        if let Some(cause) = self.sources.cause(peer) {
+            return Err(cause);
         }
-        if self.access.admits(peer.ip()) { Ok(()) } else { Err(Refusal::NotAllowed) }
+        if self.access.admits(peer.ip()) { Ok(()) } else { Err(DropCause::NotAllowed) }
     }
 }
 
 impl Limits {
     /// Whether `payload` is a loop's, where this server puts `prefix` in front.
-    pub fn is_tower(&self, payload: &[u8], prefix: &[u8]) -> bool {
-        self.guard == LoopGuard::On && loops::is_tower(payload, prefix)
+    pub fn is_prefix_chain(&self, payload: &[u8], prefix: &[u8]) -> bool {
+        self.guard == LoopGuard::On && loops::is_prefix_chain(payload, prefix)
     }
 
     /// Takes tokens for `wanted` replies to `ip`; returns for how many there were any.
@@ -230,12 +231,12 @@ mod tests {
     fn the_first_check_that_fails_is_the_one_counted() {
         let policy = policy();
         for (peer, sent_to, expected) in [
-            ("10.0.0.1:0", SentTo::Group, Err(Refusal::Group)),
-            ("10.0.0.1:0", SentTo::Us, Err(Refusal::PortZero)),
-            ("10.0.0.1:7", SentTo::OtherFamily, Err(Refusal::MappedSource)),
-            ("10.0.0.1:7", SentTo::Us, Err(Refusal::PrivilegedPort)),
-            ("10.0.0.1:7000", SentTo::Us, Err(Refusal::OwnPort)),
-            ("10.0.0.1:5000", SentTo::Us, Err(Refusal::NotAllowed)),
+            ("10.0.0.1:0", SentTo::Group, Err(DropCause::Group)),
+            ("10.0.0.1:0", SentTo::Us, Err(DropCause::PortZero)),
+            ("10.0.0.1:7", SentTo::OtherFamily, Err(DropCause::MappedSource)),
+            ("10.0.0.1:7", SentTo::Us, Err(DropCause::PrivilegedPort)),
+            ("10.0.0.1:7000", SentTo::Us, Err(DropCause::OwnPort)),
+            ("10.0.0.1:5000", SentTo::Us, Err(DropCause::NotAllowed)),
             ("11.0.0.1:5000", SentTo::Us, Ok(())),
         ] {
             assert_eq!(policy.admit_run(peer.parse().unwrap(), sent_to), expected, "{peer}");
@@ -246,22 +247,22 @@ mod tests {
 
     #[test]
     fn every_refusal_has_one_of_the_six_words() {
-        for (refusal, word) in [
-            (Refusal::Group, "destination"),
-            (Refusal::PortZero, "source"),
-            (Refusal::UnanswerableSource, "source"),
-            (Refusal::MappedSource, "source"),
-            (Refusal::PrivilegedPort, "loop"),
-            (Refusal::OwnPort, "loop"),
-            (Refusal::Tower, "loop"),
-            (Refusal::Reflection, "loop"),
-            (Refusal::NotAllowed, "access"),
-            (Refusal::Unauthenticated, "access"),
-            (Refusal::OverRate, "rate"),
-            (Refusal::TooLong, "size"),
-            (Refusal::TooShort, "size"),
+        for (cause, word) in [
+            (DropCause::Group, "destination"),
+            (DropCause::PortZero, "source"),
+            (DropCause::UnanswerableSource, "source"),
+            (DropCause::MappedSource, "source"),
+            (DropCause::PrivilegedPort, "loop"),
+            (DropCause::OwnPort, "loop"),
+            (DropCause::PrefixChain, "loop"),
+            (DropCause::Reflection, "loop"),
+            (DropCause::NotAllowed, "access"),
+            (DropCause::Unauthenticated, "access"),
+            (DropCause::OverRate, "rate"),
+            (DropCause::TooLong, "size"),
+            (DropCause::TooShort, "size"),
         ] {
-            assert_eq!(refusal.reason().as_str(), word, "{refusal:?}");
+            assert_eq!(cause.reason().as_str(), word, "{cause:?}");
         }
         let words: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(words, ["rate", "loop", "access", "destination", "source", "size"]);
@@ -276,9 +277,9 @@ mod tests {
 
     #[test]
     fn without_the_guard_a_tower_is_answered() {
-        let tower = b"echo ".repeat(16);
+        let chain = b"echo ".repeat(16);
         for (guard, expected) in [(LoopGuard::On, true), (LoopGuard::Off, false)] {
-            assert_eq!(Limits { limiter: None, guard }.is_tower(&tower, b"echo "), expected);
+            assert_eq!(Limits { limiter: None, guard }.is_prefix_chain(&chain, b"echo "), expected);
         }
     }
 }

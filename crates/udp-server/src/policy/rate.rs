@@ -328,7 +328,7 @@ mod tests {
             }
         }
 
-        /// Who asks no faster than the rate is never refused.
+        /// Who asks no faster than the rate is never dropped.
         #[test]
         fn who_keeps_to_the_rate_is_always_answered(rate in 1u32..1000, asks in 1u64..300) {
             let limiter = every(&format!("{rate}/1"));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use udp_core::cli::json::{Payload, object};
 use udp_core::clock::Wall;
-use udp_core::endpoint::host_port;
+use udp_core::endpoint::{host_port, ip_text};
 
 use super::Report;
 use crate::event::{Kind, Record, Service, Summary};
@@ -23,13 +23,12 @@ struct Start<'a> {
 
 #[derive(Serialize)]
 struct Datagram<'a> {
-    peer: String,
     address: String,
     port: u16,
     #[serde(flatten)]
     payload: Payload<'a>,
     truncated: bool,
-    refused: Option<&'a str>,
+    dropped: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -43,20 +42,20 @@ struct End {
     binds: Vec<String>,
     received: u64,
     replied: u64,
-    refused: u64,
+    dropped: u64,
     failed: u64,
-    lost_in_host: Option<u64>,
-    refused_by: RefusedBy,
+    kernel_drops: Option<u64>,
+    dropped_rate: u64,
+    dropped_loop: u64,
+    dropped_access: u64,
+    dropped_destination: u64,
+    dropped_source: u64,
+    dropped_size: u64,
 }
 
 #[derive(Serialize)]
-struct RefusedBy {
-    rate: u64,
-    r#loop: u64,
-    access: u64,
-    destination: u64,
-    source: u64,
-    size: u64,
+struct NotShown {
+    count: u64,
 }
 
 impl Report for Json {
@@ -68,20 +67,18 @@ impl Report for Json {
                 Kind::Stamp => "stamp",
             };
             let bind = host_port(*address);
-            let start =
-                Start { address: address.ip().to_string(), port: address.port(), bind, service };
+            let start = Start { address: ip_text(*address), port: address.port(), bind, service };
             object("start", now, start, out);
         }
     }
 
     fn datagram(&mut self, record: &Record, kept: &[u8], out: &mut Vec<u8>) {
         let datagram = Datagram {
-            peer: host_port(record.peer),
-            address: record.peer.ip().to_string(),
+            address: ip_text(record.peer),
             port: record.peer.port(),
             payload: Payload::from(kept),
             truncated: record.truncated,
-            refused: record.refused.map(Reason::as_str),
+            dropped: record.dropped.map(Reason::as_str),
         };
         object("datagram", record.at, datagram, out);
     }
@@ -91,26 +88,24 @@ impl Report for Json {
     }
 
     fn not_shown(&mut self, count: u64, now: Wall, out: &mut Vec<u8>) {
-        object("dropped", now, Dropped { reason: "not shown", count }, out);
+        object("not_shown", now, NotShown { count }, out);
     }
 
     fn summary(&mut self, summary: &Summary, now: Wall, out: &mut Vec<u8>) {
-        let books = &summary.books;
+        let counts = &summary.counts;
         let end = End {
             binds: summary.services.iter().map(|service| host_port(service.address)).collect(),
-            received: books.received,
-            replied: books.replied,
-            refused: books.refused_in_all(),
-            failed: books.failed,
-            lost_in_host: summary.lost,
-            refused_by: RefusedBy {
-                rate: books.refused_for(Reason::Rate),
-                r#loop: books.refused_for(Reason::Loop),
-                access: books.refused_for(Reason::Access),
-                destination: books.refused_for(Reason::Destination),
-                source: books.refused_for(Reason::Source),
-                size: books.refused_for(Reason::Size),
-            },
+            received: counts.received,
+            replied: counts.replied,
+            dropped: counts.dropped_total(),
+            failed: counts.failed,
+            kernel_drops: summary.lost,
+            dropped_rate: counts.dropped_for(Reason::Rate),
+            dropped_loop: counts.dropped_for(Reason::Loop),
+            dropped_access: counts.dropped_for(Reason::Access),
+            dropped_destination: counts.dropped_for(Reason::Destination),
+            dropped_source: counts.dropped_for(Reason::Source),
+            dropped_size: counts.dropped_for(Reason::Size),
         };
         object("summary", now, end, out);
     }
@@ -119,7 +114,7 @@ impl Report for Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::counters::Books;
+    use crate::accounting::Counts;
     use proptest::prelude::*;
     use serde_json::{Value, json};
     use udp_core::text::hex;
@@ -158,15 +153,15 @@ mod tests {
                        "bind": "[::1]:862", "service": "stamp"}),
             ]
         );
-        let books = Books { received: 30, replied: 1, refused: [1, 2, 3, 4, 5, 6], failed: 8 };
-        let summary = Summary { services, books, lost: None };
+        let counts = Counts { received: 30, replied: 1, dropped: [1, 2, 3, 4, 5, 6], failed: 8 };
+        let summary = Summary { services, counts, lost: None };
         let end = rendered(|json, out| json.summary(&summary, NOW, out));
         assert_eq!(
             values(&end),
             [json!({"type": "summary", "v": 1, "ts": TS, "binds": ["127.0.0.1:7000", "[::1]:862"],
-                    "received": 30, "replied": 1, "refused": 21, "failed": 8, "lost_in_host": null,
-                    "refused_by": {"rate": 1, "loop": 2, "access": 3, "destination": 4, "source": 5,
-                                   "size": 6}})]
+                    "received": 30, "replied": 1, "dropped": 21, "failed": 8, "kernel_drops": null,
+                    "dropped_rate": 1, "dropped_loop": 2, "dropped_access": 3,
+                    "dropped_destination": 4, "dropped_source": 5, "dropped_size": 6})]
         );
     }
 
@@ -175,9 +170,9 @@ mod tests {
         let text = datagram("h\u{e9}llo".as_bytes());
         assert_eq!(
             values(&text),
-            [json!({"type": "datagram", "v": 1, "ts": TS, "peer": "[::1]:5000", "address": "::1",
+            [json!({"type": "datagram", "v": 1, "ts": TS, "address": "::1",
                     "port": 5000, "bytes": 6, "data": "h\u{e9}llo", "truncated": false,
-                    "refused": null})]
+                    "dropped": null})]
         );
         assert!(text.starts_with(r#"{"type":"datagram","v":1,"ts":""#), "{text}");
         let binary = &values(&datagram(b"\xff\x00"))[0];

@@ -5,7 +5,7 @@ mod json;
 mod text;
 
 pub use json::Json;
-pub use text::{Counts, Text};
+pub use text::{CountLine, Text};
 
 use udp_core::clock::Wall;
 
@@ -21,7 +21,7 @@ pub trait Report: Send {
     fn start(&mut self, services: &[Service], now: Wall, out: &mut Vec<u8>);
     /// A datagram came; `kept` is what there is of its payload.
     fn datagram(&mut self, record: &Record, kept: &[u8], out: &mut Vec<u8>);
-    /// So many were refused for this reason since it was last said.
+    /// So many were dropped for this reason since it was last said.
     fn dropped(&mut self, reason: Reason, count: u64, now: Wall, out: &mut Vec<u8>);
     /// So many datagrams were not shown, for want of room or time.
     fn not_shown(&mut self, count: u64, now: Wall, out: &mut Vec<u8>);

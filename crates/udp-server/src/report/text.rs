@@ -9,7 +9,7 @@ use udp_core::endpoint::host_port;
 use udp_core::text::escape::escape_prefix_into;
 
 use super::{Report, SHOWN};
-use crate::event::{Record, Service, Summary};
+use crate::event::{Kind, Record, Service, Summary};
 use crate::policy::Reason;
 
 /// The text reporter.
@@ -23,7 +23,8 @@ pub struct Text {
 impl Report for Text {
     fn start(&mut self, services: &[Service], _: Wall, out: &mut Vec<u8>) {
         for service in services {
-            line(out, format_args!("server start at: {}", host_port(service.address)));
+            let what = if service.kind == Kind::Stamp { "stamp reflector" } else { "server" };
+            line(out, format_args!("{what} start at: {}", host_port(service.address)));
         }
         line(out, format_args!("wait for connection..."));
     }
@@ -53,31 +54,34 @@ impl Report for Text {
     fn summary(&mut self, summary: &Summary, _: Wall, out: &mut Vec<u8>) {
         let names: Vec<String> = summary.services.iter().map(|s| host_port(s.address)).collect();
         line(out, format_args!("--- {} server statistics ---", names.join(", ")));
-        line(out, format_args!("{}", Counts(summary)));
+        line(out, format_args!("{}", CountLine(summary)));
         let reasons: Vec<String> = Reason::ALL
             .iter()
-            .map(|reason| format!("{} {}", reason.as_str(), summary.books.refused_for(*reason)))
+            .map(|reason| format!("{} {}", reason.as_str(), summary.counts.dropped_for(*reason)))
             .collect();
-        line(out, format_args!("refused: {}", reasons.join(", ")));
+        line(out, format_args!("dropped: {}", reasons.join(", ")));
     }
 }
 
 /// The line of counts, which a snapshot shows as well.
 #[derive(Debug)]
-pub struct Counts<'a>(pub &'a Summary);
+pub struct CountLine<'a>(pub &'a Summary);
 
-impl std::fmt::Display for Counts<'_> {
+impl std::fmt::Display for CountLine<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Summary { books, lost, .. } = self.0;
+        let Summary { counts, lost, .. } = self.0;
         write!(
             f,
-            "{} received, {} replied, {} refused, {} failed, {} lost in this host",
-            books.received,
-            books.replied,
-            books.refused_in_all(),
-            books.failed,
-            lost.unwrap_or(0)
-        )
+            "{} received, {} replied, {} dropped, {} failed, ",
+            counts.received,
+            counts.replied,
+            counts.dropped_total(),
+            counts.failed
+        )?;
+        match lost {
+            Some(lost) => write!(f, "{lost} kernel drops"),
+            None => f.write_str("- kernel drops"),
+        }
     }
 }
 
@@ -94,8 +98,7 @@ fn line(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::counters::Books;
-    use crate::event::Kind;
+    use crate::accounting::Counts;
 
     const NOW: Wall = Wall::from_nanos(0);
 
@@ -124,7 +127,7 @@ mod tests {
         assert_eq!(
             shown(|text, out| text.start(&three, NOW, out)),
             "server start at: 127.0.0.1:7000\nserver start at: [::1]:7000\n\
-             server start at: 127.0.0.1:862\nwait for connection...\n"
+             stamp reflector start at: 127.0.0.1:862\nwait for connection...\n"
         );
     }
 
@@ -186,23 +189,23 @@ mod tests {
 
     #[test]
     fn the_summary() {
-        let books = Books { received: 5, replied: 5, ..Books::default() };
+        let counts = Counts { received: 5, replied: 5, ..Counts::default() };
         let services = vec![service("0.0.0.0:7000", Kind::Echo)];
-        let summary = Summary { services, books, lost: Some(0) };
+        let summary = Summary { services, counts, lost: Some(0) };
         assert_eq!(
             shown(|text, out| text.summary(&summary, NOW, out)),
             "--- 0.0.0.0:7000 server statistics ---\n\
-             5 received, 5 replied, 0 refused, 0 failed, 0 lost in this host\n\
-             refused: rate 0, loop 0, access 0, destination 0, source 0, size 0\n"
+             5 received, 5 replied, 0 dropped, 0 failed, 0 kernel drops\n\
+             dropped: rate 0, loop 0, access 0, destination 0, source 0, size 0\n"
         );
-        let books = Books { received: 30, replied: 1, refused: [1, 2, 3, 4, 5, 6], failed: 8 };
+        let counts = Counts { received: 30, replied: 1, dropped: [1, 2, 3, 4, 5, 6], failed: 8 };
         let services = vec![service("127.0.0.1:1", Kind::Echo), service("[::1]:2", Kind::Stamp)];
-        let summary = Summary { services, books, lost: None };
+        let summary = Summary { services, counts, lost: None };
         assert_eq!(
             shown(|text, out| text.summary(&summary, NOW, out)),
             "--- 127.0.0.1:1, [::1]:2 server statistics ---\n\
-             30 received, 1 replied, 21 refused, 8 failed, 0 lost in this host\n\
-             refused: rate 1, loop 2, access 3, destination 4, source 5, size 6\n"
+             30 received, 1 replied, 21 dropped, 8 failed, - kernel drops\n\
+             dropped: rate 1, loop 2, access 3, destination 4, source 5, size 6\n"
         );
         assert_eq!(
             shown(|text, out| text.not_shown(1234, NOW, out)),

@@ -9,7 +9,7 @@ use std::ops::Range;
 use udp_core::batch::Received;
 use udp_core::clock::Mono;
 
-use crate::policy::{Limits, Refusal, fits, loops};
+use crate::policy::{DropCause, Limits, fits, loops};
 
 /// The service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,46 +36,46 @@ impl Echo {
         run: Received<'_>,
         limits: &Limits,
         now: Mono,
-        mut verdict: impl FnMut(Range<usize>, Option<Refusal>),
+        mut verdict: impl FnMut(Range<usize>, Option<DropCause>),
     ) {
         let datagrams = run.meta.datagrams();
         let ip = run.meta.peer.ip();
-        let towers = self.towers(run, limits);
-        let wanted = u32::try_from(datagrams - towers).unwrap_or(u32::MAX);
+        let chains = self.chains(run, limits);
+        let wanted = u32::try_from(datagrams - chains).unwrap_or(u32::MAX);
         let mut tokens = limits.take(ip, wanted, now);
         // All but the last of a run have the first one's length, and the last is not longer.
         let too_long = !fits(ip, self.prefix.len() + run.meta.segment);
-        if towers == 0 && tokens == wanted {
-            return verdict(0..datagrams, too_long.then_some(Refusal::TooLong));
+        if chains == 0 && tokens == wanted {
+            return verdict(0..datagrams, too_long.then_some(DropCause::TooLong));
         }
         let one_by_one = run.segments().map(|payload| {
-            if towers > 0 && limits.is_tower(payload, &self.prefix) {
-                return Some(Refusal::Tower);
+            if chains > 0 && limits.is_prefix_chain(payload, &self.prefix) {
+                return Some(DropCause::PrefixChain);
             }
             if tokens == 0 {
-                return Some(Refusal::OverRate);
+                return Some(DropCause::OverRate);
             }
             tokens -= 1;
-            too_long.then_some(Refusal::TooLong)
+            too_long.then_some(DropCause::TooLong)
         });
         in_ranges(one_by_one, verdict);
     }
 
-    /// How many of the run's datagrams are towers; most lengths rule it out for all of them.
-    fn towers(&self, run: Received<'_>, limits: &Limits) -> usize {
-        if self.prefix.is_empty() || run.meta.segment < loops::TOWER * self.prefix.len() {
+    /// How many of the run's datagrams are prefix chains; most lengths rule it out for all of them.
+    fn chains(&self, run: Received<'_>, limits: &Limits) -> usize {
+        if self.prefix.is_empty() || run.meta.segment < loops::CHAIN * self.prefix.len() {
             return 0;
         }
-        run.segments().filter(|payload| limits.is_tower(payload, &self.prefix)).count()
+        run.segments().filter(|payload| limits.is_prefix_chain(payload, &self.prefix)).count()
     }
 }
 
 /// Joins neighbours with the same verdict.
 fn in_ranges(
-    verdicts: impl Iterator<Item = Option<Refusal>>,
-    mut told: impl FnMut(Range<usize>, Option<Refusal>),
+    verdicts: impl Iterator<Item = Option<DropCause>>,
+    mut told: impl FnMut(Range<usize>, Option<DropCause>),
 ) {
-    let mut open: Option<(Range<usize>, Option<Refusal>)> = None;
+    let mut open: Option<(Range<usize>, Option<DropCause>)> = None;
     for (index, verdict) in verdicts.enumerate() {
         match &mut open {
             Some((range, same)) if *same == verdict => range.end = index + 1,
@@ -127,7 +127,7 @@ mod tests {
         payload: &[u8],
         segment: usize,
         limits: &Limits,
-    ) -> Vec<(Range<usize>, Option<Refusal>)> {
+    ) -> Vec<(Range<usize>, Option<DropCause>)> {
         let meta = meta(peer, payload.len(), segment);
         let run = Received { meta: &meta, bytes: payload };
         let mut told = Vec::new();
@@ -148,18 +148,18 @@ mod tests {
     #[test]
     fn lone_datagrams() {
         let long = |n| vec![b'x'; n];
-        let tower = b"echo ".repeat(16);
+        let chain = b"echo ".repeat(16);
         for (prefix, peer, payload, expected) in [
             (&b"echo "[..], V4, b"hello".to_vec(), None),
             (b"echo ", V4, Vec::new(), None),
             (b"", V4, Vec::new(), None),
-            (b"echo ", V4, tower.clone(), Some(Refusal::Tower)),
-            (b"", V4, tower, None),
+            (b"echo ", V4, chain.clone(), Some(DropCause::PrefixChain)),
+            (b"", V4, chain, None),
             (b"echo ", V4, long(65_502), None),
-            (b"echo ", V4, long(65_503), Some(Refusal::TooLong)),
+            (b"echo ", V4, long(65_503), Some(DropCause::TooLong)),
             (b"", V4, long(65_507), None),
             (b"echo ", V6, long(65_522), None),
-            (b"echo ", V6, long(65_523), Some(Refusal::TooLong)),
+            (b"echo ", V6, long(65_523), Some(DropCause::TooLong)),
             (b"", V6, long(65_527), None),
         ] {
             let told = judged(prefix, peer, &payload, payload.len(), &limits("0"));
@@ -175,21 +175,21 @@ mod tests {
         mixed[80..160].copy_from_slice(&b"echo ".repeat(16));
         assert_eq!(
             judged(b"echo ", V4, &mixed, 80, &limits("0")),
-            [(0..1, None), (1..2, Some(Refusal::Tower)), (2..4, None)]
+            [(0..1, None), (1..2, Some(DropCause::PrefixChain)), (2..4, None)]
         );
         assert_eq!(
             judged(b"echo ", V4, &mixed, 80, &limits("1/2")),
             [
                 (0..1, None),
-                (1..2, Some(Refusal::Tower)),
+                (1..2, Some(DropCause::PrefixChain)),
                 (2..3, None),
-                (3..4, Some(Refusal::OverRate))
+                (3..4, Some(DropCause::OverRate))
             ],
-            "a tower costs no token"
+            "a chain costs no token"
         );
         assert_eq!(
             judged(b"", V4, &mixed, 80, &limits("1/1")),
-            [(0..1, None), (1..4, Some(Refusal::OverRate))]
+            [(0..1, None), (1..4, Some(DropCause::OverRate))]
         );
     }
 
@@ -201,7 +201,7 @@ mod tests {
             kinds in proptest::collection::vec(any::<bool>(), 1..40), burst in 1u32..50, last in 1usize..80,
         ) {
             let mut payload: Vec<u8> =
-                kinds.iter().flat_map(|tower| if *tower { b"echo ".repeat(16) } else { vec![0; 80] }).collect();
+                kinds.iter().flat_map(|chain| if *chain { b"echo ".repeat(16) } else { vec![0; 80] }).collect();
             payload.truncate((kinds.len() - 1) * 80 + last);
             let told = judged(b"echo ", "8.8.8.8:5000", &payload, 80, &limits(&format!("1/{burst}")));
             let mut next = 0;

@@ -1,4 +1,4 @@
-//! What is served. Pure: a request in, a reply or a refusal out; no socket, no clock.
+//! What is served. Pure: a request in, a reply or a cause out; no socket, no clock.
 
 pub mod echo;
 pub mod stamp;

@@ -17,7 +17,7 @@ use udp_core::stamp::{
     ErrorEstimate, Key, Mode, PacketError, Reply, SenderPacket, Ssid, reply_len,
 };
 
-use crate::policy::Refusal;
+use crate::policy::DropCause;
 
 /// Sessions that are remembered at once.
 pub const SESSIONS: usize = 65_536;
@@ -54,17 +54,17 @@ impl Reflector {
     ///
     /// # Errors
     /// Why it is not answered.
-    pub fn open(&self, request: &[u8]) -> Result<SenderPacket, Refusal> {
+    pub fn open(&self, request: &[u8]) -> Result<SenderPacket, DropCause> {
         let mode = self.mode();
         let packet = SenderPacket::decode(request, mode).map_err(|error| match error {
-            PacketError::Reflected | PacketError::NotReflected => Refusal::Reflection,
-            PacketError::NotAuthentic => Refusal::Unauthenticated,
+            PacketError::Reflected | PacketError::NotReflected => DropCause::Reflection,
+            PacketError::NotAuthentic => DropCause::Unauthenticated,
             // To a reflector with a key, a plain packet is no authenticated one.
-            PacketError::TooShort { .. } if self.key.is_some() => Refusal::Unauthenticated,
-            PacketError::TooShort { .. } => Refusal::TooShort,
+            PacketError::TooShort { .. } if self.key.is_some() => DropCause::Unauthenticated,
+            PacketError::TooShort { .. } => DropCause::TooShort,
         })?;
         if reply_len(request.len(), mode) > request.len() {
-            Err(Refusal::TooShort)
+            Err(DropCause::TooShort)
         } else {
             Ok(packet)
         }
@@ -198,7 +198,7 @@ mod tests {
             assert_eq!(told.sender_ttl, Some(61));
             assert_eq!(told.residence(), Duration::from_micros(50));
             assert!(!told.error.is_synchronized());
-            assert_eq!(reflector.open(&out).unwrap_err(), Refusal::Reflection, "never twice");
+            assert_eq!(reflector.open(&out).unwrap_err(), DropCause::Reflection, "never twice");
         }
     }
 
@@ -237,25 +237,25 @@ mod tests {
         let other = Key::from_file_bytes(b"guess").unwrap();
         let plain = request(1, 0, 44, Mode::Plain);
         for (with_key, bytes, expected) in [
-            (None, Vec::new(), Refusal::TooShort),
-            (None, plain[..13].to_vec(), Refusal::TooShort),
-            (None, plain[..14].to_vec(), Refusal::TooShort),
-            (None, plain[..40].to_vec(), Refusal::TooShort),
-            (None, [plain.clone(), vec![0; 20]].concat()[..44].to_vec(), Refusal::Group),
-            (None, plain[..41].to_vec(), Refusal::Group),
-            (None, vec![0xff; 44], Refusal::Reflection),
-            (Some(key.clone()), plain.clone(), Refusal::Unauthenticated),
-            (Some(key.clone()), vec![0; 112], Refusal::Unauthenticated),
+            (None, Vec::new(), DropCause::TooShort),
+            (None, plain[..13].to_vec(), DropCause::TooShort),
+            (None, plain[..14].to_vec(), DropCause::TooShort),
+            (None, plain[..40].to_vec(), DropCause::TooShort),
+            (None, [plain.clone(), vec![0; 20]].concat()[..44].to_vec(), DropCause::Group),
+            (None, plain[..41].to_vec(), DropCause::Group),
+            (None, vec![0xff; 44], DropCause::Reflection),
+            (Some(key.clone()), plain.clone(), DropCause::Unauthenticated),
+            (Some(key.clone()), vec![0; 112], DropCause::Unauthenticated),
             (
                 Some(key.clone()),
                 request(1, 0, 112, Mode::Authenticated(&other)),
-                Refusal::Unauthenticated,
+                DropCause::Unauthenticated,
             ),
-            (Some(key.clone()), request(1, 0, 112, Mode::Authenticated(&key)), Refusal::Group),
+            (Some(key.clone()), request(1, 0, 112, Mode::Authenticated(&key)), DropCause::Group),
         ] {
             // `Group` stands for none: addresses are not looked at here.
-            let refusal = Reflector::new(with_key).open(&bytes).err().unwrap_or(Refusal::Group);
-            assert_eq!(refusal, expected, "{} bytes", bytes.len());
+            let cause = Reflector::new(with_key).open(&bytes).err().unwrap_or(DropCause::Group);
+            assert_eq!(cause, expected, "{} bytes", bytes.len());
         }
     }
 }

@@ -60,7 +60,7 @@ impl Server {
         };
         loop {
             let line = server.line();
-            if let Some(address) = line.strip_prefix("server start at: ") {
+            if let Some((_, address)) = line.split_once(" start at: ") {
                 server.addresses.push(address.parse().unwrap());
             } else if let Some((_, rest)) = line.split_once(r#""bind":""#) {
                 // JSON has no last start line; these servers have one address.
@@ -137,26 +137,26 @@ impl Drop for Server {
 }
 
 impl Ended {
-    /// The counts of the summary: received, replied, refused, failed, lost.
+    /// The counts of the summary: received, replied, dropped, failed, lost.
     #[track_caller]
     pub fn counts(&self) -> [u64; 5] {
-        let line = self.stdout.lines().find(|line| line.ends_with("lost in this host"));
+        let line = self.stdout.lines().find(|line| line.ends_with("kernel drops"));
         let line = line.expect("a summary");
         let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
         numbers.try_into().unwrap()
     }
 
-    /// The line of refusals, without its first word.
+    /// The line of drops, without its first word.
     #[track_caller]
-    pub fn refusals(&self) -> &str {
-        self.stdout.lines().find_map(|line| line.strip_prefix("refused: ")).expect("refusals")
+    pub fn drops(&self) -> &str {
+        self.stdout.lines().find_map(|line| line.strip_prefix("dropped: ")).expect("drops")
     }
 
-    /// `received = replied + refused + failed`.
+    /// `received = replied + dropped + failed`.
     #[track_caller]
     pub fn balances(&self) {
-        let [received, replied, refused, failed, _] = self.counts();
-        assert_eq!(received, replied + refused + failed, "{}", self.stdout);
+        let [received, replied, dropped, failed, _] = self.counts();
+        assert_eq!(received, replied + dropped + failed, "{}", self.stdout);
     }
 }
 

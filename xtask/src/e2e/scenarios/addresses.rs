@@ -53,8 +53,8 @@ fn ipv6(context: &Context) -> Result<()> {
          recvfrom ('::1', <port>): by client\n\
          recvfrom ('::1', <port>): heartbeat\n\
          --- [::1]:{port} server statistics ---\n\
-         3 received, 3 replied, 0 refused, 0 failed, 0 lost in this host\n\
-         refused: rate 0, loop 0, access 0, destination 0, source 0, size 0\n"
+         3 received, 3 replied, 0 dropped, 0 failed, 0 kernel drops\n\
+         dropped: rate 0, loop 0, access 0, destination 0, source 0, size 0\n"
     ))?;
     Ok(())
 }
@@ -72,8 +72,8 @@ fn dual_stack(context: &Context) -> Result<()> {
          recvfrom ('127.0.0.1', {from_four}): four\n\
          recvfrom ('::1', {from_six}): six\n\
          --- [::]:{port} server statistics ---\n\
-         2 received, 2 replied, 0 refused, 0 failed, 0 lost in this host\n\
-         refused: rate 0, loop 0, access 0, destination 0, source 0, size 0\n"
+         2 received, 2 replied, 0 dropped, 0 failed, 0 kernel drops\n\
+         dropped: rate 0, loop 0, access 0, destination 0, source 0, size 0\n"
     ))?;
     Ok(())
 }
@@ -96,9 +96,7 @@ fn several_binds(context: &Context) -> Result<()> {
     }
     check::holds(
         "one summary for all binds",
-        finished
-            .out()
-            .contains("\n3 received, 3 replied, 0 refused, 0 failed, 0 lost in this host\n"),
+        finished.out().contains("\n3 received, 3 replied, 0 dropped, 0 failed, 0 kernel drops\n"),
     )
 }
 

@@ -41,7 +41,7 @@ fn counts(server: Server, first: &str, second: &str) -> Result<()> {
     check::same(&format!("{place}: the counts"), vec![first, second], summary)
 }
 
-const NONE_REFUSED: &str = "refused: rate 0, loop 0, access 0, destination 0, source 0, size 0";
+const NONE_REFUSED: &str = "dropped: rate 0, loop 0, access 0, destination 0, source 0, size 0";
 
 /// An asker on a privileged port, or a skip where the system does not allow it.
 fn privileged() -> Result<Asker> {
@@ -74,8 +74,8 @@ fn privileged_source_ports(context: &Context) -> Result<()> {
     silent(&server, &asker, server.address(), b"hello")?;
     counts(
         server,
-        "2 received, 1 replied, 1 refused, 0 failed, 0 lost in this host",
-        "refused: rate 0, loop 1, access 0, destination 0, source 0, size 0",
+        "2 received, 1 replied, 1 dropped, 0 failed, 0 kernel drops",
+        "dropped: rate 0, loop 1, access 0, destination 0, source 0, size 0",
     )
 }
 
@@ -85,8 +85,8 @@ fn own_source_port(context: &Context) -> Result<()> {
     silent(&server, &asker, server.address(), b"hello")?;
     counts(
         server,
-        "2 received, 1 replied, 1 refused, 0 failed, 0 lost in this host",
-        "refused: rate 0, loop 1, access 0, destination 0, source 0, size 0",
+        "2 received, 1 replied, 1 dropped, 0 failed, 0 kernel drops",
+        "dropped: rate 0, loop 1, access 0, destination 0, source 0, size 0",
     )
 }
 
@@ -100,8 +100,8 @@ fn prefix_towers(context: &Context) -> Result<()> {
     }
     counts(
         server,
-        "7 received, 4 replied, 3 refused, 0 failed, 0 lost in this host",
-        "refused: rate 0, loop 3, access 0, destination 0, source 0, size 0",
+        "7 received, 4 replied, 3 dropped, 0 failed, 0 kernel drops",
+        "dropped: rate 0, loop 3, access 0, destination 0, source 0, size 0",
     )
 }
 
@@ -115,7 +115,7 @@ fn no_loop_guard_answers_them(context: &Context) -> Result<()> {
         b"echo own port",
     )?;
     privileged()?.expect(server.address(), b"low port", b"echo low port")?;
-    counts(server, "3 received, 3 replied, 0 refused, 0 failed, 0 lost in this host", NONE_REFUSED)
+    counts(server, "3 received, 3 replied, 0 dropped, 0 failed, 0 kernel drops", NONE_REFUSED)
 }
 
 /// What one forged datagram could start: here the tester plays both network and forger by
@@ -166,8 +166,8 @@ fn rate_limit(context: &Context) -> Result<()> {
     check::holds(
         &format!("{:?} has the counts", finished.out()),
         finished.out().ends_with(&format!(
-            "41 received, {all} replied, {refused} refused, 0 failed, 0 lost in this host\n\
-             refused: rate {refused}, loop 0, access 0, destination 0, source 0, size 0\n"
+            "41 received, {all} replied, {refused} dropped, 0 failed, 0 kernel drops\n\
+             dropped: rate {refused}, loop 0, access 0, destination 0, source 0, size 0\n"
         )),
     )
 }
@@ -178,11 +178,7 @@ fn no_rate_limit_for_loopback(context: &Context) -> Result<()> {
     for _ in 0..2_000 {
         asker.expect(server.address(), b"hello", b"echo hello")?;
     }
-    counts(
-        server,
-        "2000 received, 2000 replied, 0 refused, 0 failed, 0 lost in this host",
-        NONE_REFUSED,
-    )
+    counts(server, "2000 received, 2000 replied, 0 dropped, 0 failed, 0 kernel drops", NONE_REFUSED)
 }
 
 fn deny(context: &Context) -> Result<()> {
@@ -192,8 +188,8 @@ fn deny(context: &Context) -> Result<()> {
     }
     counts(
         server,
-        "4 received, 2 replied, 2 refused, 0 failed, 0 lost in this host",
-        "refused: rate 0, loop 0, access 2, destination 0, source 0, size 0",
+        "4 received, 2 replied, 2 dropped, 0 failed, 0 kernel drops",
+        "dropped: rate 0, loop 0, access 2, destination 0, source 0, size 0",
     )
 }
 
@@ -202,8 +198,8 @@ fn allow(context: &Context) -> Result<()> {
     silent(&server, &Asker::on("127.0.0.2:0")?, server.address(), b"hello")?;
     counts(
         server,
-        "2 received, 1 replied, 1 refused, 0 failed, 0 lost in this host",
-        "refused: rate 0, loop 0, access 1, destination 0, source 0, size 0",
+        "2 received, 1 replied, 1 dropped, 0 failed, 0 kernel drops",
+        "dropped: rate 0, loop 0, access 1, destination 0, source 0, size 0",
     )
 }
 
@@ -215,8 +211,8 @@ fn the_most_specific_wins(context: &Context) -> Result<()> {
     silent(&server, &Asker::on("127.0.1.1:0")?, server.address(), b"hello")?;
     counts(
         server,
-        "5 received, 3 replied, 2 refused, 0 failed, 0 lost in this host",
-        "refused: rate 0, loop 0, access 2, destination 0, source 0, size 0",
+        "5 received, 3 replied, 2 dropped, 0 failed, 0 kernel drops",
+        "dropped: rate 0, loop 0, access 2, destination 0, source 0, size 0",
     )
 }
 
@@ -229,8 +225,8 @@ fn mapped_sources_are_ipv4(context: &Context) -> Result<()> {
     refused.expect_nothing()?;
     counts(
         server,
-        "2 received, 1 replied, 1 refused, 0 failed, 0 lost in this host",
-        "refused: rate 0, loop 0, access 1, destination 0, source 0, size 0",
+        "2 received, 1 replied, 1 dropped, 0 failed, 0 kernel drops",
+        "dropped: rate 0, loop 0, access 1, destination 0, source 0, size 0",
     )
 }
 
@@ -247,8 +243,8 @@ fn broadcast_on(context: &Context, bind: &str) -> Result<()> {
     asker.expect_nothing()?;
     counts(
         server,
-        "11 received, 1 replied, 10 refused, 0 failed, 0 lost in this host",
-        "refused: rate 0, loop 0, access 0, destination 10, source 0, size 0",
+        "11 received, 1 replied, 10 dropped, 0 failed, 0 kernel drops",
+        "dropped: rate 0, loop 0, access 0, destination 10, source 0, size 0",
     )
 }
 
@@ -268,7 +264,7 @@ fn answer_broadcast(context: &Context) -> Result<()> {
     let (reply, from) = asker.receive()?;
     check::same("the reply", b"echo who is there".to_vec(), reply)?;
     check::same("its source", SocketAddr::from(([127, 0, 0, 1], server.port())), from)?;
-    counts(server, "1 received, 1 replied, 0 refused, 0 failed, 0 lost in this host", NONE_REFUSED)
+    counts(server, "1 received, 1 replied, 0 dropped, 0 failed, 0 kernel drops", NONE_REFUSED)
 }
 
 fn sink(context: &Context) -> Result<()> {
@@ -297,7 +293,7 @@ fn stop_after_a_count(context: &Context) -> Result<()> {
     server.process.finish()?.exits(0)?.prints(
         "server start at: <any>\nwait for connection...\n\
          recvfrom <any>: one\nrecvfrom <any>: two\n--- <any>\n\
-         2 received, 2 replied, 0 refused, 0 failed, 0 lost in this host\nrefused: <any>\n",
+         2 received, 2 replied, 0 dropped, 0 failed, 0 kernel drops\ndropped: <any>\n",
     )?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The server's books: what was sent to it = replied + refused + failed + lost in this host, to
+//! The server's books: what was sent to it = replied + refused + failed + kernel drops, to
 //! the datagram, also when it is given far more than its queue holds.
 
 use std::net::SocketAddr;
@@ -13,9 +13,9 @@ use crate::e2e::net::Asker;
 
 scenarios!("books": balance_over_a_mixture, balance_under_overload, nothing_is_lost_below_capacity);
 
-/// The five figures of a summary: received, replied, refused, failed, lost in this host.
+/// The five figures of a summary: received, replied, refused, failed, kernel drops.
 fn figures(output: &str) -> Result<[u64; 5]> {
-    let line = output.lines().find(|l| l.ends_with(" lost in this host"));
+    let line = output.lines().find(|l| l.ends_with(" kernel drops"));
     let line = line.with_context(|| format!("no summary in {output:?}"))?;
     let found: Vec<u64> =
         line.split(", ").filter_map(|p| p.split(' ').next()?.parse().ok()).collect();
@@ -45,8 +45,8 @@ fn balance_over_a_mixture(context: &Context) -> Result<()> {
     check::holds(
         &format!("{:?} has the counts", finished.out()),
         finished.out().ends_with(
-            "211 received, 51 replied, 160 refused, 0 failed, 0 lost in this host\n\
-             refused: rate 0, loop 100, access 50, destination 0, source 0, size 10\n",
+            "211 received, 51 replied, 160 dropped, 0 failed, 0 kernel drops\n\
+             dropped: rate 0, loop 100, access 50, destination 0, source 0, size 10\n",
         ),
     )
 }
@@ -84,14 +84,14 @@ fn balance_under_overload(context: &Context) -> Result<()> {
 
 /// With `--sink` a received datagram is neither replied to nor refused.
 fn sink_figures(output: &str) -> Result<[u64; 5]> {
-    let line = output.lines().find(|l| l.ends_with(" lost in this host"));
+    let line = output.lines().find(|l| l.ends_with(" kernel drops"));
     let line = line.with_context(|| format!("no summary in {output:?}"))?;
     let figure = |word: &str| {
         let part = line.split(", ").find(|p| p.ends_with(word));
         part.and_then(|p| p.split(' ').next()?.parse().ok()).unwrap_or(0_u64)
     };
     let received = figure(" received");
-    Ok([received, received, 0, 0, figure(" lost in this host")])
+    Ok([received, received, 0, 0, figure(" kernel drops")])
 }
 
 /// Many flows with a few datagrams under way each, the soak's small sister.

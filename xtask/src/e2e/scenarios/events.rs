@@ -61,7 +61,7 @@ fn of_the_server(context: &Context) -> Result<()> {
     check::same("all of a long text", Some(3_000), events[5]["data"].as_str().map(str::len))?;
     let summary = json::first(&events, "summary")?;
     for (name, expected) in
-        [("received", 5), ("replied", 5), ("refused", 0), ("failed", 0), ("lost_in_host", 0)]
+        [("received", 5), ("replied", 5), ("dropped", 0), ("failed", 0), ("kernel_drops", 0)]
     {
         check::same(name, Some(expected), count(&summary[name]))?;
     }
@@ -90,7 +90,7 @@ fn of_a_limited_server(context: &Context) -> Result<()> {
     let summary = json::first(&events, "summary")?;
     let received = summary["received"].as_u64();
     check::same("received", Some(21), received)?;
-    let sum = count(&summary["replied"]).zip(count(&summary["refused"])).map(|(a, b)| a + b);
+    let sum = count(&summary["replied"]).zip(count(&summary["dropped"])).map(|(a, b)| a + b);
     check::same("replied and refused", received, sum)
 }
 

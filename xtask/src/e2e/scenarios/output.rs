@@ -156,7 +156,7 @@ fn quiet_and_raw_print_nothing_else(context: &Context) -> Result<()> {
     )?;
     server.stop()?.exits(0)?.prints(
         "server start at: <any>\nwait for connection...\n--- <any> server statistics ---\n\
-         4 received, 4 replied, 0 refused, 0 failed, 0 lost in this host\nrefused: <any>\n",
+         4 received, 4 replied, 0 dropped, 0 failed, 0 kernel drops\ndropped: <any>\n",
     )?;
     Ok(())
 }

@@ -53,7 +53,7 @@ fn shown_escaped_by_the_server(context: &Context) -> Result<()> {
         expected.push_str(&format!("recvfrom ('127.0.0.1', {port}): {shown}\n"));
     }
     server.process.wait_for(&expected)?;
-    expected.push_str("--- <any>\n16 received, 16 replied, <any>\nrefused: <any>\n");
+    expected.push_str("--- <any>\n16 received, 16 replied, <any>\ndropped: <any>\n");
     server.stop()?.exits(0)?.prints(&expected)?;
     Ok(())
 }
@@ -116,7 +116,7 @@ fn empty_and_largest_raw(context: &Context) -> Result<()> {
     }
     server.stop()?.exits(0)?.prints(
         "server start at: <any>\nwait for connection...\n--- <any>\n\
-         6 received, 6 replied, 0 refused, 0 failed, 0 lost in this host\nrefused: <any>\n",
+         6 received, 6 replied, 0 dropped, 0 failed, 0 kernel drops\ndropped: <any>\n",
     )?;
     Ok(())
 }
@@ -133,8 +133,8 @@ fn largest_that_the_prefix_leaves_room_for(context: &Context) -> Result<()> {
     asker.expect_nothing()?;
     server.stop()?.exits(0)?.prints(
         "server start at: <any>\nwait for connection...\n--- <any>\n\
-         7 received, 2 replied, 5 refused, 0 failed, 0 lost in this host\n\
-         refused: rate 0, loop 0, access 0, destination 0, source 0, size 5\n",
+         7 received, 2 replied, 5 dropped, 0 failed, 0 kernel drops\n\
+         dropped: rate 0, loop 0, access 0, destination 0, source 0, size 5\n",
     )?;
     Ok(())
 }
@@ -171,7 +171,7 @@ fn every_single_byte(context: &Context) -> Result<()> {
         ]
         .iter()
         .any(|start| line.starts_with(start))
-            || line.starts_with("refused: ")
+            || line.starts_with("dropped: ")
     };
     check::same("a line that no datagram may forge", None, out.lines().find(|l| !told(l)))?;
     check::holds(

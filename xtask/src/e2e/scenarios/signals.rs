@@ -28,7 +28,7 @@ fn the_server_stops_with_a_summary(context: &Context) -> Result<()> {
         server.process.signal(signal)?;
         server.process.finish()?.exits(0)?.complains("")?.prints(
             "server start at: <any>\nwait for connection...\nrecvfrom <any>: hello\n--- <any>\n\
-             1 received, 1 replied, 0 refused, 0 failed, 0 lost in this host\nrefused: <any>\n",
+             1 received, 1 replied, 0 dropped, 0 failed, 0 kernel drops\ndropped: <any>\n",
         )?;
     }
     Ok(())

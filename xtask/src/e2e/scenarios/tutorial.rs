@@ -25,8 +25,8 @@ fn server(context: &Context) -> Result<()> {
          recvfrom ('127.0.0.1', {port}): hello\n\
          recvfrom ('127.0.0.1', {port}): 你好\n\
          --- 0.0.0.0:7000 server statistics ---\n\
-         2 received, 2 replied, 0 refused, 0 failed, 0 lost in this host\n\
-         refused: rate 0, loop 0, access 0, destination 0, source 0, size 0\n"
+         2 received, 2 replied, 0 dropped, 0 failed, 0 kernel drops\n\
+         dropped: rate 0, loop 0, access 0, destination 0, source 0, size 0\n"
     ))?;
     Ok(())
 }
@@ -122,8 +122,8 @@ fn all_three(context: &Context) -> Result<()> {
          recvfrom ('127.0.0.1', <port>): two\n\
          recvfrom ('127.0.0.1', <port>): heartbeat\n\
          --- 0.0.0.0:7000 server statistics ---\n\
-         3 received, 3 replied, 0 refused, 0 failed, 0 lost in this host\n\
-         refused: rate 0, loop 0, access 0, destination 0, source 0, size 0\n",
+         3 received, 3 replied, 0 dropped, 0 failed, 0 kernel drops\n\
+         dropped: rate 0, loop 0, access 0, destination 0, source 0, size 0\n",
     )?;
     Ok(())
 }

@@ -122,7 +122,7 @@ fn a_million_sources_cost_no_memory(context: &Context) -> Result<()> {
     check::holds(&format!("growth: {before:?} {after:?}"), after.peak <= before.now + GROWTH)?;
     check::holds(&format!("honest answers: {share} %"), share >= answered_at_least as f64)?;
     let sent = warm.sent + flood.sent + honest.asked;
-    check::same("received and lost in this host", sent, books.received + books.lost)?;
+    check::same("received and kernel drops", sent, books.received + books.lost)?;
     check::holds(&format!("the books balance: {books:?}"), books.balance())?;
     check::same(
         "replied, refused, failed",

@@ -75,9 +75,8 @@ fn lines_are_datagrams(out: &str, datagrams: u64) -> Result<()> {
             let missed = rest.split(' ').next().and_then(|n| n.parse::<u64>().ok());
             shown += missed.with_context(|| format!("what is this line: {line:?}"))?;
         } else {
-            let own = ["server start at: ", "wait for connection...", "--- ", "refused: "];
-            let known =
-                own.iter().any(|o| line.starts_with(o)) || line.contains(" lost in this host");
+            let own = ["server start at: ", "wait for connection...", "--- ", "dropped: "];
+            let known = own.iter().any(|o| line.starts_with(o)) || line.contains(" kernel drops");
             check::holds(&format!("a line of the server's own: {line:?}"), known)?;
         }
     }

@@ -118,7 +118,7 @@ pub(super) fn tricks() -> Vec<(&'static str, &'static str)> {
         ("carriage return", "safe\revil"),
         ("forged line", "x\nrecvfrom ('192.0.2.1', 1): forged"),
         ("forged line, Windows", "x\r\nrecvfrom ('192.0.2.1', 1): forged"),
-        ("forged summary", "x\n5 received, 5 replied, 0 refused, 0 failed, 0 lost in this host"),
+        ("forged summary", "x\n5 received, 5 replied, 0 dropped, 0 failed, 0 kernel drops"),
         ("line separator", "a\u{2028}recvfrom ('192.0.2.1', 1): forged"),
         ("paragraph separator", "a\u{2029}b"),
         ("vertical tab and form feed", "a\x0bb\x0cc"),

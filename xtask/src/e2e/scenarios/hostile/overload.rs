@@ -56,7 +56,7 @@ fn four_times_the_capacity(context: &Context) -> Result<()> {
     );
     for outcome in [&flat_out, &once, &four] {
         let books = outcome.books;
-        check::same("received and lost in this host", outcome.sent, books.received + books.lost)?;
+        check::same("received and kernel drops", outcome.sent, books.received + books.lost)?;
         check::holds(&format!("the books balance: {books:?}"), books.balance())?;
         check::holds(
             &format!("first answer after {:?}", outcome.first_answer),

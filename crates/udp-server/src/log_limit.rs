@@ -6,7 +6,7 @@ use std::time::Duration;
 use udp_core::ErrorClass;
 use udp_core::clock::Mono;
 
-use crate::policy::Refusal;
+use crate::policy::DropCause;
 
 /// How long a kind stays silent once it was said.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -23,16 +23,16 @@ pub(crate) enum Kind {
     /// Receives that failed.
     Receive(ErrorClass),
     /// Datagrams that were not answered.
-    Refused(Refusal),
+    Dropped(DropCause),
 }
 
 /// Which kinds were said, and when. There are some 30 kinds, so the list stays short.
 #[derive(Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct LogLimit {
     kinds: Vec<(Kind, Mono, u64)>,
 }
 
-impl Said {
+impl LogLimit {
     /// Whether `kind` is to be said now, that it happened `times` more: if so, how often it went
     /// unsaid before.
     pub(crate) fn speak(&mut self, kind: Kind, times: u64, now: Mono) -> Option<u64> {
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn each_kind_is_said_once_a_minute() {
-        let mut said = Said::default();
+        let mut said = LogLimit::default();
         let denied = Kind::Send(ErrorClass::Denied);
         let unreachable = Kind::Send(ErrorClass::Unreachable);
         for (seconds, kind, times, expected) in [
@@ -106,9 +106,9 @@ mod tests {
             (119, denied, 1, None),
             (500, denied, 1, Some(4)),
             (500, unreachable, 1, Some(2)),
-            (500, Kind::Refused(Refusal::Tower), 1, Some(0)),
-            (501, Kind::Refused(Refusal::OwnPort), 1, Some(0)),
-            (502, Kind::Refused(Refusal::Tower), 1, None),
+            (500, Kind::Dropped(DropCause::PrefixChain), 1, Some(0)),
+            (501, Kind::Dropped(DropCause::OwnPort), 1, Some(0)),
+            (502, Kind::Dropped(DropCause::PrefixChain), 1, None),
         ] {
             assert_eq!(said.speak(kind, times, at(seconds)), expected, "{kind:?} at {seconds}");
         }

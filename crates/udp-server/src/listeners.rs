@@ -33,7 +33,7 @@ pub(crate) struct Listener {
 ///
 /// # Errors
 /// A name that does not resolve, or the first socket that cannot be opened.
-pub(crate) fn listeners(
+pub(crate) fn open_all(
     config: &Config,
     inherited: Vec<Inherited>,
 ) -> Result<Vec<Listener>, Failure> {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     fn opened(line: &str) -> Vec<Listener> {
-        listeners(&config(line), Vec::new()).unwrap()
+        open_all(&config(line), Vec::new()).unwrap()
     }
 
     #[test]
@@ -219,7 +219,7 @@ mod tests {
             let address = first[0].service.address;
             for options in ["", " --workers 2", " --reuse-address", " --reuse-port"] {
                 let line = format!("-b {address}{options}");
-                let result = listeners(&config(&line), Vec::new());
+                let result = open_all(&config(&line), Vec::new());
                 // Servers that both share by intent are one user's own business.
                 let both = !workers.is_empty() && options == " --reuse-port";
                 assert_eq!(result.is_err(), !both, "{line} after{workers}");
@@ -246,10 +246,10 @@ mod tests {
     #[test]
     fn what_was_passed_takes_the_default_addresss_place() {
         let passed = |stamp| Inherited { socket: UdpSocket::bind("127.0.0.1:0").unwrap(), stamp };
-        let listeners = listeners(&config(""), vec![passed(false), passed(true)]).unwrap();
+        let listeners = open_all(&config(""), vec![passed(false), passed(true)]).unwrap();
         let kinds: Vec<_> = listeners.iter().map(|l| l.service.kind).collect();
         assert_eq!(kinds, [Kind::Echo, Kind::Stamp]);
-        assert!(super::listeners(&config("--workers 2"), vec![passed(false)]).is_err());
+        assert!(open_all(&config("--workers 2"), vec![passed(false)]).is_err());
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
         for domain in [socket2::Domain::IPV4, socket2::Domain::IPV6] {
             let unbound = socket2::Socket::new(domain, socket2::Type::DGRAM, None).unwrap();
             let passed = Inherited { socket: unbound.into(), stamp: false };
-            let failure = listeners(&config(""), vec![passed]).unwrap_err();
+            let failure = open_all(&config(""), vec![passed]).unwrap_err();
             assert_eq!(failure.exit, Exit::Local);
             assert_eq!(failure.message, "cannot serve the socket that was passed: it is not bound");
         }
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_name_without_an_address_is_a_usage_error() {
-        let failure = listeners(&config("-b no.such.name.invalid:7000"), Vec::new()).unwrap_err();
+        let failure = open_all(&config("-b no.such.name.invalid:7000"), Vec::new()).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
     }
 }

@@ -1,4 +1,4 @@
-//! The workers as one: starts them, reads their books, stops them.
+//! The workers as one: starts them, reads their counts, stops them.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -14,21 +14,21 @@ use udp_core::error::describe;
 use udp_core::socket::Adopted;
 use udp_core::stamp::Key;
 
+use crate::accounting::{Counts, Published};
 use crate::args::IoPath;
 use crate::config::{Config, Detail, LARGEST_DATAGRAM, Reply};
-use crate::counters::{Books, Published};
+use crate::count_limit::CountLimit;
 use crate::event::{Event, Kind};
-use crate::host;
-use crate::open::Listener;
+use crate::interfaces;
+use crate::listeners::Listener;
 use crate::policy::{Limiter, Limits, Policy, Sources};
-use crate::quota::Quota;
 use crate::service::{Echo, Reflector};
-use crate::telling::Telling;
+use crate::stdout::StdoutLog;
 use crate::worker::{Parts, Service, Worker};
 
 /// The workers.
-pub(crate) struct Crew {
-    threads: Vec<JoinHandle<(Books, Option<u64>)>>,
+pub(crate) struct WorkerPool {
+    threads: Vec<JoinHandle<(Counts, Option<u64>)>>,
     wakers: Vec<Waker>,
     /// Second descriptors of the workers' sockets, to ask the kernel about them.
     sockets: Vec<UdpSocket>,
@@ -45,21 +45,22 @@ pub(crate) struct Crew {
     pub(crate) ended: Receiver<()>,
 }
 
-impl Crew {
+impl WorkerPool {
     pub(crate) fn start(
         config: &Config,
         listeners: Vec<Listener>,
-        telling: &Telling,
+        stdout_log: &StdoutLog,
     ) -> Result<Self, Failure> {
         let (spent_sender, spent) = bounded(1);
         let (ended_sender, ended) = bounded(1);
         let (stop, stopped) = bounded(0);
-        let quota = config.count.map(|count| Arc::new(Quota::new(count, spent_sender.clone())));
-        // Without a quota nobody sends, and the channel must stay open.
-        let spent = if quota.is_some() { spent } else { never() };
+        let count_limit =
+            config.count.map(|count| Arc::new(CountLimit::new(count, spent_sender.clone())));
+        // Without a count_limit nobody sends, and the channel must stay open.
+        let spent = if count_limit.is_some() { spent } else { never() };
         let ports = listeners.iter().map(|listener| listener.service.address.port());
         let mut sources = Sources::new(config.guard, ports);
-        sources.set_broadcasts(host::broadcasts());
+        sources.set_broadcasts(interfaces::broadcasts());
         let limits =
             Limits { limiter: Limiter::new(config.rate_limit).map(Arc::new), guard: config.guard };
         let access = Arc::new(config.access.clone());
@@ -67,7 +68,7 @@ impl Crew {
         let key = config.stamp_key_file.as_deref().map(read_key).transpose()?;
         let workers: usize = listeners.iter().map(|listener| listener.sockets.len()).sum();
 
-        let mut crew = Crew {
+        let mut pool = WorkerPool {
             threads: Vec::with_capacity(workers),
             wakers: Vec::with_capacity(workers),
             sockets: Vec::with_capacity(workers),
@@ -82,7 +83,7 @@ impl Crew {
         let mut ready = Vec::with_capacity(workers);
         for Listener { service, sockets, adopted } in listeners {
             let shared = adopted.is_some();
-            crew.adopted.extend(adopted);
+            pool.adopted.extend(adopted);
             let name = host_port(service.address);
             for socket in sockets {
                 let copy = || {
@@ -90,16 +91,16 @@ impl Crew {
                         .try_clone()
                         .map_err(|e| Failure::local(format!("cannot use {name}: {}", describe(&e))))
                 };
-                crew.sockets.push(copy()?);
+                pool.sockets.push(copy()?);
                 let second = copy()?;
                 let published = Arc::new(Published::default());
                 let io =
                     Io::new(socket, backend(config.io), &options(config, service.kind, shared))?;
-                crew.wakers.push(io.waker());
-                crew.published.push(Arc::clone(&published));
-                let teller = match config.detail {
+                pool.wakers.push(io.waker());
+                pool.published.push(Arc::clone(&published));
+                let datagram_log = match config.detail {
                     Detail::Quiet => None,
-                    Detail::Datagrams => Some(telling.teller(workers)),
+                    Detail::Datagrams => Some(stdout_log.datagram_log(workers)),
                 };
                 let worker = Worker::new(Parts {
                     io,
@@ -108,27 +109,27 @@ impl Crew {
                     service: service_of(config, service.kind, key.as_ref()),
                     policy: policy.clone(),
                     published,
-                    teller,
-                    quota: quota.clone(),
+                    datagram_log,
+                    count_limit: count_limit.clone(),
                     stop: stopped.clone(),
                     name: name.clone(),
                 });
                 ready.push(worker);
             }
         }
-        crew.lost_before = crew.count_lost().unwrap_or(0);
+        pool.lost_before = pool.count_lost().unwrap_or(0);
         // None serves before all are there, and a start that fails says nothing of having begun.
         let (go, gate) = bounded(workers);
         for worker in ready {
-            crew.spawn(worker, gate.clone(), Ended(ended_sender.clone()))?;
+            pool.spawn(worker, gate.clone(), Ended(ended_sender.clone()))?;
         }
         // Before the first datagram is told of.
-        telling.tell(Event::Start(services));
+        stdout_log.tell(Event::Start(services));
         for _ in 0..workers {
             // There is room for each.
             let _ = go.send(());
         }
-        Ok(crew)
+        Ok(pool)
     }
 
     fn spawn(&mut self, worker: Worker, gate: Receiver<()>, ended: Ended) -> Result<(), Failure> {
@@ -136,7 +137,7 @@ impl Crew {
             let _says_so_when_dropped = ended;
             match gate.recv() {
                 Ok(()) => worker.run(),
-                Err(_) => (Books::default(), None),
+                Err(_) => (Counts::default(), None),
             }
         });
         self.threads.push(thread.map_err(|error| {
@@ -146,38 +147,38 @@ impl Crew {
     }
 
     /// All that the workers have shown so far.
-    pub(crate) fn books(&self) -> Books {
-        let mut sum = Books::default();
+    pub(crate) fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
         for published in &self.published {
-            sum += published.books();
+            sum += published.counts();
         }
         sum
     }
 
-    /// Datagrams lost in this host so far.
+    /// Datagrams kernel drops so far.
     pub(crate) fn lost(&self) -> Option<u64> {
         self.count_lost().map(|lost| lost.saturating_sub(self.lost_before))
     }
 
     fn count_lost(&self) -> Option<u64> {
-        self.sockets.iter().map(host::drops).sum()
+        self.sockets.iter().map(interfaces::drops).sum()
     }
 
-    /// Stops the workers; the final books, and datagrams lost in this host.
-    pub(crate) fn stop(&mut self) -> (Books, Option<u64>) {
+    /// Stops the workers; the final counts, and datagrams kernel drops.
+    pub(crate) fn stop(&mut self) -> (Counts, Option<u64>) {
         self.stop = None;
         for waker in &self.wakers {
             waker.wake();
         }
-        let mut books = Books::default();
+        let mut counts = Counts::default();
         let mut lost = Some(0);
         for (thread, published) in self.threads.drain(..).zip(&self.published) {
-            // One that panicked leaves the books that it last showed.
-            let (its_books, its_lost) = thread.join().unwrap_or((published.books(), None));
-            books += its_books;
+            // One that panicked leaves the counts that it last showed.
+            let (its_books, its_lost) = thread.join().unwrap_or((published.counts(), None));
+            counts += its_books;
             lost = lost.zip(its_lost).map(|(sum, its)| sum + its);
         }
-        (books, lost.or_else(|| self.lost()))
+        (counts, lost.or_else(|| self.lost()))
     }
 }
 

@@ -11,7 +11,7 @@ use udp_core::clock;
 use udp_core::error::describe;
 
 use crate::config::Format;
-use crate::event::{Event, Pool, Shape, Summary, Teller};
+use crate::event::{DatagramLog, Event, Pool, Shape, Summary};
 use crate::output::{Watch, Watched, stdout};
 use crate::report::{Json, Report, Text};
 
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(2);
 
 /// The printer at work, and what it renders.
-pub(crate) struct Telling {
+pub(crate) struct StdoutLog {
     printer: Printer<Event>,
     format: Format,
     watch: Watch,
@@ -37,7 +37,7 @@ pub(crate) struct Telling {
     pool: Pool,
 }
 
-impl Telling {
+impl StdoutLog {
     /// Starts the printer on stdout.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl Telling {
             Printer::start(output, render, |_, _| {}, EVENTS, Policy::Lossy).map_err(|error| {
                 Failure::local(format!("cannot start the printer: {}", describe(&error)))
             })?;
-        Ok(Telling { printer, format, watch, skip, pool })
+        Ok(StdoutLog { printer, format, watch, skip, pool })
     }
 
     /// How it is told.
@@ -94,8 +94,8 @@ impl Telling {
     }
 
     /// A worker's end, one of `workers`.
-    pub(crate) fn teller(&self, workers: usize) -> Teller {
-        Teller::new(self.printer.handle().clone(), self.pool.clone(), workers)
+    pub(crate) fn datagram_log(&self, workers: usize) -> DatagramLog {
+        DatagramLog::new(self.printer.handle().clone(), self.pool.clone(), workers)
     }
 
     /// Tells the end, when the workers are gone, and writes what is left.

@@ -6,15 +6,15 @@ use crossbeam_channel::Sender;
 
 /// How many datagrams are still to be served.
 #[derive(Debug)]
-pub(crate) struct Quota {
+pub(crate) struct CountLimit {
     left: AtomicU64,
     spent: Sender<()>,
 }
 
-impl Quota {
+impl CountLimit {
     /// Serves `count`, and then says so on `spent`.
     pub(crate) fn new(count: u64, spent: Sender<()>) -> Self {
-        Quota { left: AtomicU64::new(count), spent }
+        CountLimit { left: AtomicU64::new(count), spent }
     }
 
     /// How many of `wanted` may be served: no two workers are given the same ones.
@@ -44,31 +44,31 @@ mod tests {
     #[test]
     fn exactly_so_many_are_given_away() {
         let (sender, spent) = bounded(1);
-        let quota = Quota::new(10, sender);
-        let claims = [4, 4, 4, 4].map(|wanted| quota.claim(wanted));
+        let count_limit = CountLimit::new(10, sender);
+        let claims = [4, 4, 4, 4].map(|wanted| count_limit.claim(wanted));
         assert_eq!(claims, [4, 4, 2, 0]);
-        assert!(quota.is_spent());
+        assert!(count_limit.is_spent());
         assert_eq!(spent.try_recv(), Ok(()));
     }
 
     #[test]
     fn it_says_so_at_the_last_one_and_not_before() {
         let (sender, spent) = bounded(1);
-        let quota = Quota::new(2, sender);
-        assert_eq!(quota.claim(1), 1);
-        assert!(!quota.is_spent() && spent.is_empty());
-        assert_eq!(quota.claim(1), 1);
-        assert!(quota.is_spent() && !spent.is_empty());
+        let count_limit = CountLimit::new(2, sender);
+        assert_eq!(count_limit.claim(1), 1);
+        assert!(!count_limit.is_spent() && spent.is_empty());
+        assert_eq!(count_limit.claim(1), 1);
+        assert!(count_limit.is_spent() && !spent.is_empty());
     }
 
     #[test]
     fn workers_together_serve_no_more() {
         let (sender, _spent) = bounded(1);
-        let quota = Arc::new(Quota::new(10_001, sender));
-        let claim_all = |quota: Arc<Quota>| {
-            std::thread::spawn(move || (0..5000).map(|_| quota.claim(3)).sum::<usize>())
+        let count_limit = Arc::new(CountLimit::new(10_001, sender));
+        let claim_all = |count_limit: Arc<CountLimit>| {
+            std::thread::spawn(move || (0..5000).map(|_| count_limit.claim(3)).sum::<usize>())
         };
-        let threads: Vec<_> = (0..4).map(|_| claim_all(Arc::clone(&quota))).collect();
+        let threads: Vec<_> = (0..4).map(|_| claim_all(Arc::clone(&count_limit))).collect();
         let claimed: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
         assert_eq!(claimed, 10_001);
     }
