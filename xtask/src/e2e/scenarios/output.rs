@@ -123,7 +123,7 @@ fn the_server_serves_on_with_an_unread_pipe(context: &Context) -> Result<()> {
     check::same("lines shown and not shown", COUNT, shown + not_shown)?;
     check::holds(
         "the summary is there",
-        out.contains(&format!("\n{COUNT} received, {COUNT} replied, 0 refused, 0 failed, ")),
+        out.contains(&format!("\n{COUNT} received, {COUNT} replied, 0 dropped, 0 failed, ")),
     )
 }
 
