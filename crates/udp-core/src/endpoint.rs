@@ -1,7 +1,9 @@
 //! Endpoints: `host:port` in every form a person types it, resolution, and how an address is shown.
 //!
 //! Accepted are `host`, `host:port`, `1.2.3.4:port`, `[v6]`, `[v6]:port`, a bare `v6`,
-//! `[v6%zone]:port` and `:port`. An IPv4-mapped IPv6 address (`::ffff:1.2.3.4`, RFC 4291 §2.5.5.2)
+//! `[v6%zone]:port`, `:port`, and each behind `udp://`. A port is a number or one of the system's
+//! service names (`services(5)`). What is probably a slip is an error with a
+//! [hint](ParseEndpointError::hint) that has the right form. An IPv4-mapped IPv6 address (`::ffff:1.2.3.4`, RFC 4291 §2.5.5.2)
 //! is an IPv4 address everywhere. Nothing here opens a socket; [`Endpoint::resolve`] asks the
 //! system's resolver (`getaddrinfo(3)`).
 
@@ -132,7 +134,7 @@ impl Endpoint {
         let fail = |reason: String| ResolveError { endpoint: self.to_string(), reason };
         let port = self.port.unwrap_or(default_port);
         if port == 0 && role == Role::Ask {
-            return Err(fail("port 0 cannot be asked".into()));
+            return Err(fail("port 0 is not a valid destination".into()));
         }
         let found = match &self.host {
             Host::None => vec![SocketAddr::new(unnamed(role, family), port)],
@@ -154,6 +156,10 @@ impl Endpoint {
             }
         }
         if usable.is_empty() {
+            if matches!(self.host, Host::Ip(_) | Host::Zoned(..)) {
+                let other = if family == Family::V4 { Family::V6 } else { Family::V4 };
+                return Err(fail(format!("it is an {other} address, and {family} was asked for")));
+            }
             return Err(fail(format!("it has no {family} address")));
         }
         Ok(usable)
@@ -182,6 +188,14 @@ impl FromStr for Endpoint {
     type Err = ParseEndpointError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = match text.split_once("://") {
+            Some(("udp", rest)) => rest.strip_suffix('/').unwrap_or(rest),
+            Some((scheme, _)) => return Err(ParseEndpointError::Scheme(scheme.to_string())),
+            None => text,
+        };
+        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(ParseEndpointError::BareNumber(text.to_string()));
+        }
         if let Some(rest) = text.strip_prefix('[') {
             let (inside, after) = rest.split_once(']').ok_or(ParseEndpointError::Bracket)?;
             let port = match after.strip_prefix(':') {
@@ -189,12 +203,14 @@ impl FromStr for Endpoint {
                 None if after.is_empty() => None,
                 None => return Err(ParseEndpointError::Bracket),
             };
-            let host = parse_v6(inside).ok_or(ParseEndpointError::Address)?;
-            return Ok(Endpoint { host, port });
+            return Ok(Endpoint { host: parse_v6(inside)?, port });
         }
         // More than one colon without brackets can only be an IPv6 address.
         if text.matches(':').count() > 1 {
-            let host = parse_v6(text).ok_or(ParseEndpointError::Address)?;
+            if let Some(slip) = missing_brackets(text) {
+                return Err(slip);
+            }
+            let host = parse_v6(text)?;
             return Ok(Endpoint { host, port: None });
         }
         let (host, port) = match text.split_once(':') {
@@ -206,6 +222,9 @@ impl FromStr for Endpoint {
             "" => return Err(ParseEndpointError::Empty),
             _ => match host.parse::<Ipv4Addr>() {
                 Ok(ip) => Host::Ip(ip.into()),
+                // The resolver would take `300.1` for 300.0.0.1 (`inet_aton(3)`), and a top-level
+                // domain is never a number (RFC 3696 §2).
+                Err(_) if ends_in_a_number(host) => return Err(ParseEndpointError::Ipv4),
                 Err(_) if is_name(host) => Host::Name(host.to_string()),
                 Err(_) => return Err(ParseEndpointError::Name),
             },
@@ -215,22 +234,62 @@ impl FromStr for Endpoint {
 }
 
 /// An IPv6 address with or without a zone; a mapped one is IPv4, which has no zones.
-fn parse_v6(text: &str) -> Option<Host> {
+fn parse_v6(text: &str) -> Result<Host, ParseEndpointError> {
+    let address = |text: &str| text.parse::<Ipv6Addr>().map_err(|_| ParseEndpointError::Address);
     match text.split_once('%') {
-        None => Some(Host::Ip(canonical_ip(IpAddr::V6(text.parse().ok()?)))),
+        None => match address(text)? {
+            // Which link is meant nobody can know (RFC 4007 §6).
+            ip if ip.is_unicast_link_local() => Err(ParseEndpointError::NoZone(ip)),
+            ip => Ok(Host::Ip(canonical_ip(ip.into()))),
+        },
         Some((ip, zone)) => {
-            let ip: Ipv6Addr = ip.parse().ok()?;
+            let ip = address(ip)?;
             let plain =
                 !zone.is_empty() && zone.len() < 64 && zone.chars().all(|c| c.is_ascii_graphic());
-            (plain && ip.to_ipv4_mapped().is_none()).then(|| Host::Zoned(ip, zone.to_string()))
+            if plain && ip.to_ipv4_mapped().is_none() {
+                Ok(Host::Zoned(ip, zone.to_string()))
+            } else {
+                Err(ParseEndpointError::Address)
+            }
         }
     }
 }
 
-/// A port: decimal digits alone (no sign, no blanks), 0 to 65535.
+/// Whether a bare IPv6 address was probably meant as `[address]:port`: what stands before its last
+/// colon is an address too, and what follows is no address's usual last group but a port's number.
+fn missing_brackets(text: &str) -> Option<ParseEndpointError> {
+    let (host, port) = text.rsplit_once(':')?;
+    let ip: Ipv6Addr = host.split('%').next()?.parse().ok()?;
+    let number: u16 = port.parse().ok().filter(|_| port.bytes().all(|b| b.is_ascii_digit()))?;
+    let slip = ip.is_loopback() || ip.is_unspecified() || host.contains('%') || number >= 1024;
+    slip.then(|| ParseEndpointError::NoBrackets(format!("[{host}]:{port}")))
+}
+
+fn ends_in_a_number(host: &str) -> bool {
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A port: decimal digits alone (no sign, no blanks), 0 to 65535; or a service's name.
 fn parse_port(text: &str) -> Result<u16, ParseEndpointError> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten().ok_or(ParseEndpointError::Port)
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return text.parse().map_err(|_| ParseEndpointError::Port);
+    }
+    let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
+    service_port(&services, text).ok_or(ParseEndpointError::Port)
+}
+
+/// The port of a service's name or alias in a table as `services(5)` describes: that of UDP, or of
+/// another protocol where there is none.
+fn service_port(services: &str, name: &str) -> Option<u16> {
+    let entries = services.lines().filter_map(|line| {
+        let mut words = line.split('#').next()?.split_ascii_whitespace();
+        let official = words.next()?;
+        let (port, protocol) = words.next()?.split_once('/')?;
+        (official == name || words.any(|alias| alias == name)).then_some((port, protocol))
+    });
+    let (port, _) = entries.min_by_key(|(_, protocol)| *protocol != "udp")?;
+    port.parse().ok()
 }
 
 /// Whether a host name could be looked up at all: no blanks, controls or delimiters, at most the
@@ -252,13 +311,23 @@ impl fmt::Display for Endpoint {
 }
 
 /// Why a text is no endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseEndpointError {
     /// Nothing there.
     Empty,
-    /// The port is no number from 0 to 65535.
+    /// The port is no number from 0 to 65535, nor a service's name.
     Port,
+    /// A number alone, which is probably a port.
+    BareNumber(String),
+    /// An IPv6 address and a port without brackets; this is how it was probably meant.
+    NoBrackets(String),
+    /// A link-local address without its zone.
+    NoZone(Ipv6Addr),
+    /// A host that ends in a number and is no IPv4 address.
+    Ipv4,
+    /// A scheme other than `udp`.
+    Scheme(String),
     /// No IPv6 address where only one can stand.
     Address,
     /// A bracket is missing, or something other than `:port` follows it.
@@ -271,11 +340,36 @@ impl fmt::Display for ParseEndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ParseEndpointError::Empty => "a host or :port is needed",
-            ParseEndpointError::Port => "the port is not a number from 0 to 65535",
+            ParseEndpointError::Port => {
+                "the port is not a number from 0 to 65535 or a service's name"
+            }
+            ParseEndpointError::BareNumber(_) => "a number alone is no host",
+            ParseEndpointError::NoBrackets(_) => "an IPv6 address with a port needs brackets",
+            ParseEndpointError::NoZone(_) => "a link-local address needs its zone",
+            ParseEndpointError::Ipv4 => "not a valid IPv4 address",
+            ParseEndpointError::Scheme(_) => "no such scheme",
             ParseEndpointError::Address => "not an IPv6 address",
             ParseEndpointError::Bracket => "expected [address]:port",
             ParseEndpointError::Name => "not a host name",
         })
+    }
+}
+
+impl ParseEndpointError {
+    /// The right form, where it is obvious.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            ParseEndpointError::BareNumber(number) => {
+                Some(format!("write :{number}, or HOST:{number}"))
+            }
+            ParseEndpointError::NoBrackets(form) => Some(format!("write {form}")),
+            ParseEndpointError::NoZone(ip) => {
+                Some(format!("write {ip}%INTERFACE, such as {ip}%eth0"))
+            }
+            ParseEndpointError::Ipv4 => Some("four numbers from 0 to 255: 192.0.2.1".into()),
+            ParseEndpointError::Scheme(_) => Some("write udp://HOST:PORT or HOST:PORT".into()),
+            _ => None,
+        }
     }
 }
 
@@ -368,7 +462,14 @@ mod tests {
             ("[::1]", Ask, Any, "[::1]:7000"),
             ("[::1]:9", Ask, Any, "[::1]:9"),
             ("::1", Ask, Any, "[::1]:7000"),
-            ("fe80::1:2", Ask, Any, "[fe80::1:2]:7000"),
+            ("2001:db8::1:2", Ask, Any, "[2001:db8::1:2]:7000"),
+            ("2001:4860:4860::8844", Ask, Any, "[2001:4860:4860::8844]:7000"),
+            ("[2001:db8::1:7000]", Ask, Any, "[2001:db8::1:7000]:7000"),
+            ("udp://1.2.3.4:5", Ask, Any, "1.2.3.4:5"),
+            ("udp://1.2.3.4", Ask, Any, "1.2.3.4:7000"),
+            ("udp://[::1]:5/", Ask, Any, "[::1]:5"),
+            ("udp://:5", Serve, Any, "0.0.0.0:5"),
+            ("udp://:5", Ask, V6, "[::1]:5"),
             ("::", Serve, Any, "[::]:7000"),
             ("::ffff:127.0.0.1", Ask, Any, "127.0.0.1:7000"),
             ("[::ffff:10.0.0.1]:5", Ask, V4, "10.0.0.1:5"),
@@ -390,13 +491,16 @@ mod tests {
     fn what_is_no_endpoint_is_refused() {
         let cases = [
             ("", "a host or :port is needed"),
-            (":", "the port is not a number from 0 to 65535"),
-            ("host:", "the port is not a number from 0 to 65535"),
-            ("host:70000", "the port is not a number from 0 to 65535"),
-            ("host:+7", "the port is not a number from 0 to 65535"),
-            ("host:-1", "the port is not a number from 0 to 65535"),
-            ("host: 7", "the port is not a number from 0 to 65535"),
-            ("host:port", "the port is not a number from 0 to 65535"),
+            (":", "the port is not a number from 0 to 65535 or a service's name"),
+            ("host:", "the port is not a number from 0 to 65535 or a service's name"),
+            ("host:70000", "the port is not a number from 0 to 65535 or a service's name"),
+            ("host:+7", "the port is not a number from 0 to 65535 or a service's name"),
+            ("host:-1", "the port is not a number from 0 to 65535 or a service's name"),
+            ("host: 7", "the port is not a number from 0 to 65535 or a service's name"),
+            (
+                "host:no-such-service",
+                "the port is not a number from 0 to 65535 or a service's name",
+            ),
             ("[::1", "expected [address]:port"),
             ("[::1]9", "expected [address]:port"),
             ("[]:9", "not an IPv6 address"),
@@ -416,12 +520,77 @@ mod tests {
     }
 
     #[test]
+    fn a_probable_slip_is_refused_with_the_right_form() {
+        for (text, error, hint) in [
+            ("7000", "a number alone is no host", "write :7000, or HOST:7000"),
+            ("::1:7000", "an IPv6 address with a port needs brackets", "write [::1]:7000"),
+            ("::1:53", "an IPv6 address with a port needs brackets", "write [::1]:53"),
+            (
+                "2001:db8::1:7000",
+                "an IPv6 address with a port needs brackets",
+                "write [2001:db8::1]:7000",
+            ),
+            (
+                "fe80::1%eth0:53",
+                "an IPv6 address with a port needs brackets",
+                "write [fe80::1%eth0]:53",
+            ),
+            (
+                "[fe80::1]:7000",
+                "a link-local address needs its zone",
+                "write fe80::1%INTERFACE, such as fe80::1%eth0",
+            ),
+            ("300.1.1.1", "not a valid IPv4 address", "four numbers from 0 to 255: 192.0.2.1"),
+            ("127.1:7000", "not a valid IPv4 address", "four numbers from 0 to 255: 192.0.2.1"),
+            ("http://host:1", "no such scheme", "write udp://HOST:PORT or HOST:PORT"),
+        ] {
+            let slip = text.parse::<Endpoint>().unwrap_err();
+            assert_eq!(
+                (slip.to_string(), slip.hint()),
+                (error.into(), Some(hint.into())),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_port_may_be_a_services_name() {
+        let table = "# comment\nntp\t124/tcp\nhttp 80/tcp\nntp\t123/udp\t# clock\nsip 5060/udp voip\nx y/udp\n";
+        for (name, port) in [
+            ("ntp", Some(123)),
+            ("http", Some(80)),
+            ("voip", Some(5060)),
+            ("clock", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(service_port(table, name), port, "{name}");
+        }
+    }
+
+    #[test]
     fn an_endpoint_without_a_usable_address_says_so() {
         let cases = [
-            ("::1", Family::V4, "cannot resolve ::1: it has no IPv4 address"),
-            ("127.0.0.1:5", Family::V6, "cannot resolve 127.0.0.1:5: it has no IPv6 address"),
-            ("[::ffff:1.2.3.4]:5", Family::V6, "cannot resolve 1.2.3.4:5: it has no IPv6 address"),
-            ("127.0.0.1:0", Family::Any, "cannot resolve 127.0.0.1:0: port 0 cannot be asked"),
+            (
+                "::1",
+                Family::V4,
+                "cannot resolve ::1: it is an IPv6 address, and IPv4 was asked for",
+            ),
+            (
+                "127.0.0.1:5",
+                Family::V6,
+                "cannot resolve 127.0.0.1:5: it is an IPv4 address, and IPv6 was asked for",
+            ),
+            (
+                "[::ffff:1.2.3.4]:5",
+                Family::V6,
+                "cannot resolve 1.2.3.4:5: it is an IPv4 address, and IPv6 was asked for",
+            ),
+            (
+                "127.0.0.1:0",
+                Family::Any,
+                "cannot resolve 127.0.0.1:0: port 0 is not a valid destination",
+            ),
             (
                 "[fe80::1%no-such]:5",
                 Family::Any,
@@ -438,9 +607,9 @@ mod tests {
     fn a_zone_becomes_an_interface() {
         let lo = nix::net::if_::if_nametoindex("lo").unwrap();
         for (text, shown) in [
-            ("[fe80::1%lo]:5".to_string(), format!("('fe80::1%{lo}', 5)")),
-            (format!("[fe80::1%{lo}]:5"), format!("('fe80::1%{lo}', 5)")),
-            ("[ff02::1%lo]:5".to_string(), format!("('ff02::1%{lo}', 5)")),
+            ("[fe80::1%lo]:5".to_string(), "('fe80::1%lo', 5)".to_string()),
+            (format!("[fe80::1%{lo}]:5"), "('fe80::1%lo', 5)".to_string()),
+            ("[ff02::1%lo]:5".to_string(), "('ff02::1%lo', 5)".to_string()),
             // Where an address says it all, a zone is checked and adds nothing.
             ("[::1%lo]:5".to_string(), "('::1', 5)".to_string()),
             (format!("[::1%{lo}]:5"), "('::1', 5)".to_string()),

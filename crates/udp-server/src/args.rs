@@ -91,6 +91,13 @@ pub struct Args {
 }
 
 impl HasCommon for Args {
+    /// It serves on without its lines.
+    const NEEDS_STDOUT: bool = false;
+
+    fn hint(unknown: &str) -> Option<&'static str> {
+        matches!(unknown, "--port" | "-p" | "--listen" | "-l").then_some("write --bind :7000")
+    }
+
     fn common(&self) -> &CommonArgs {
         &self.common
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 use udp_core::cli::json::{Payload, nanos, object};
 use udp_core::clock::Wall;
-use udp_core::endpoint::host_port;
+use udp_core::endpoint::{host_port, ip_text};
 
 use super::{Event, Said, Transcript};
 use crate::outcome::Stray;
@@ -28,7 +28,6 @@ struct Datagram<'a, T> {
 
 #[derive(Serialize)]
 struct Peer {
-    peer: String,
     address: String,
     port: u16,
 }
@@ -162,7 +161,7 @@ impl Transcript for Json {
 
 impl Peer {
     fn new(peer: SocketAddr) -> Peer {
-        Peer { peer: host_port(peer), address: peer.ip().to_string(), port: peer.port() }
+        Peer { address: ip_text(peer), port: peer.port() }
     }
 }
 
@@ -212,7 +211,7 @@ mod tests {
         let common = |kind: &str| {
             json!({
                 "type": kind, "v": 1, "ts": "2023-11-14T22:13:20.123456Z",
-                "peer": "127.0.0.1:7000", "address": "127.0.0.1", "port": 7000,
+                "address": "127.0.0.1", "port": 7000,
             })
         };
         let cases = [

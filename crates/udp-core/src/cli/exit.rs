@@ -86,6 +86,9 @@ impl From<Error> for Failure {
             (Operation::Bind, ErrorClass::AddressNotAvailable) => {
                 Some("the address is not one of this host; see `ip address`")
             }
+            (Operation::Connect, ErrorClass::Invalid) => Some(
+                "the source address of --bind cannot reach this target; leave it out, or bind one that can",
+            ),
             _ => None,
         };
         Failure { exit: Exit::Local, message: error.to_string(), hint: hint.map(String::from) }

@@ -4,19 +4,20 @@
 //! bounded channel like those of stdout. A line is `warning: …`, `info: …`; timestamps are off
 //! unless asked for. Colour is only for a terminal, and not where NO_COLOR is set.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use env_logger::{Builder, Env, Target, WriteStyle};
 use log::{Level, LevelFilter};
 
 use super::printer::{Handle, Policy, Printer};
+use super::{Color, Exit, Failure};
 use crate::clock;
 
 /// Lines that may wait for stderr.
 const CAPACITY: usize = 256;
 /// How long the end of a program waits for its last diagnostics to be written.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// … where stderr is full: a reader that reads has taken something by then.
 const GRACE: Duration = Duration::from_millis(30);
 
@@ -24,12 +25,16 @@ const GRACE: Duration = Duration::from_millis(30);
 #[derive(Debug, Clone)]
 pub struct Console {
     lines: Option<Handle<Vec<u8>>>,
+    timestamps: bool,
 }
 
 impl Console {
     /// Says `line` on stderr; waits for nothing.
     pub fn note(&self, line: impl Into<String>) {
         let mut line: String = line.into();
+        if self.timestamps {
+            line.insert_str(0, &(clock::wall().rfc3339() + " "));
+        }
         line.push('\n');
         match &self.lines {
             // What does not fit is counted and said by the printer.
@@ -43,11 +48,28 @@ impl Console {
 pub(super) struct Diagnostics {
     printer: Option<Printer<Vec<u8>>>,
     console: Console,
+    timestamps: bool,
+    color: bool,
 }
 
 impl Diagnostics {
     pub(super) fn console(&self) -> &Console {
         &self.console
+    }
+
+    /// Writes what is left, and then the reason to end, by itself: the printer's thread may not
+    /// run for a while on a busy machine. A stderr that takes nothing is not waited for.
+    pub(super) fn fail(self, failure: &Failure) -> Exit {
+        let text = failure.to_string();
+        let stamp = if self.timestamps { clock::wall().rfc3339() + " " } else { String::new() };
+        let lines: String = text.lines().map(|line| format!("{stamp}{line}\n")).collect();
+        let (red, plain) = if self.color { ("\u{1b}[31m", "\u{1b}[0m") } else { ("", "") };
+        self.finish();
+        if takes_more(&io::stderr()) {
+            // There is nowhere left to say that this failed.
+            let _ = io::stderr().write_all(format!("{red}{lines}{plain}").as_bytes());
+        }
+        failure.exit
     }
 
     /// Writes what is left. The logger lives as long as the process and holds a handle, so this
@@ -63,14 +85,14 @@ impl Diagnostics {
 }
 
 /// Starts logging. Without a thread for the printer, stderr is written directly.
-pub(super) fn start(verbose: u8, timestamps: bool) -> Diagnostics {
+pub(super) fn start(verbose: u8, timestamps: bool, color: Color) -> Diagnostics {
     let show = |line: Vec<u8>, text: &mut Vec<u8>| text.extend_from_slice(&line);
     let missed = |count: u64, text: &mut Vec<u8>| {
         text.extend_from_slice(format!("... {count} lines not shown\n").as_bytes());
     };
     let printer = Printer::start(io::stderr(), show, missed, CAPACITY, Policy::Lossy).ok();
     let lines = printer.as_ref().map(|printer| printer.handle().clone());
-    let console = Console { lines };
+    let console = Console { lines, timestamps };
 
     let level = match verbose {
         0 => LevelFilter::Warn,
@@ -80,10 +102,8 @@ pub(super) fn start(verbose: u8, timestamps: bool) -> Diagnostics {
     };
     let mut builder = Builder::new();
     builder.filter_level(level).parse_env(Env::new().filter("RUST_LOG"));
-    let colour = io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-    builder.write_style(if colour { WriteStyle::Always } else { WriteStyle::Never });
+    let color = color.on(&io::stderr());
+    builder.write_style(if color { WriteStyle::Always } else { WriteStyle::Never });
     builder.format(move |out, record| {
         let style = out.default_level_style(record.level());
         if timestamps {
@@ -94,7 +114,7 @@ pub(super) fn start(verbose: u8, timestamps: bool) -> Diagnostics {
     builder.target(Target::Pipe(Box::new(LogSink(console.clone()))));
     // A second start in one process (tests) keeps the first logger.
     let _ = builder.try_init();
-    Diagnostics { printer, console }
+    Diagnostics { printer, console, timestamps, color }
 }
 
 /// Whether `output` has room now: if not, what waits for it is not just late.

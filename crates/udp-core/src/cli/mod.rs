@@ -15,9 +15,11 @@ mod usage;
 pub use exit::{Exit, Failure};
 pub use logging::Console;
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use crate::endpoint::Family;
+use crate::error::describe;
 
 /// The flags that every program has.
 #[derive(clap::Args, Debug, Clone, Default)]
@@ -31,9 +33,12 @@ pub struct CommonArgs {
     /// Say more on stderr; twice: everything (RUST_LOG wins)
     #[arg(short = 'v', long = "verbose", action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Put the time before each line on stderr
-    #[arg(long)]
-    pub log_timestamps: bool,
+    /// Put the time (RFC 3339, UTC) before each line of text on stdout and stderr
+    #[arg(short = 'D', long)]
+    pub timestamps: bool,
+    /// When to colour what went wrong red and what recovered green; a pipe never gets colour
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
 }
 
 impl CommonArgs {
@@ -47,10 +52,58 @@ impl CommonArgs {
     }
 }
 
+/// When diagnostics and lines are coloured: on a terminal alone, whatever was asked for.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Color {
+    /// Unless NO_COLOR is set or TERM is dumb.
+    #[default]
+    Auto,
+    /// In spite of NO_COLOR.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+impl Color {
+    /// Whether to colour what goes to `stream`.
+    pub fn on(self, stream: &impl IsTerminal) -> bool {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        stream.is_terminal()
+            && match self {
+                Color::Auto => !set("NO_COLOR") && !dumb(),
+                Color::Always => true,
+                Color::Never => false,
+            }
+    }
+}
+
 /// A program's arguments, which hold the common ones.
 pub trait HasCommon {
+    /// Whether a stdout that is closed at the start is an error: for a program whose output is
+    /// its purpose.
+    const NEEDS_STDOUT: bool = true;
+
     /// The common ones.
     fn common(&self) -> &CommonArgs;
+
+    /// The right form of an option that other programs have.
+    fn hint(_unknown: &str) -> Option<&'static str> {
+        None
+    }
+}
+
+/// Whether there is a stdout to write to.
+///
+/// # Errors
+/// EBADF, if it was closed when the process was started (`>&-`). Rust's start-up code opens
+/// /dev/null in its place, where every write seems to succeed.
+pub fn stdout_is_open() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if crate::sys::stdout_was_closed() {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    Ok(())
 }
 
 /// Parses the command line, runs the program, and says how it ended.
@@ -61,20 +114,36 @@ where
     A: clap::Parser + HasCommon,
     R: FnOnce(A, &Console) -> Result<Exit, Failure>,
 {
-    let args = match A::try_parse() {
-        Ok(args) => args,
-        Err(error) => return usage::report(&error),
+    // `-i -1` is a value that is out of range, and no option.
+    let command = || {
+        A::command().mut_args(|arg| {
+            // `-4` and `-6` are flags before a positional argument.
+            let option = arg.get_action().takes_values() && !arg.is_positional();
+            arg.allow_negative_numbers(option)
+        })
     };
-    let common = args.common();
-    let diagnostics = logging::start(common.verbose, common.log_timestamps);
-    let outcome = run(args, diagnostics.console());
-    let exit = match outcome {
-        Ok(exit) => exit,
-        Err(failure) => {
-            diagnostics.console().note(failure.to_string());
-            failure.exit
+    let parsed = command().try_get_matches().and_then(|matches| A::from_arg_matches(&matches));
+    let args = match parsed {
+        Ok(args) => args,
+        Err(error) => {
+            let timestamps = usage::wants_timestamps(&A::command(), std::env::args_os().skip(1));
+            return usage::report(&error, timestamps, A::hint);
         }
     };
-    diagnostics.finish();
+    let common = args.common();
+    let diagnostics = logging::start(common.verbose, common.timestamps, common.color);
+    let outcome = match stdout_is_open() {
+        Err(error) if A::NEEDS_STDOUT => {
+            Err(Failure::local(format!("cannot write to stdout: {}", describe(&error))))
+        }
+        _ => run(args, diagnostics.console()),
+    };
+    let exit = match outcome {
+        Ok(exit) => {
+            diagnostics.finish();
+            exit
+        }
+        Err(failure) => diagnostics.fail(&failure),
+    };
     exit.into()
 }

@@ -3,13 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-/// A duration: a number with `ns us ms s m h`; a bare number (`0.2`, `2`) is seconds. At most some
+/// A duration: a number with `ns us ms s m min h d`; a bare number (`0.2`, `2`) is seconds. At most some
 /// 584 years; what is finer than a nanosecond is refused rather than lost.
 ///
 /// # Errors
 /// One line that says what is wrong.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    const WRONG: &str = "not a duration such as 1.5s, 200ms or 2";
+    const WRONG: &str = "not a duration: a number with ns, us, ms, s, m, min, h or d, or seconds";
+    if is_negative(text) {
+        return Err("must not be negative".into());
+    }
     let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let scale: u64 = match unit {
@@ -17,8 +20,9 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "us" => 1_000,
         "ms" => 1_000_000,
         "" | "s" => 1_000_000_000,
-        "m" => 60_000_000_000,
+        "m" | "min" => 60_000_000_000,
         "h" => 3_600_000_000_000,
+        "d" => 86_400_000_000_000,
         _ => return Err(WRONG.into()),
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -51,10 +55,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// As [`duration`], and for zero.
 pub fn positive_duration(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("must be above 0".into()),
-        span => Ok(span),
+    match duration(text) {
+        Ok(Duration::ZERO) => Err("must be above 0".into()),
+        Err(_) if is_negative(text) => Err("must be above 0".into()),
+        result => result,
     }
+}
+
+fn is_negative(text: &str) -> bool {
+    text.strip_prefix('-')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
 }
 
 /// A size in bytes: digits with an optional `K` or `M` (×1024, ×1024²).
@@ -79,9 +89,10 @@ pub fn size(text: &str) -> Result<usize, String> {
 /// # Errors
 /// One line that says what is wrong.
 pub fn count(text: &str) -> Result<u64, String> {
-    match whole(text)? {
-        0 => Err("must be at least 1".into()),
-        number => Ok(number),
+    match whole(text) {
+        Ok(0) => Err("must be at least 1".into()),
+        Err(_) if is_negative(text) => Err("must be at least 1".into()),
+        result => result,
     }
 }
 
@@ -90,6 +101,9 @@ pub fn count(text: &str) -> Result<u64, String> {
 /// # Errors
 /// One line that says what is wrong.
 pub fn whole(text: &str) -> Result<u64, String> {
+    if is_negative(text) {
+        return Err("must not be negative".into());
+    }
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err("not a whole number".into());
     }
@@ -101,6 +115,9 @@ pub fn whole(text: &str) -> Result<u64, String> {
 /// # Errors
 /// One line that says what is wrong.
 pub fn decimal(text: &str) -> Result<f64, String> {
+    if is_negative(text) {
+        return Err("must not be negative".into());
+    }
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let number = plain.then(|| text.parse::<f64>().ok()).flatten();
     number.filter(|n| n.is_finite()).ok_or_else(|| "not a number such as 0.5 or 20".into())
@@ -120,8 +137,14 @@ pub fn ttl(text: &str) -> Result<u8, String> {
 /// # Errors
 /// One line that says what is wrong.
 pub fn endpoint(text: &str) -> Result<crate::Endpoint, String> {
-    text.parse().map_err(|error: crate::endpoint::ParseEndpointError| error.to_string())
+    text.parse().map_err(|error: crate::endpoint::ParseEndpointError| match error.hint() {
+        Some(hint) => format!("{error}{HINT}{hint}"),
+        None => error.to_string(),
+    })
 }
+
+/// Stands between a value parser's message and its hint, on the way through clap.
+pub(super) const HINT: &str = "\nhint: ";
 
 /// A differentiated-services code point by name or number.
 ///
@@ -183,20 +206,20 @@ mod tests {
         for (text, nanos) in ok {
             assert_eq!(duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
         }
-        let wrong = "not a duration such as 1.5s, 200ms or 2";
+        let wrong = "not a duration: a number with ns, us, ms, s, m, min, h or d, or seconds";
         let bad = [
             ("", wrong),
             ("s", wrong),
             (".", wrong),
             ("1.", wrong),
             ("1.s", wrong),
-            ("-1", wrong),
+            ("-1", "must not be negative"),
             ("+1", wrong),
             ("1e3", wrong),
             ("1 s", wrong),
             (" 1", wrong),
             ("1S", wrong),
-            ("1d", wrong),
+            ("1w", wrong),
             ("1.2.3", wrong),
             ("inf", wrong),
             ("nan", wrong),
@@ -210,7 +233,11 @@ mod tests {
         for (text, error) in bad {
             assert_eq!(duration(text), Err(error.into()), "{text:?}");
         }
-        assert_eq!(positive_duration("0ms"), Err("must be above 0".into()));
+        assert_eq!(duration("1min"), duration("60"));
+        assert_eq!(duration("1d"), duration("24h"));
+        for text in ["0ms", "-1", "-0.5s"] {
+            assert_eq!(positive_duration(text), Err("must be above 0".into()));
+        }
     }
 
     #[test]

@@ -1,30 +1,98 @@
 //! Bad usage in one line: clap's errors, folded, and made safe to show.
 
+use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::parse::HINT;
 use super::{Exit, Failure};
+use crate::error::describe;
 
 /// Prints what `error` has to say: help and version on stdout, anything else as a failure.
-pub(super) fn report(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        // A reader that went away has read enough.
-        let _ = error.print();
-        return Exit::Worked.into();
-    }
-    let failure = failure(error);
-    let diagnostics = super::logging::start(0, false);
-    diagnostics.console().note(failure.to_string());
-    diagnostics.finish();
-    failure.exit.into()
+/// `hint` knows what other programs call an option that this one does not have.
+pub(super) fn report(
+    error: &clap::Error,
+    timestamps: bool,
+    hint: fn(&str) -> Option<&'static str>,
+) -> ExitCode {
+    let failure = if error.use_stderr() {
+        failure(error, hint)
+    } else {
+        match print(error) {
+            Ok(()) => return Exit::Worked.into(),
+            // A reader that went away has read enough.
+            Err(reason) if reason.kind() == io::ErrorKind::BrokenPipe => {
+                return Exit::Worked.into();
+            }
+            Err(reason) => Failure::local(format!("cannot print: {}", describe(&reason))),
+        }
+    };
+    super::logging::start(0, timestamps, super::Color::Auto).fail(&failure).into()
 }
 
-/// The first paragraph of clap's text is the message; its tip, if it has one, is the hint.
-fn failure(error: &clap::Error) -> Failure {
+/// Whether `-D` stands anywhere on a command line that is wrong otherwise.
+pub(super) fn wants_timestamps(
+    command: &clap::Command,
+    line: impl Iterator<Item = OsString>,
+) -> bool {
+    let takes_value = |short| {
+        let mut options = command.get_arguments();
+        options.any(|it| it.get_short() == Some(short) && it.get_action().takes_values())
+    };
+    line.map(|word| word.to_string_lossy().into_owned()).take_while(|word| word != "--").any(
+        |word| match word.strip_prefix('-') {
+            Some("-timestamps") => true,
+            Some(flags) if !flags.starts_with('-') => {
+                flags.chars().take_while(|flag| !takes_value(*flag)).any(|flag| flag == 'D')
+            }
+            _ => false,
+        },
+    )
+}
+
+/// Writes help or the version, and finds out whether it was written: a stdout that is closed is
+/// reopened on /dev/null by Rust's start-up code, where every write succeeds.
+fn print(error: &clap::Error) -> io::Result<()> {
+    super::stdout_is_open()?;
+    error.print()?;
+    io::stdout().flush()
+}
+
+/// The first paragraph of clap's text is the message, without what a value parser gives as hint;
+/// clap's own tip is the hint where there is no better one.
+fn failure(error: &clap::Error, hint: fn(&str) -> Option<&'static str>) -> Failure {
     let text = error.render().to_string();
     let message = text.split("\n\n").next().unwrap_or_default();
     let message = message.strip_prefix("error: ").unwrap_or(message);
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg)
+        && option.starts_with('-')
+    {
+        let similar = match error.get(ContextKind::SuggestedArg) {
+            Some(ContextValue::String(similar)) => Some(format!("a similar option is {similar}")),
+            _ => None,
+        };
+        let known = hint(option).map(String::from).or(similar);
+        return Failure::usage(format!("no such option: {option}"))
+            .with_hint(known.unwrap_or_else(|| "try --help".into()));
+    }
+    if let Some((message, hint)) = message.split_once(HINT) {
+        return Failure::usage(fold(message)).with_hint(hint);
+    }
     let tip = text.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
-    Failure::usage(fold(message)).with_hint(tip.unwrap_or("try --help"))
+    Failure::usage(range_in_words(&fold(message))).with_hint(tip.unwrap_or("try --help"))
+}
+
+/// `0 is not in 1..=1024` as a person would say it.
+fn range_in_words(message: &str) -> String {
+    let words = message.rsplit_once(": ").and_then(|(option, reason)| {
+        let (_, range) = reason.split_once(" is not in ")?;
+        let (least, most) = range.split_once("..=")?;
+        Some(format!("{option}: must be from {least} to {most}"))
+    });
+    words.unwrap_or_else(|| message.to_string())
 }
 
 /// Lines joined by a blank each.
@@ -67,19 +135,38 @@ mod tests {
     }
 
     #[test]
+    fn timestamps_are_found_wherever_they_stand() {
+        use clap::{Arg, ArgAction, CommandFactory as _};
+        let command = Args::command()
+            .arg(Arg::new("quiet").short('q').action(ArgAction::SetTrue))
+            .arg(Arg::new("message").short('m'));
+        for (line, expected) in [
+            ("", false),
+            ("-D", true),
+            ("--bogus --timestamps", true),
+            ("--timeout x -qD", true),
+            ("-mD", false),
+            ("-- -D", false),
+        ] {
+            let words = line.split(' ').map(OsString::from);
+            assert_eq!(wants_timestamps(&command, words), expected, "{line}");
+        }
+    }
+
+    #[test]
     fn an_error_is_one_line_with_a_hint() {
-        let cases: [(&[&str], &str); 6] = [
+        let cases: [(&[&str], &str); 8] = [
             (
                 &["--must", "--timeout", "x"],
-                "error: invalid value 'x' for '--timeout <TIMEOUT>': not a duration such as 1.5s, 200ms or 2\nhint: try --help",
+                "error: invalid value 'x' for '--timeout <TIMEOUT>': not a duration: a number with ns, us, ms, s, m, min, h or d, or seconds\nhint: try --help",
             ),
             (
                 &["--must", "--timeout", "\u{202e}a"],
-                "error: invalid value '\\u{202e}a' for '--timeout <TIMEOUT>': not a duration such as 1.5s, 200ms or 2\nhint: try --help",
+                "error: invalid value '\\u{202e}a' for '--timeout <TIMEOUT>': not a duration: a number with ns, us, ms, s, m, min, h or d, or seconds\nhint: try --help",
             ),
             (
                 &["--must", "--tiemout", "1"],
-                "error: unexpected argument '--tiemout' found\nhint: a similar argument exists: '--timeout'",
+                "error: no such option: --tiemout\nhint: a similar option is --timeout",
             ),
             (
                 &["--must", "--timeout", "1", "--count", "1"],
@@ -90,11 +177,16 @@ mod tests {
                 "error: the following required arguments were not provided: --must\nhint: try --help",
             ),
             (&["--must", "stray"], "error: unexpected argument 'stray' found\nhint: try --help"),
+            (&["--must", "--port", "1"], "error: no such option: --port\nhint: use --bind"),
+            (&["--must", "-q"], "error: no such option: -q\nhint: try --help"),
         ];
         for (arguments, expected) in cases {
             let line = ["program"].iter().chain(arguments);
             let error = Args::try_parse_from(line).unwrap_err();
-            assert_eq!(failure(&error).to_string(), expected);
+            assert_eq!(
+                failure(&error, |option| (option == "--port").then_some("use --bind")).to_string(),
+                expected
+            );
         }
     }
 }

@@ -16,6 +16,8 @@ mod receive;
 mod send;
 mod sleep;
 pub(crate) mod sockopt;
+#[cfg(feature = "cli")]
+mod stdout;
 
 pub(crate) use memory::keep_small_pages;
 #[cfg(feature = "cli")]
@@ -23,6 +25,8 @@ pub(crate) use priority::set_nice;
 pub(crate) use receive::{ReceiveCall, Taken};
 pub(crate) use send::{Filling, Ready, SendCall};
 pub(crate) use sleep::sleep;
+#[cfg(feature = "cli")]
+pub(crate) use stdout::stdout_was_closed;
 
 /// Bytes of a socket address that `AF_INET` and `AF_INET6` need: `struct sockaddr_in6`.
 pub(crate) const NAME: usize = 28;
