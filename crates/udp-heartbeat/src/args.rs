@@ -12,6 +12,7 @@ use udp_core::cli::{CommonArgs, HasCommon, parse};
 use udp_core::socket::Dscp;
 
 use crate::probe::thresholds::RttLimit;
+use crate::report::Show;
 
 /// Watch UDP paths: send a beat at a fixed rate and measure what comes back.
 ///
@@ -83,7 +84,10 @@ pub struct Args {
     /// Every reply must hold a match of RE
     #[arg(long, value_name = "RE", allow_hyphen_values = true, value_parser = pattern)]
     pub(crate) expect_regex: Option<Regex>,
-    /// At most this share of beats unanswered, in percent, else exit 1
+    /// Any authentic answer is ok, whatever --expect… says
+    #[arg(long)]
+    pub(crate) alive: bool,
+    /// At most this loss, in percent, else exit 1
     #[arg(long, value_name = "PCT", value_parser = share)]
     pub(crate) max_loss: Option<f64>,
     /// At most this round trip, for every reply or for a percentile such as p99=50ms, else exit 1
@@ -92,19 +96,29 @@ pub struct Args {
     /// At least so many beats answered, else exit 1
     #[arg(long, value_name = "N", value_parser = parse::whole)]
     pub(crate) min_replies: Option<u64>,
-    /// Down after N unanswered beats in a row [default: 3]
-    #[arg(long, value_name = "N", value_parser = parse::count)]
-    pub(crate) down_after: Option<u64>,
-    /// Up again after N answered beats in a row [default: 1]
-    #[arg(long, value_name = "N", value_parser = parse::count)]
-    pub(crate) up_after: Option<u64>,
-    /// Run CMD in the shell on each change, with UDP_STATE, UDP_TARGET, UDP_ADDRESS, UDP_PREVIOUS,
-    /// UDP_SINCE, UDP_DURATION, UDP_SENT and UDP_LOST in its environment
+    /// At most this share of the answers not ok, in percent, else exit 1 [default: 0]
+    #[arg(long, value_name = "PCT", value_parser = share)]
+    pub(crate) max_not_ok: Option<f64>,
+    /// Down after N unanswered beats in a row, degraded after as many that were not ok
+    #[arg(long, value_name = "N", default_value = "3", value_parser = parse::count)]
+    pub(crate) down_after: u64,
+    /// Up after N beats in a row that were ok
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse::count)]
+    pub(crate) up_after: u64,
+    /// Degraded while --max-loss or --max-rtt does not hold over this long (or the last 10 beats)
+    #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse::positive_duration)]
+    pub(crate) window: Duration,
+    /// Run CMD in the shell on each change, with UDP_STATE, UDP_PREVIOUS, UDP_TARGET, UDP_ADDRESS,
+    /// UDP_SINCE, UDP_DURATION, UDP_SENT, UDP_LOST, UDP_VERDICT and UDP_REASON in its environment
     #[arg(long, value_name = "CMD")]
     pub(crate) on_change: Option<OsString>,
-    /// Print the summary only
+    /// No line per beat: states, intervals and the summary only
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    /// Which events are shown: sent, reply, lost, late, duplicate, refused, error, state, interval,
+    /// summary; -NAME leaves one out
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub(crate) show: Option<Show>,
     /// Newline-delimited JSON instead of text: start, sent, reply, lost, late, duplicate,
     /// refused, error, state, not_shown, summary
     #[arg(long)]

@@ -18,6 +18,7 @@ use crate::probe::format::{Format, Padding};
 use crate::probe::schedule::Spacing;
 use crate::probe::state::Hysteresis;
 use crate::probe::thresholds::Thresholds;
+use crate::report::Show;
 
 /// The tutorial's beat.
 const PAYLOAD: &[u8] = b"heartbeat";
@@ -40,8 +41,10 @@ pub(crate) struct Config {
     pub(crate) fast: bool,
     pub(crate) thresholds: Thresholds,
     pub(crate) hysteresis: Hysteresis,
-    /// Changes of state are of interest to a reader of text.
-    pub(crate) show_state: bool,
+    /// The time over which thresholds decide about the state.
+    pub(crate) window: Duration,
+    /// Whether answers can be other than ok in principle.
+    pub(crate) judged: bool,
     pub(crate) on_change: Option<std::ffi::OsString>,
     pub(crate) output: Output,
     pub(crate) local: Local,
@@ -52,8 +55,7 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Output {
     pub(crate) json: bool,
-    /// Nothing but the summary.
-    pub(crate) quiet: bool,
+    pub(crate) show: Show,
     /// Payloads are shown as hex.
     pub(crate) hex: bool,
 }
@@ -83,6 +85,13 @@ impl Config {
         let format = format(&args, files)?;
         let hex = args.payload_hex.is_some();
         let expectation = expectation(&args)?;
+        let judged = expectation.is_some();
+        let expectation = if args.alive { Expectation::Anything } else { expectation };
+        let show = match args.quiet {
+            true => Show::quiet(),
+            false => Show::EVERYTHING,
+        };
+        let show = args.show.unwrap_or(show);
         let spacing = match (args.schedule, args.seed) {
             (Schedule::Poisson, seed) => Spacing::Poisson { seed: seed.unwrap_or(random) },
             (Schedule::Periodic, None) => Spacing::Periodic,
@@ -94,8 +103,8 @@ impl Config {
             max_loss: args.max_loss,
             max_rtt: args.max_rtt,
             min_replies: args.min_replies,
+            max_not_ok: args.max_not_ok,
         };
-        let asked = args.down_after.is_some() || args.up_after.is_some();
         Ok(Config {
             targets,
             default_port: if args.stamp { stamp::DEFAULT_PORT } else { DEFAULT_PORT },
@@ -109,13 +118,11 @@ impl Config {
             deadline: args.deadline,
             fast: args.fast,
             thresholds,
-            hysteresis: Hysteresis {
-                down_after: args.down_after.unwrap_or(3),
-                up_after: args.up_after.unwrap_or(1),
-            },
-            show_state: asked || args.on_change.is_some(),
+            hysteresis: Hysteresis { down_after: args.down_after, up_after: args.up_after },
+            window: args.window,
+            judged,
             on_change: args.on_change,
-            output: Output { json: args.json, quiet: args.quiet, hex },
+            output: Output { json: args.json, show, hex },
             local: Local { bind: args.bind, ttl: args.ttl, dscp: args.dscp },
             backend: match args.io {
                 Path::Auto => Backend::Auto,
@@ -258,10 +265,10 @@ mod tests {
         let it = works("");
         assert_eq!(targets(&it), ["127.0.0.1:7000"]);
         assert_eq!((it.interval, it.timeout), (Duration::from_secs(1), Duration::from_secs(1)));
-        assert_eq!((it.count, it.deadline, it.fast, it.show_state), (None, None, false, false));
+        assert_eq!((it.count, it.deadline, it.fast, it.judged), (None, None, false, false));
         assert_eq!(it.spacing, Spacing::Periodic);
         assert_eq!(it.hysteresis, Hysteresis { down_after: 3, up_after: 1 });
-        assert_eq!(it.output, Output { json: false, quiet: false, hex: false });
+        assert_eq!(it.output, Output { json: false, show: Show::EVERYTHING, hex: false });
         assert_eq!(it.thresholds, Thresholds::default());
         assert_eq!((it.backend, it.family), (Backend::Auto, Family::Any));
         let Format::Plain { payload, padding } = it.format else { panic!("{:?}", it.format) };
@@ -337,14 +344,14 @@ mod tests {
         let it = works(
             "-i 200ms -c 5 -w 1m -W 0.5 --fast -q --json --down-after 2 --up-after 4 \
              --on-change x --bind 127.0.0.1:5 --ttl 3 --dscp ef --io portable -vv \
-             --max-loss 2.5% --max-rtt 9ms --max-rtt p99=50ms --min-replies 7 --expect ok",
+             --max-loss 2.5% --max-rtt 9ms --max-rtt p99=50ms --min-replies 7 --max-not-ok 1 --window 5s --expect ok",
         );
         assert_eq!(it.interval, Duration::from_millis(200));
         assert_eq!(it.count, Some(5));
         assert_eq!(it.deadline, Some(Duration::from_secs(60)));
         assert_eq!(it.timeout, Duration::from_millis(500));
-        assert!(it.fast && it.show_state);
-        assert_eq!(it.output, Output { json: true, quiet: true, hex: false });
+        assert!(it.fast && it.judged);
+        assert_eq!(it.output, Output { json: true, show: Show::quiet(), hex: false });
         assert_eq!(it.hysteresis, Hysteresis { down_after: 2, up_after: 4 });
         assert_eq!(it.on_change.as_deref(), Some(OsStr::new("x")));
         assert_eq!(it.local.bind.as_ref().and_then(Endpoint::port), Some(5));
@@ -355,6 +362,10 @@ mod tests {
             it.thresholds.max_rtt.iter().map(|it| (it.percentile, it.most.as_millis())).collect();
         assert_eq!(limits, [(None, 9), (Percentile::new(99.0), 50)]);
         assert_eq!(it.thresholds.min_replies, Some(7));
+        assert_eq!((it.thresholds.max_not_ok, it.window), (Some(1.0), Duration::from_secs(5)));
+        assert_eq!(works("-q --show -sent").output.show, "-sent".parse().unwrap());
+        let alive = works("--expect ok --alive");
+        assert!(alive.judged && alive.expectation.holds(b"no"));
         assert!(it.expectation.holds(b"ok") && !it.expectation.holds(b"no"));
         assert_eq!(works("--schedule poisson --seed 3").spacing, Spacing::Poisson { seed: 3 });
         assert_eq!(works("--schedule poisson").spacing, Spacing::Poisson { seed: 4711 });
@@ -400,6 +411,9 @@ mod tests {
             ("--max-rtt p0=1s", "--max-rtt"),
             ("--max-rtt p99", "--max-rtt"),
             ("--min-replies x", "--min-replies"),
+            ("--max-not-ok 101", "--max-not-ok"),
+            ("--window 0", "--window"),
+            ("--show all", "--show"),
             ("--down-after 0", "--down-after"),
             ("--up-after 0", "--up-after"),
             ("--schedule often", "--schedule"),

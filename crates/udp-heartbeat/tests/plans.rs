@@ -155,7 +155,11 @@ fn content_that_was_not_expected_is_an_answer_all_the_same() {
         assert_eq!(finished.code, Some(1));
         assert!(finished.stdout.contains("\nanswers: 2 ok, 2 unexpected\n"), "{}", finished.stdout);
         assert!(finished.stdout.contains(" ms unexpected\n"), "{}", finished.stdout);
-        assert!(finished.stderr.contains(": 2 of 4 answers were not ok\n"), "{}", finished.stderr);
+        assert!(
+            finished.stderr.contains(": --max-not-ok 0: 50.0% not ok, 2 of 4\n"),
+            "{}",
+            finished.stderr
+        );
     }
 }
 

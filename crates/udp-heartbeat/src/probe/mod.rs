@@ -4,6 +4,7 @@
 
 pub(crate) mod event;
 pub(crate) mod format;
+pub(crate) mod recent;
 pub(crate) mod schedule;
 pub(crate) mod session;
 #[cfg(test)]

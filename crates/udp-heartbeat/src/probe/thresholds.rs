@@ -7,6 +7,7 @@ use std::time::Duration;
 use udp_core::cli::Exit;
 use udp_core::cli::parse::{self, ShownDuration};
 
+use crate::probe::recent::Limits;
 use crate::probe::session::Counts;
 use crate::probe::stats::distribution::{Distribution, Percentile};
 
@@ -17,6 +18,8 @@ pub(crate) struct Thresholds {
     pub(crate) max_loss: Option<f64>,
     pub(crate) max_rtt: Vec<RttLimit>,
     pub(crate) min_replies: Option<u64>,
+    /// At most this share of the answers not ok, in percent.
+    pub(crate) max_not_ok: Option<f64>,
 }
 
 /// The most a round trip may take.
@@ -64,6 +67,13 @@ impl fmt::Display for Unmet {
 }
 
 impl Thresholds {
+    /// Those that decide about the state as well, over this time.
+    pub(crate) fn over(&self, window: Duration) -> Option<Limits> {
+        let (max_loss, max_rtt) = (self.max_loss, self.max_rtt.clone());
+        let some = max_loss.is_some() || !max_rtt.is_empty();
+        some.then_some(Limits { window, max_loss, max_rtt })
+    }
+
     /// Those that these figures do not meet.
     pub(crate) fn unmet(&self, counts: &Counts, rtt: &Distribution) -> Vec<Unmet> {
         let mut unmet = Vec::new();
@@ -83,9 +93,11 @@ impl Thresholds {
         {
             unmet.push(format!("--min-replies {least}: {} answered", counts.received));
         }
-        let not_ok = counts.verdicts.not_ok();
-        if not_ok > 0 {
-            unmet.push(format!("{not_ok} of {} answers were not ok", counts.received));
+        let (not_ok, all) = (counts.verdicts.not_ok(), counts.received);
+        let share = not_ok as f64 / all as f64 * 100.0;
+        let most = self.max_not_ok.unwrap_or(0.0);
+        if share > most {
+            unmet.push(format!("--max-not-ok {most}: {share:.1}% not ok, {not_ok} of {all}"));
         }
         unmet.into_iter().map(Unmet).collect()
     }
@@ -194,7 +206,9 @@ mod tests {
         assert_eq!(Thresholds::default().unmet(&counts, &rtt), []);
         counts.verdicts.count(Verdict::Unexpected);
         let unmet = Thresholds::default().unmet(&counts, &rtt);
-        assert_eq!(unmet, [Unmet("1 of 2 answers were not ok".into())]);
+        assert_eq!(unmet, [Unmet("--max-not-ok 0: 50.0% not ok, 1 of 2".into())]);
+        let half = Thresholds { max_not_ok: Some(50.0), ..Thresholds::default() };
+        assert_eq!(half.unmet(&counts, &rtt), []);
     }
 
     #[test]

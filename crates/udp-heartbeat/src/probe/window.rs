@@ -13,6 +13,8 @@ use std::time::Duration;
 use udp_core::clock::Mono;
 use udp_core::source_port::PortId;
 
+use crate::probe::verdict::Verdict;
+
 /// Which beat of a target: 1, 2, 3…, whatever its number on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Seq(pub(crate) u64);
@@ -39,6 +41,8 @@ pub(crate) enum Class {
     Refused,
     /// It did not leave this host.
     Failed,
+    /// The same, because the target's name has no address yet: this says nothing about the target.
+    Unaddressed,
 }
 
 /// A beat in the window.
@@ -52,6 +56,8 @@ pub(crate) struct Beat {
     pub(crate) class: Class,
     /// The peer's host said that nothing listens there.
     pub(crate) refused: bool,
+    /// What its answer said, if it was received.
+    pub(crate) verdict: Verdict,
 }
 
 /// What a reply that names a beat is.
@@ -109,7 +115,13 @@ impl Window {
     /// A beat is about to be sent.
     pub(crate) fn announce(&mut self, sent: Mono, port_id: Option<PortId>) -> Seq {
         let seq = self.next();
-        self.beats.push_back(Beat { sent, port_id, class: Class::InFlight, refused: false });
+        self.beats.push_back(Beat {
+            sent,
+            port_id,
+            class: Class::InFlight,
+            refused: false,
+            verdict: Verdict::Ok,
+        });
         self.in_flight += 1;
         seq
     }
@@ -123,8 +135,8 @@ impl Window {
         }
     }
 
-    /// A reply to `seq` came at `at`.
-    pub(crate) fn arrive(&mut self, seq: Seq, at: Mono) -> Arrival {
+    /// A reply to `seq` came at `at`, and this is what it says.
+    pub(crate) fn arrive(&mut self, seq: Seq, at: Mono, verdict: Verdict) -> Arrival {
         let timeout = self.timeout;
         let Some(beat) = self.get_mut(seq) else { return Arrival::Unsolicited };
         let after = at.saturating_since(beat.sent);
@@ -136,8 +148,9 @@ impl Window {
             Class::InFlight => (Class::Late, Arrival::Late { after, expired: true }),
             Class::Lost | Class::Refused => (Class::Late, Arrival::Late { after, expired: false }),
             Class::Received | Class::Late => return Arrival::Duplicate(after),
-            Class::Failed => return Arrival::Unsolicited,
+            Class::Failed | Class::Unaddressed => return Arrival::Unsolicited,
         };
+        beat.verdict = verdict;
         let was = std::mem::replace(&mut beat.class, class);
         if was == Class::InFlight {
             self.settled();
@@ -249,14 +262,17 @@ mod tests {
         let first = window.announce(at(0), None);
         let second = window.announce(at(10), None);
         assert_eq!((first, second), (Seq(1), Seq(2)));
-        assert_eq!(window.arrive(second, at(30)), in_time(20));
-        assert_eq!(window.arrive(second, at(31)), Arrival::Duplicate(ms(21)));
+        assert_eq!(window.arrive(second, at(30), Verdict::Ok), in_time(20));
+        assert_eq!(window.arrive(second, at(31), Verdict::Ok), Arrival::Duplicate(ms(21)));
         assert_eq!(window.expire(at(100)), None);
         let lost = window.expire(at(101)).map(|(seq, beat)| (seq, beat.class));
         assert_eq!(lost, Some((first, Class::Lost)));
         assert_eq!(window.expire(at(1000)), None);
-        assert_eq!(window.arrive(first, at(150)), Arrival::Late { after: ms(150), expired: false });
-        assert_eq!(window.arrive(first, at(160)), Arrival::Duplicate(ms(160)));
+        assert_eq!(
+            window.arrive(first, at(150), Verdict::Ok),
+            Arrival::Late { after: ms(150), expired: false }
+        );
+        assert_eq!(window.arrive(first, at(160), Verdict::Ok), Arrival::Duplicate(ms(160)));
         assert_eq!(window.oldest_in_flight(), None);
     }
 
@@ -265,8 +281,11 @@ mod tests {
         let mut window = window();
         let first = window.announce(at(0), None);
         let second = window.announce(at(0), None);
-        assert_eq!(window.arrive(first, at(100)), in_time(100));
-        assert_eq!(window.arrive(second, at(101)), Arrival::Late { after: ms(101), expired: true });
+        assert_eq!(window.arrive(first, at(100), Verdict::Ok), in_time(100));
+        assert_eq!(
+            window.arrive(second, at(101), Verdict::Ok),
+            Arrival::Late { after: ms(101), expired: true }
+        );
         assert_eq!(window.expire(at(1000)), None);
     }
 
@@ -280,11 +299,11 @@ mod tests {
         }
         let in_time = Arrival::Received { after: ms(100), after_refusal: true };
         let late = |after| Arrival::Late { after: ms(after), expired: false };
-        assert_eq!(window.arrive(refused[0], at(100)), in_time);
-        assert_eq!(window.arrive(refused[0], at(100)), Arrival::Duplicate(ms(100)));
-        assert_eq!(window.arrive(refused[1], at(101)), late(101));
+        assert_eq!(window.arrive(refused[0], at(100), Verdict::Ok), in_time);
+        assert_eq!(window.arrive(refused[0], at(100), Verdict::Ok), Arrival::Duplicate(ms(100)));
+        assert_eq!(window.arrive(refused[1], at(101), Verdict::Ok), late(101));
         window.end_refused(refused[2]);
-        assert_eq!(window.arrive(refused[2], at(102)), late(102));
+        assert_eq!(window.arrive(refused[2], at(102), Verdict::Ok), late(102));
     }
 
     #[test]
@@ -294,7 +313,7 @@ mod tests {
         assert!(window.settle(failed, Class::Failed));
         assert!(!window.settle(Seq(9), Class::Failed));
         for seq in [failed, Seq(0), Seq(2), Seq(u64::MAX)] {
-            assert_eq!(window.arrive(seq, at(1)), Arrival::Unsolicited);
+            assert_eq!(window.arrive(seq, at(1), Verdict::Ok), Arrival::Unsolicited);
         }
     }
 
@@ -302,12 +321,12 @@ mod tests {
     fn the_oldest_in_flight_moves_on() {
         let mut window = window();
         let all: Vec<Seq> = (0..4).map(|k| window.announce(at(k), None)).collect();
-        window.arrive(all[1], at(5));
+        window.arrive(all[1], at(5), Verdict::Ok);
         assert_eq!(window.oldest_in_flight(), Some(all[0]));
-        window.arrive(all[0], at(5));
+        window.arrive(all[0], at(5), Verdict::Ok);
         assert_eq!(window.oldest_in_flight(), Some(all[2]));
         window.settle(all[3], Class::Failed);
-        window.arrive(all[2], at(5));
+        window.arrive(all[2], at(5), Verdict::Ok);
         assert_eq!(window.oldest_in_flight(), None);
     }
 
@@ -317,14 +336,14 @@ mod tests {
         let slow = window.announce(at(0), None);
         for _ in 0..100 {
             let seq = window.announce(at(1), None);
-            window.arrive(seq, at(2));
+            window.arrive(seq, at(2), Verdict::Ok);
             window.forget_below(seq);
         }
         assert_eq!(window.beats.len(), 101);
-        assert_eq!(window.arrive(slow, at(3)), in_time(3));
+        assert_eq!(window.arrive(slow, at(3), Verdict::Ok), in_time(3));
         window.forget_below(window.next());
         assert_eq!(window.beats.len(), 4);
-        assert_eq!(window.arrive(slow, at(4)), Arrival::Unsolicited);
-        assert_eq!(window.arrive(Seq(101), at(4)), Arrival::Duplicate(ms(3)));
+        assert_eq!(window.arrive(slow, at(4), Verdict::Ok), Arrival::Unsolicited);
+        assert_eq!(window.arrive(Seq(101), at(4), Verdict::Ok), Arrival::Duplicate(ms(3)));
     }
 }

@@ -2,6 +2,7 @@
 //! thread and turn values into text; they decide nothing.
 
 mod json;
+mod show;
 mod summary;
 mod text;
 
@@ -13,9 +14,10 @@ use udp_core::clock::Wall;
 use crate::config::Output;
 use crate::probe::schedule::{Spacing, TargetId};
 use crate::probe::session::Received;
-use crate::probe::state::Health;
+use crate::probe::state::Change;
 
 pub(crate) use json::Json;
+pub(crate) use show::{Kind, Show};
 pub(crate) use summary::{Figures, Percentiles, RunSummary, StampSummary, TargetSummary};
 pub(crate) use text::{Text, place, snapshot};
 
@@ -69,13 +71,27 @@ pub(crate) enum Told {
     State(StateChange),
 }
 
+impl Told {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Told::Sent { .. } => Kind::Sent,
+            Told::Reply { .. } => Kind::Reply,
+            Told::Late { .. } => Kind::Late,
+            Told::Duplicate { .. } => Kind::Duplicate,
+            Told::Lost { .. } => Kind::Lost,
+            Told::Refused { .. } => Kind::Refused,
+            Told::Error { .. } => Kind::Error,
+            Told::State(_) => Kind::State,
+        }
+    }
+}
+
 /// A change of state with its facts.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StateChange {
-    pub(crate) state: Health,
-    pub(crate) previous: Health,
+    pub(crate) change: Change,
+    /// When the new state began.
     pub(crate) since: Wall,
-    pub(crate) lasted: Duration,
     pub(crate) sent: u64,
     pub(crate) lost: u64,
 }

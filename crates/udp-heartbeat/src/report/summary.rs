@@ -6,7 +6,7 @@ use std::time::Duration;
 use udp_core::clock::Wall;
 
 use crate::probe::session::{Counts, Session};
-use crate::probe::state::Health;
+use crate::probe::state::State;
 use crate::probe::stats::direction::{Reflector, Split};
 use crate::probe::stats::distribution::{Distribution, Percentile};
 use crate::probe::stats::variation::Variation;
@@ -37,7 +37,7 @@ pub(crate) struct RunSummary {
 pub(crate) struct TargetSummary {
     pub(crate) label: String,
     pub(crate) address: Option<SocketAddr>,
-    pub(crate) state: Health,
+    pub(crate) state: State,
     pub(crate) counts: Counts,
     pub(crate) rtt: Figures,
     pub(crate) jitter: Option<Duration>,
@@ -107,17 +107,18 @@ impl TargetSummary {
         let session = &target.session;
         let counts = *session.counts();
         let missing = counts.unanswered();
+        let runs = session.runs();
         TargetSummary {
             label: target.label.clone(),
             address: target.address(),
-            state: session.health(),
+            state: session.state(),
             counts,
             rtt: Figures::of(session.rtt(), missing),
             jitter: session.jitter(),
-            loss_runs: session.runs().runs(),
-            longest_run: session.runs().longest(),
-            longest_outage: session.runs().longest_time(),
-            outage: session.runs().outage(),
+            loss_runs: runs.runs(),
+            longest_run: runs.longest(),
+            longest_outage: runs.longest_time(),
+            outage: runs.outage(),
             stamp: stamp(session, missing),
             unmet: thresholds.unmet(&counts, session.rtt()),
         }

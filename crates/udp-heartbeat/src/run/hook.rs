@@ -1,64 +1,69 @@
 //! The command that runs on each change of state.
 //!
 //! A thread of its own starts it, so nothing waits for it. A target's commands run one after the
-//! other, those of different targets side by side up to a bound. What it prints goes to stderr,
-//! and a Ctrl-C at the terminal is not for it. That it failed is said and changes nothing.
+//! other; while one runs, only the newest change waits, and a command that hangs is warned about.
+//! Commands print to stderr and are not reached by a Ctrl-C at the terminal.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
-use udp_core::clock::Wall;
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use udp_core::clock::{self, Mono};
 
 use crate::probe::schedule::TargetId;
-use crate::probe::state::Health;
+use crate::report::StateChange;
 
-/// Changes that may wait for their command.
+/// Changes that may wait to be looked at.
 const WAITING: usize = 4096;
 /// Commands that may run at once.
 const RUNNING: usize = 16;
+/// A command that runs longer than this is warned about.
+const HANGS: Duration = Duration::from_secs(5);
 /// How long the end of the run waits for commands that are still at it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A change of state, with what its command is told.
+/// A change of state, and whose.
 #[derive(Debug, Clone)]
-pub(crate) struct Occasion {
+pub(crate) struct Notice {
     pub(crate) target: TargetId,
-    /// `host:port`, as it was named.
+    /// The target as it was given.
     pub(crate) label: String,
     /// Its address and port, or nothing.
     pub(crate) address: String,
-    pub(crate) state: Health,
-    pub(crate) previous: Health,
-    pub(crate) since: Wall,
-    /// How long the previous state lasted.
-    pub(crate) lasted: Duration,
-    pub(crate) sent: u64,
-    pub(crate) lost: u64,
+    pub(crate) change: StateChange,
 }
 
-impl Occasion {
-    fn variables(&self) -> [(&'static str, String); 8] {
+impl Notice {
+    fn variables(&self) -> [(&'static str, String); 10] {
+        let StateChange { change, since, sent, lost } = &self.change;
+        let or_nothing = |text: Option<String>| text.unwrap_or_default();
         [
-            ("UDP_STATE", self.state.to_string()),
+            ("UDP_STATE", change.state.to_string()),
+            ("UDP_PREVIOUS", change.previous.to_string()),
             ("UDP_TARGET", self.label.clone()),
             ("UDP_ADDRESS", self.address.clone()),
-            ("UDP_PREVIOUS", self.previous.to_string()),
-            ("UDP_SINCE", self.since.rfc3339()),
-            ("UDP_DURATION", format!("{:.3}", self.lasted.as_secs_f64())),
-            ("UDP_SENT", self.sent.to_string()),
-            ("UDP_LOST", self.lost.to_string()),
+            ("UDP_SINCE", since.rfc3339()),
+            ("UDP_DURATION", format!("{:.3}", change.lasted.as_secs_f64())),
+            ("UDP_SENT", sent.to_string()),
+            ("UDP_LOST", lost.to_string()),
+            ("UDP_VERDICT", or_nothing(change.verdict.map(|it| it.to_string()))),
+            ("UDP_REASON", or_nothing(change.reason.map(|it| it.to_string()))),
         ]
+    }
+
+    /// The target and its new state, for a message.
+    fn name(&self) -> String {
+        format!("{} ({})", self.label, self.change.change.state)
     }
 }
 
 /// Where changes go in.
 #[derive(Debug)]
 pub(crate) struct Hook {
-    occasions: Sender<Occasion>,
+    notices: Sender<Notice>,
     finished: Receiver<()>,
 }
 
@@ -68,26 +73,26 @@ impl Hook {
     /// # Errors
     /// When the system has no thread for it.
     pub(crate) fn start(command: OsString) -> std::io::Result<Hook> {
-        let (occasions, incoming) = bounded(WAITING);
+        let (notices, incoming) = bounded(WAITING);
         let (done, finished) = bounded(0);
         thread::Builder::new().name("on-change".into()).spawn(move || {
-            serve(&command, &incoming);
+            Commands::new(command).serve(&incoming);
             drop(done);
         })?;
-        Ok(Hook { occasions, finished })
+        Ok(Hook { notices, finished })
     }
 
     /// Runs the command for a change, some time.
-    pub(crate) fn submit(&self, occasion: Occasion) {
-        if let Err(refused) = self.occasions.try_send(occasion) {
+    pub(crate) fn submit(&self, notice: Notice) {
+        if let Err(refused) = self.notices.try_send(notice) {
             let label = refused.into_inner().label;
-            log::warn!("--on-change: too many commands wait, none is run for {label}");
+            log::warn!("--on-change: too many changes wait, none is told for {label}");
         }
     }
 
     /// Waits a while for commands that are still at it; they are not ended.
     pub(crate) fn finish(self) {
-        drop(self.occasions);
+        drop(self.notices);
         // Nothing is ever sent: the channel closes at the end.
         if self.finished.recv_timeout(PATIENCE) == Err(crossbeam_channel::RecvTimeoutError::Timeout)
         {
@@ -96,49 +101,98 @@ impl Hook {
     }
 }
 
-/// Starts commands until all is done.
-fn serve(command: &OsStr, incoming: &Receiver<Occasion>) {
-    let (ended, ends) = unbounded();
-    let mut waiting: VecDeque<Occasion> = VecDeque::new();
-    let mut running: HashSet<TargetId> = HashSet::new();
-    let mut open = true;
-    while open || !running.is_empty() || !waiting.is_empty() {
-        let at = waiting.iter().position(|it| !running.contains(&it.target));
-        if let Some(at) = at.filter(|_| running.len() < RUNNING)
-            && let Some(occasion) = waiting.remove(at)
-        {
-            let target = occasion.target;
-            if start(command, occasion, ended.clone()) {
-                running.insert(target);
+/// Commands that run and changes that wait for theirs.
+struct Commands {
+    command: OsString,
+    /// At most one of a target: its newest.
+    waiting: VecDeque<Notice>,
+    running: HashMap<TargetId, Running>,
+}
+
+struct Running {
+    name: String,
+    /// When it is warned about, unless it was.
+    hangs: Option<Mono>,
+}
+
+impl Commands {
+    fn new(command: OsString) -> Self {
+        Commands { command, waiting: VecDeque::new(), running: HashMap::new() }
+    }
+
+    /// Starts commands until all is done.
+    fn serve(&mut self, incoming: &Receiver<Notice>) {
+        let (ended, ends) = bounded(RUNNING);
+        let mut incoming = incoming.clone();
+        let mut open = true;
+        loop {
+            self.start_next(&ended);
+            if !open && self.running.is_empty() && self.waiting.is_empty() {
+                return;
             }
-            continue;
-        }
-        // What cannot run yet waits in the channel, which is bounded.
-        let take = open && waiting.len() < WAITING;
-        let nothing = crossbeam_channel::never();
-        select! {
-            recv(if take { incoming } else { &nothing }) -> occasion => match occasion {
-                Ok(occasion) => waiting.push_back(occasion),
-                Err(_) => open = false,
-            },
-            recv(ends) -> target => {
-                if let Ok(target) = target {
-                    running.remove(&target);
+            let hangs = self.running.values().filter_map(|it| it.hangs).min();
+            let alarm = hangs.map_or(Duration::MAX, |at| at.saturating_since(clock::mono()));
+            select! {
+                recv(incoming) -> notice => match notice {
+                    Ok(notice) => self.take(notice),
+                    Err(_) => {
+                        open = false;
+                        incoming = crossbeam_channel::never();
+                    }
+                },
+                recv(ends) -> target => {
+                    target.ok().and_then(|target| self.running.remove(&target));
                 }
+                default(alarm) => self.warn(clock::mono()),
+            }
+        }
+    }
+
+    fn take(&mut self, notice: Notice) {
+        match self.waiting.iter_mut().find(|it| it.target == notice.target) {
+            Some(older) => *older = notice,
+            None => self.waiting.push_back(notice),
+        }
+    }
+
+    /// Starts what may run now.
+    fn start_next(&mut self, ended: &Sender<TargetId>) {
+        while self.running.len() < RUNNING
+            && let Some(at) =
+                self.waiting.iter().position(|it| !self.running.contains_key(&it.target))
+            && let Some(notice) = self.waiting.remove(at)
+        {
+            let (target, name) = (notice.target, notice.name());
+            if start(&self.command, notice, ended.clone()) {
+                let hangs = Some(clock::mono() + HANGS);
+                self.running.insert(target, Running { name, hangs });
+            }
+        }
+    }
+
+    fn warn(&mut self, now: Mono) {
+        for running in self.running.values_mut() {
+            if running.hangs.take_if(|at| *at <= now).is_some() {
+                log::warn!(
+                    "--on-change: the command for {} has been running for {} s; \
+                     the newest change is told when it ends",
+                    running.name,
+                    HANGS.as_secs()
+                );
             }
         }
     }
 }
 
 /// Starts a command and a thread that waits for it. False if it could not be started.
-fn start(command: &OsStr, occasion: Occasion, ended: Sender<TargetId>) -> bool {
+fn start(command: &OsStr, notice: Notice, ended: Sender<TargetId>) -> bool {
     let failed = |error: &std::io::Error| {
         let reason = udp_core::error::describe(error);
         log::warn!("--on-change: cannot run the command: {reason}");
         false
     };
     let mut child = match shell(command)
-        .envs(occasion.variables())
+        .envs(notice.variables())
         .stdin(Stdio::null())
         .stdout(Stdio::from(std::io::stderr()))
         .spawn()
@@ -150,13 +204,12 @@ fn start(command: &OsStr, occasion: Occasion, ended: Sender<TargetId>) -> bool {
         match child.wait() {
             Ok(status) if status.success() => {}
             Ok(status) => {
-                let (label, state) = (&occasion.label, occasion.state);
-                log::warn!("--on-change: the command for {label} ({state}) failed: {status}");
+                log::warn!("--on-change: the command for {} failed: {status}", notice.name());
             }
             Err(error) => log::warn!("--on-change: {}", udp_core::error::describe(&error)),
         }
-        // The other end is there as long as anything runs.
-        let _ = ended.send(occasion.target);
+        // The other end is there as long as anything runs, and has room for each command.
+        let _ = ended.send(notice.target);
     };
     match thread::Builder::new().name("command".into()).spawn(wait) {
         Ok(_) => true,

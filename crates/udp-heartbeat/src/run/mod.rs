@@ -31,7 +31,9 @@ use crate::config::{self, Config, Files};
 use crate::probe::schedule::{Spacing, Timeline};
 use crate::probe::stats::distribution::{Distribution, Percentile, Precision};
 use crate::probe::thresholds;
-use crate::report::{Line, RunSummary, Start, TargetSummary, reporter as make_reporter};
+use crate::report::{
+    Kind, Line, RunSummary, Show, Start, TargetSummary, reporter as make_reporter,
+};
 use engine::{Call, Ended, Engine};
 use hook::Hook;
 use lookup::Resolver;
@@ -121,8 +123,7 @@ impl<'a> Run<'a> {
         forward(&signals, printer.reader_gone().clone(), caller, bell).map_err(thread_failed)?;
         let hook = config.on_change.take().map(Hook::start).transpose().map_err(thread_failed)?;
         let lines = Some(printer.handle().clone());
-        let mut reporter =
-            Reporter::new(labels.clone(), config.output, config.show_state, lines, hook);
+        let mut reporter = Reporter::new(labels.clone(), config.output, lines, hook);
         let mut ports = Ports::new(template, config.backend, config.format.length());
         let (targets, start) =
             setup::targets(&mut config, &labels, &placed, &mut ports, &mut reporter)?;
@@ -165,7 +166,7 @@ impl<'a> Run<'a> {
             at: clock::wall(),
             targets,
             totals,
-            judged: prober.setup().expectation.is_some(),
+            judged: self.config.judged,
             lag_p50: lag.percentile(Percentile::P50),
             lag_p99: lag.percentile(Percentile::P99),
             lag_max: lag.max(),
@@ -174,7 +175,7 @@ impl<'a> Run<'a> {
         };
         say_figures(&summary);
         let (lines, hook) = reporter.into_parts();
-        let gone = finish(self.printer, lines, ended, summary)?;
+        let gone = finish(self.printer, lines, ended, summary, self.config.output.show)?;
         if let Some(hook) = hook {
             hook.finish();
         }
@@ -197,7 +198,7 @@ impl<'a> Run<'a> {
             let rate = config::offered_rate(config.interval, foreign, self.start.bytes);
             self.engine.console.note(rate);
         }
-        if config.output.json && !config.output.quiet {
+        if config.output.json {
             let line = Line::Start(Box::new(self.start.clone()));
             // A full channel at the very start is not to be expected; the printer counts it.
             drop(self.printer.handle().offer(line));
@@ -263,9 +264,11 @@ fn finish(
     lines: Option<Handle<Line>>,
     ended: Ended,
     summary: RunSummary,
+    show: Show,
 ) -> Result<bool, Failure> {
     let handle = printer.handle();
     if ended != Ended::Gone
+        && show.has(Kind::Summary)
         && handle.offer_within(Line::Summary(Box::new(summary)), PATIENCE).is_err()
     {
         log::warn!("nobody reads what is printed: no summary");

@@ -10,13 +10,14 @@ use udp_core::cli::printer::Handle;
 use udp_core::clock::{self, Mono, Wall};
 use udp_core::endpoint::host_port;
 
-use super::hook::{Hook, Occasion};
+use super::hook::{Hook, Notice};
 use super::lookup::{LookUps, Reason};
 use crate::config::Output;
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::schedule::TargetId;
+use crate::probe::session::Counts;
 use crate::probe::state::Change;
-use crate::report::{Line, Record, StateChange, Told, place};
+use crate::report::{Kind, Line, Record, StateChange, Told, place};
 
 /// How often the same trouble is said.
 const QUIET_FOR: Duration = Duration::from_secs(60);
@@ -27,7 +28,6 @@ const KINDS: usize = 256;
 pub(crate) struct Reporter {
     labels: Vec<String>,
     output: Output,
-    show_state: bool,
     lines: Option<Handle<Line>>,
     hook: Option<Hook>,
     /// Since when each kind of trouble is not said, and how often it came in that time.
@@ -41,14 +41,12 @@ impl Reporter {
     pub(crate) fn new(
         labels: Vec<String>,
         output: Output,
-        show_state: bool,
         lines: Option<Handle<Line>>,
         hook: Option<Hook>,
     ) -> Self {
         Reporter {
             labels,
             output,
-            show_state,
             lines,
             hook,
             said: HashMap::new(),
@@ -57,14 +55,16 @@ impl Reporter {
         }
     }
 
-    /// Whether events are told at all, so that their bytes are worth keeping.
+    /// Whether beats are shown, so that their bytes are worth keeping.
     pub(crate) fn is_telling(&self) -> bool {
-        !self.output.quiet && self.lines.is_some()
+        self.output.show.has(Kind::Sent) && self.lines.is_some()
     }
 
     /// Hands over a line that may be dropped.
-    fn offer(&self, make: impl FnOnce() -> Line) {
-        let Some(lines) = self.lines.as_ref().filter(|_| !self.output.quiet) else { return };
+    fn offer(&self, kind: Kind, make: impl FnOnce() -> Line) {
+        let Some(lines) = self.lines.as_ref().filter(|_| self.output.show.has(kind)) else {
+            return;
+        };
         if lines.has_room() {
             // No room after all: the printer has counted it.
             drop(lines.offer(make()));
@@ -82,39 +82,24 @@ impl Reporter {
         self.labels.get(target as usize).map_or("", String::as_str)
     }
 
-    fn change(&mut self, event: &Event<'_>, change: &Change, sent: u64, lost: u64) {
-        let since = on_wall(change.since);
-        if let Some(hook) = &self.hook {
-            hook.submit(Occasion {
+    fn change(&mut self, event: &Event<'_>, change: Change, counts: &Counts) {
+        let (sent, lost) = (counts.sent, counts.lost);
+        let change = StateChange { change, since: on_wall(change.since), sent, lost };
+        if let Some(hook) = self.hook.as_ref().filter(|_| !change.change.is_first_up()) {
+            hook.submit(Notice {
                 target: event.target,
                 label: self.label(event.target).to_owned(),
                 address: event.address.map(host_port).unwrap_or_default(),
-                state: change.health,
-                previous: change.previous,
-                since,
-                lasted: change.lasted,
-                sent,
-                lost,
+                change: change.clone(),
             });
         }
-        if self.show_state || self.output.json {
-            self.record(event, || {
-                Told::State(StateChange {
-                    state: change.health,
-                    previous: change.previous,
-                    since,
-                    lasted: change.lasted,
-                    sent,
-                    lost,
-                })
-            });
-        }
+        self.record(event, Kind::State, || Told::State(change));
     }
 
-    fn record(&self, event: &Event<'_>, told: impl FnOnce() -> Told) {
-        self.offer(|| {
+    fn record(&self, event: &Event<'_>, kind: Kind, told: impl FnOnce() -> Told) {
+        self.offer(kind, || {
             Line::Record(Record {
-                at: clock::wall(),
+                at: on_wall(event.at),
                 target: event.target,
                 address: event.address,
                 told: told(),
@@ -146,32 +131,50 @@ impl Observer for Reporter {
     fn observe(&mut self, event: &Event<'_>) {
         match event.what {
             What::Sent { seq, bytes } => {
-                self.record(event, || Told::Sent { seq: seq.0, bytes: bytes.into() });
+                self.record(event, Kind::Sent, || Told::Sent { seq: seq.0, bytes: bytes.into() });
             }
             What::Reply { seq, reply, bytes } => {
-                self.record(event, || Told::Reply { seq: seq.0, reply, bytes: bytes.into() });
+                self.record(event, Kind::Reply, || Told::Reply {
+                    seq: seq.0,
+                    reply,
+                    bytes: bytes.into(),
+                });
             }
             What::Late { seq, rtt, bytes } => {
-                self.record(event, || Told::Late { seq: seq.0, rtt, bytes: bytes.into() });
+                self.record(event, Kind::Late, || Told::Late {
+                    seq: seq.0,
+                    rtt,
+                    bytes: bytes.into(),
+                });
             }
             What::Duplicate { seq, rtt, bytes } => {
-                self.record(event, || Told::Duplicate { seq: seq.0, rtt, bytes: bytes.into() });
+                self.record(event, Kind::Duplicate, || Told::Duplicate {
+                    seq: seq.0,
+                    rtt,
+                    bytes: bytes.into(),
+                });
             }
             What::Unsolicited { bytes } => log::debug!("{} bytes answer no beat", bytes.len()),
-            What::Lost { seq } => self.record(event, || Told::Lost { seq: seq.0 }),
-            What::Refused { seq } => self.record(event, || Told::Refused { seq: seq.0 }),
+            What::Lost { seq } => self.record(event, Kind::Lost, || Told::Lost { seq: seq.0 }),
+            What::Refused { seq } => {
+                self.record(event, Kind::Refused, || Told::Refused { seq: seq.0 });
+            }
             What::Failed { seq, reason } => {
-                self.record(event, || Told::Error { seq: Some(seq.0), reason: reason.into() });
+                self.record(event, Kind::Error, || Told::Error {
+                    seq: Some(seq.0),
+                    reason: reason.into(),
+                });
             }
             What::Trouble { reason } => {
                 self.trouble(event, reason);
                 if self.output.json {
-                    self.record(event, || Told::Error { seq: None, reason: reason.into() });
+                    self.record(event, Kind::Error, || Told::Error {
+                        seq: None,
+                        reason: reason.into(),
+                    });
                 }
             }
-            What::State { change, counts } => {
-                self.change(event, &change, counts.sent, counts.lost);
-            }
+            What::State { change, counts } => self.change(event, change, counts),
             What::InARow { unanswered, before } => {
                 if let Some(reason) = Reason::of(unanswered, before) {
                     self.lost.push((event.target, reason));

@@ -194,6 +194,7 @@ fn setup(config: &mut Config) -> Setup {
         interval: config.interval,
         timeout: config.timeout,
         hysteresis: config.hysteresis,
+        limits: config.thresholds.over(config.window),
         keep: (REMEMBERED / config.targets.len().max(1)).clamp(least, most),
         precision: if config.targets.len() <= FINE { Precision::Fine } else { Precision::Coarse },
         stamp: format.is_stamp(),

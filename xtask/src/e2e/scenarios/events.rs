@@ -144,7 +144,7 @@ fn of_the_heartbeat(context: &Context) -> Result<()> {
     let events = json::events(context, "udp-heartbeat", &finished.stdout)?;
     check::same(
         "the events",
-        vec!["start", "sent", "reply", "sent", "reply", "sent", "reply", "summary"],
+        vec!["start", "sent", "reply", "state", "sent", "reply", "sent", "reply", "summary"],
         json::types(&events),
     )?;
     let seqs: Vec<_> =

@@ -11,7 +11,8 @@ use std::time::Duration;
 use udp_core::clock::Mono;
 use udp_core::source_port::PortId;
 
-use crate::probe::state::{Change, Health, Hysteresis, State};
+use crate::probe::recent::{Limits, Recent};
+use crate::probe::state::{Change, Hysteresis, Outcome, Reason, State, Tracker};
 use crate::probe::stats::direction::{Direction, Numbers};
 use crate::probe::stats::distribution::{Distribution, Precision};
 use crate::probe::stats::jitter::Jitter;
@@ -23,16 +24,28 @@ use crate::probe::window::{Arrival, Beat, Class, Seq, Window};
 pub(crate) use counts::Counts;
 
 /// What a session is to go by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rules {
     pub(crate) interval: Duration,
     pub(crate) timeout: Duration,
     pub(crate) hysteresis: Hysteresis,
+    /// Thresholds that decide about the state as well.
+    pub(crate) limits: Option<Limits>,
     /// Settled beats that are remembered to recognise second and late replies.
     pub(crate) keep: usize,
     pub(crate) precision: Precision,
     /// Whether replies are a STAMP reflector's.
     pub(crate) stamp: bool,
+}
+
+fn outcome(beat: &Beat) -> Option<Outcome> {
+    Some(match beat.class {
+        Class::Unaddressed => return None,
+        Class::Received => Outcome::Answered(beat.verdict),
+        Class::Failed => Outcome::Unanswered(Reason::NotSent),
+        _ if beat.refused => Outcome::Unanswered(Reason::Refused),
+        _ => Outcome::Unanswered(Reason::NoReply),
+    })
 }
 
 /// What a reflector wrote into a reply.
@@ -81,12 +94,18 @@ pub(crate) struct Session {
     counts: Counts,
     /// The next sequence number that is in order (RFC 4737's NextExp).
     next_in_order: u64,
-    /// Of no beat below this is it still to be told whether it was answered.
+    /// The first beat whose end the state does not know yet.
     untold: u64,
+    /// The first beat whose class may still change.
+    unsettled: u64,
     rtt: Distribution,
     jitter: Jitter,
     runs: LossRuns,
-    state: State,
+    state: Tracker,
+    /// A refused beat whose end the state knew, and that was answered all the same.
+    amended: Option<(Seq, Beat)>,
+    /// Only where thresholds decide about the state.
+    recent: Option<Box<Recent>>,
     /// Apart, so that thousands of targets without it lie close together.
     stamp: Option<Box<Stamp>>,
 }
@@ -116,10 +135,13 @@ impl Session {
             counts: Counts::default(),
             next_in_order: 1,
             untold: 1,
+            unsettled: 1,
             rtt: Distribution::new(rules.precision),
             jitter: Jitter::default(),
             runs: LossRuns::new(rules.interval),
-            state: State::new(rules.hysteresis),
+            state: Tracker::new(rules.hysteresis),
+            amended: None,
+            recent: rules.limits.clone().map(|limits| Box::new(Recent::new(limits))),
             stamp: rules.stamp.then(stamp),
         }
     }
@@ -150,9 +172,9 @@ impl Session {
         self.window.get(seq)
     }
 
-    /// The beat did not leave this host. False if it is not in flight.
-    pub(crate) fn failed(&mut self, seq: Seq) -> bool {
-        let settled = self.window.settle(seq, Class::Failed);
+    /// The beat did not leave this host, and ends in this class. False if it is not in flight.
+    pub(crate) fn failed(&mut self, seq: Seq, class: Class) -> bool {
+        let settled = self.window.settle(seq, class);
         self.counts.failed += u64::from(settled);
         settled
     }
@@ -163,6 +185,9 @@ impl Session {
         let settled = self.window.settle(seq, Class::Refused);
         self.counts.lost += u64::from(settled);
         self.counts.refused += u64::from(settled);
+        if settled {
+            self.judge(self.window.get(seq).copied().as_ref(), None);
+        }
         settled
     }
 
@@ -186,7 +211,7 @@ impl Session {
     ) -> Reply {
         let before = self.window.get(seq).copied();
         let refused = before.is_some_and(|beat| beat.refused);
-        let arrival = self.window.arrive(seq, at);
+        let arrival = self.window.arrive(seq, at, verdict);
         let net = |rtt_total: Duration| match reflected {
             Some(it) => rtt_total.checked_sub(it.residence).unwrap_or(rtt_total),
             None => rtt_total,
@@ -201,6 +226,13 @@ impl Session {
                 self.counts.verdicts.count(verdict);
                 self.counts.reordered += u64::from(reordered);
                 let rtt = net(rtt_total);
+                if let (true, Some(beat)) = (after_refusal, before) {
+                    self.amended = (seq.0 < self.untold).then_some((seq, Beat { verdict, ..beat }));
+                    if let Some(recent) = &mut self.recent {
+                        recent.take_back(beat.sent);
+                    }
+                }
+                self.judge(before.as_ref(), Some(rtt));
                 self.rtt.record(rtt);
                 if let Some(stamp) = &mut self.stamp {
                     stamp.rtt_total.record(rtt_total);
@@ -212,6 +244,9 @@ impl Session {
                 self.counts.lost += u64::from(expired);
                 self.counts.late += 1;
                 self.counts.refused_late += u64::from(refused);
+                if expired {
+                    self.judge(before.as_ref(), None);
+                }
                 Reply::Late { rtt: net(after), expired }
             }
             Arrival::Duplicate(after) => {
@@ -265,10 +300,18 @@ impl Session {
     pub(crate) fn expire(&mut self, now: Mono) -> Option<(Seq, Beat)> {
         let (seq, beat) = self.window.expire(now)?;
         self.counts.lost += 1;
+        self.judge(Some(&beat), None);
         if let Some(stamp) = &mut self.stamp {
             stamp.direction.lost(beat.sent);
         }
         Some((seq, beat))
+    }
+
+    /// Holds a beat that ended against the thresholds of the state.
+    fn judge(&mut self, beat: Option<&Beat>, rtt: Option<Duration>) {
+        if let (Some(recent), Some(beat)) = (&mut self.recent, beat) {
+            recent.record(beat.sent, rtt);
+        }
     }
 
     /// The beat that has been in flight longest.
@@ -277,30 +320,43 @@ impl Session {
     }
 
     /// A change of state that follows from what was told since: ask until there is none. A beat
-    /// counts once the class of all beats before it is known.
+    /// counts once the end of all beats before it is known.
     pub(crate) fn change(&mut self) -> Option<Change> {
-        let end = self.window.next().0;
-        while self.untold < end {
-            let seq = Seq(self.untold);
-            let beat = *self.window.get(seq)?;
-            if beat.class == Class::InFlight {
-                return None;
-            }
-            self.untold += 1;
-            self.window.forget_below(Seq(self.untold));
-            let answered = beat.class == Class::Received;
-            self.runs.record(answered, beat.sent);
-            let change = self.state.record(answered, beat.sent);
+        if let Some((seq, beat)) = self.amended.take() {
+            let next = self.window.get(Seq(seq.0 + 1)).map_or(beat.sent, |next| next.sent);
+            let change = self.state.answered_after_all((seq, beat.sent), beat.verdict, next);
             if change.is_some() {
                 return change;
             }
         }
-        None
+        while let Some(beat) = self.window.get(Seq(self.untold)).copied()
+            && beat.class != Class::InFlight
+        {
+            let seq = Seq(self.untold);
+            self.untold += 1;
+            let change = outcome(&beat).and_then(|it| self.state.record(seq, beat.sent, it));
+            if change.is_some() {
+                return change;
+            }
+        }
+        while let Some(beat) = self.settled_beat(self.unsettled) {
+            self.runs.record(beat.class == Class::Received, beat.sent);
+            self.unsettled += 1;
+        }
+        self.window.forget_below(Seq(self.unsettled));
+        let recent = self.recent.as_ref()?;
+        self.state.set_failing(recent.failing(), recent.newest())
+    }
+
+    /// The beat, if its class does not change any more.
+    fn settled_beat(&self, number: u64) -> Option<Beat> {
+        let beat = self.window.get(Seq(number)).filter(|_| number < self.untold)?;
+        (beat.class != Class::Refused).then_some(*beat)
     }
 
     /// How many beats in a row were not answered, up to now.
     pub(crate) fn unanswered_in_a_row(&self) -> u64 {
-        self.runs.open().map_or(0, |run| run.beats)
+        self.state.unanswered()
     }
 
     /// Whether one more answer from the reflector would tell more about what was lost.
@@ -328,12 +384,16 @@ impl Session {
         self.jitter.get()
     }
 
-    pub(crate) fn runs(&self) -> &LossRuns {
-        &self.runs
+    /// The rows of unanswered beats, as if the class of none would change any more.
+    pub(crate) fn runs(&self) -> LossRuns {
+        let mut runs = self.runs.clone();
+        let known = (self.unsettled..self.untold).filter_map(|seq| self.window.get(Seq(seq)));
+        known.for_each(|beat| runs.record(beat.class == Class::Received, beat.sent));
+        runs
     }
 
-    pub(crate) fn health(&self) -> Health {
-        self.state.health()
+    pub(crate) fn state(&self) -> State {
+        self.state.state()
     }
 
     /// With STAMP: what is known of directions.

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use super::link::{Kind, MS, Told};
-use super::world::World;
+use super::link::{Kind, MS, Told, at};
+use super::world::{HYSTERESIS, World};
 use crate::probe::schedule::TargetId;
+use crate::probe::state::{Outcome, Reason, Tracker};
 use crate::probe::stats::distribution::Percentile;
+use crate::probe::stats::loss::LossRuns;
+use crate::probe::verdict::Verdict;
+use crate::probe::window::Seq;
 
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Expected {
@@ -84,6 +88,7 @@ pub(super) fn verify(world: &World, end: u64) {
         };
         assert_eq!(got, expected);
         verify_statistics(world, target, &rtts);
+        verify_rows(world, target, end);
     }
     let totals = world.targets.totals();
     assert_eq!((totals.unsolicited, totals.verdicts.not_ok()), (world.unsolicited, 0));
@@ -127,6 +132,30 @@ pub(super) fn verify_statistics(world: &World, target: TargetId, rtts: &[u64]) {
     if let Some(got) = session.jitter() {
         assert!((got.as_nanos() as f64 - jitter).abs() <= 1.0);
     }
+}
+
+/// The state and the loss runs are those of the beats in the order of sending, as they ended.
+fn verify_rows(world: &World, target: TargetId, end: u64) {
+    let session = &world.targets.target(target).session;
+    let timeout = world.link.timeout_ms * MS;
+    let mut tracker = Tracker::new(HYSTERESIS);
+    let mut runs = LossRuns::new(Duration::from_millis(world.link.interval_ms));
+    for seq in 1..=session.counts().sent {
+        let truth = &world.truth[&(target, seq)];
+        let told = &world.log.beats[&(target, seq)];
+        let ended = truth.failed || truth.refused || told.received.is_some();
+        if !ended && end <= truth.sent + timeout {
+            break;
+        }
+        let outcome = match told.received {
+            Some(_) => Outcome::Answered(Verdict::Ok),
+            None => Outcome::Unanswered(Reason::NoReply),
+        };
+        tracker.record(Seq(seq), at(truth.sent), outcome);
+        runs.record(told.received.is_some(), at(truth.sent));
+    }
+    assert_eq!(session.state(), tracker.state(), "target {target}");
+    assert_eq!(session.runs(), runs, "target {target}");
 }
 
 /// With the counter_probe's answer, both directions are told exactly, unless copies confuse the counter.

@@ -18,6 +18,8 @@ use crate::probe::stats::distribution::Precision;
 use crate::probe::stats::loss::confidence;
 use crate::probe::targets::{Datagram, Dispatch, PortKey, PortsToClose, Setup, Targets};
 
+pub(super) const HYSTERESIS: Hysteresis = Hysteresis { down_after: 3, up_after: 1 };
+
 pub(super) struct World {
     pub(super) link: Link,
     pub(super) random: fastrand::Rng,
@@ -51,7 +53,8 @@ impl World {
             rules: Rules {
                 interval: Duration::from_millis(link.interval_ms),
                 timeout,
-                hysteresis: Hysteresis { down_after: 3, up_after: 1 },
+                hysteresis: HYSTERESIS,
+                limits: None,
                 keep: 1000,
                 precision: Precision::Fine,
                 stamp: format.is_stamp(),

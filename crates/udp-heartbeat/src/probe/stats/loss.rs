@@ -11,16 +11,16 @@ use udp_core::clock::Mono;
 
 /// A row of unanswered beats that has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Run {
+struct Run {
     /// How many beats.
-    pub(crate) beats: u64,
+    beats: u64,
     /// When the first of them was sent.
-    pub(crate) since: Mono,
+    since: Mono,
     last: Mono,
 }
 
 /// The runs so far.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LossRuns {
     interval: Duration,
     runs: u64,
@@ -66,11 +66,6 @@ impl LossRuns {
             }
         };
         self.longest = self.longest.max(run.beats);
-    }
-
-    /// The run that has not ended.
-    pub(crate) fn open(&self) -> Option<Run> {
-        self.open
     }
 
     /// How many runs there were.
@@ -137,7 +132,6 @@ mod tests {
         assert_eq!((runs.runs(), runs.longest()), (3, 3));
         assert_eq!(runs.longest_time(), Duration::from_secs(3));
         assert_eq!(runs.outage(), Duration::from_secs(1 + 3 + 2));
-        assert_eq!(runs.open().map(|run| (run.beats, run.since)), Some((2, at(9))));
     }
 
     #[test]
@@ -145,7 +139,6 @@ mod tests {
         let mut runs = LossRuns::new(Duration::from_secs(1));
         runs.record(true, at(1));
         assert_eq!((runs.runs(), runs.longest(), runs.outage()), (0, 0, Duration::ZERO));
-        assert_eq!(runs.open(), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::expiry::Expiry;
 use super::{PortKey, Sharing, Targets};
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::schedule::TargetId;
-use crate::probe::window::Seq;
+use crate::probe::window::{Class, Seq};
 
 /// What a beat needs to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,8 @@ impl Targets {
     ) {
         let entry = &mut self.targets[target as usize];
         let port_id = entry.session.beat(seq).and_then(|beat| beat.port_id);
-        if !entry.session.failed(seq) {
+        let class = if entry.place.is_some() { Class::Failed } else { Class::Unaddressed };
+        if !entry.session.failed(seq, class) {
             return;
         }
         self.in_flight -= 1;

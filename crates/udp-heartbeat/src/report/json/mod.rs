@@ -10,6 +10,7 @@ use udp_core::clock::Wall;
 
 use super::{Line, Record, Report, Start, StateChange, Told};
 use crate::probe::schedule::Spacing;
+use crate::probe::verdict::Verdict;
 use summary::Summary;
 
 /// The JSON reporter.
@@ -28,7 +29,7 @@ impl Json {
     fn record(&self, record: &Record, out: &mut Vec<u8>) {
         let label = self.labels.get(record.target as usize).map(String::as_str);
         let place = Place::new(label, record.address);
-        let kind = record.told.kind();
+        let kind = record.told.kind().name();
         match &record.told {
             Told::Sent { seq, bytes } => {
                 object(kind, record.at, Datagram::new(place, Some(*seq), bytes, Nothing {}), out);
@@ -77,22 +78,6 @@ impl Report for Json {
 
     fn not_shown(&mut self, events: u64, at: Wall, out: &mut Vec<u8>) {
         object("not_shown", at, NotShown { count: events }, out);
-    }
-}
-
-impl Told {
-    /// The event's `type`.
-    fn kind(&self) -> &'static str {
-        match self {
-            Told::Sent { .. } => "sent",
-            Told::Reply { .. } => "reply",
-            Told::Late { .. } => "late",
-            Told::Duplicate { .. } => "duplicate",
-            Told::Lost { .. } => "lost",
-            Told::Refused { .. } => "refused",
-            Told::Error { .. } => "error",
-            Told::State(_) => "state",
-        }
     }
 }
 
@@ -176,18 +161,22 @@ struct Changed<'a> {
     duration_ns: u64,
     sent: u64,
     lost: u64,
+    verdict: Option<&'static str>,
+    reason: Option<String>,
 }
 
 impl<'a> Changed<'a> {
     fn new(place: Place<'a>, change: &StateChange) -> Self {
         Changed {
             place,
-            state: change.state.to_string(),
-            previous: change.previous.to_string(),
+            state: change.change.state.to_string(),
+            previous: change.change.previous.to_string(),
             since: change.since.rfc3339(),
-            duration_ns: nanos(change.lasted),
+            duration_ns: nanos(change.change.lasted),
             sent: change.sent,
             lost: change.lost,
+            verdict: change.change.verdict.map(Verdict::name),
+            reason: change.change.reason.map(|reason| reason.to_string()),
         }
     }
 }

@@ -1,0 +1,276 @@
+//! Text, as the tutorial prints it, with what was measured at the end of the line.
+//!
+//! One datagram is one line: what came from a stranger is escaped.
+
+mod summary;
+
+use std::fmt;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use udp_core::cli::parse::ShownDuration;
+use udp_core::clock::Wall;
+use udp_core::endpoint::Shown;
+use udp_core::text::{escape, hex};
+
+use super::{Line, Payload, Record, Report, Told};
+use crate::probe::schedule::TargetId;
+use crate::probe::state::Change;
+use crate::probe::verdict::Verdict;
+pub(crate) use summary::snapshot;
+
+/// The text reporter.
+#[derive(Debug)]
+pub(crate) struct Text {
+    labels: Vec<String>,
+    payload: Payload,
+    timeout: Duration,
+}
+
+impl Text {
+    pub(crate) fn new(labels: Vec<String>, payload: Payload, timeout: Duration) -> Self {
+        Text { labels, payload, timeout }
+    }
+
+    fn record(&self, record: &Record, out: &mut Vec<u8>) {
+        let whom = self.whom(record);
+        match &record.told {
+            Told::Sent { bytes, .. } => {
+                put(out, format_args!("sendto {whom}: "));
+                self.payload(bytes, out);
+                out.push(b'\n');
+            }
+            Told::Reply { seq, reply, bytes } => {
+                put(out, format_args!("recvfrom {whom}: "));
+                self.payload(bytes, out);
+                put(out, format_args!("  seq={seq} rtt={} ms", Millis(reply.rtt)));
+                if reply.after_refusal {
+                    out.extend_from_slice(b" after_refusal");
+                }
+                if reply.verdict != Verdict::Ok {
+                    put(out, format_args!(" {}", reply.verdict));
+                }
+                out.push(b'\n');
+            }
+            Told::Late { seq, rtt, .. } => {
+                put(out, format_args!("late {whom}: seq={seq} rtt={} ms\n", Millis(*rtt)));
+            }
+            Told::Duplicate { seq, .. } => {
+                put(out, format_args!("duplicate {whom}: seq={seq}\n"));
+            }
+            Told::Lost { seq } => {
+                let timeout = ShownDuration(self.timeout);
+                put(out, format_args!("no reply {whom}: seq={seq} within {timeout}\n"));
+            }
+            Told::Refused { seq } => put(out, format_args!("refused {whom}: seq={seq}\n")),
+            Told::Error { seq: Some(seq), reason } => {
+                put(out, format_args!("failed {whom}: seq={seq} {}\n", one_line(reason)));
+            }
+            Told::Error { seq: None, reason } => {
+                put(out, format_args!("error {whom}: {}\n", one_line(reason)));
+            }
+            Told::State(change) => {
+                let Change { state, previous, lasted, .. } = change.change;
+                let since = change.since.rfc3339();
+                let (since, lasted) = (since.get(..19).unwrap_or_default(), lasted.as_secs_f64());
+                // That it is up at the start is what is expected.
+                if !change.change.is_first_up() {
+                    let text = format_args!(
+                        "state {whom}: {state} since {since}Z, after {lasted:.1} s {previous}\n"
+                    );
+                    put(out, text);
+                }
+            }
+        }
+    }
+
+    /// The address, or the name of a target that has none.
+    fn whom(&self, record: &Record) -> String {
+        match record.address {
+            Some(address) => Shown(address).to_string(),
+            None => one_line(self.label(record.target)),
+        }
+    }
+
+    fn label(&self, target: TargetId) -> &str {
+        self.labels.get(target as usize).map_or("", String::as_str)
+    }
+
+    fn payload(&self, bytes: &[u8], out: &mut Vec<u8>) {
+        match self.payload {
+            Payload::Text => escape::escape_into(bytes, out),
+            Payload::Hex => hex::encode_into(bytes, out),
+            Payload::Stamp => put(out, format_args!("STAMP {} bytes", bytes.len())),
+        }
+    }
+}
+
+impl Report for Text {
+    fn tell(&mut self, line: &Line, out: &mut Vec<u8>) {
+        match line {
+            Line::Start(_) => {}
+            Line::Record(record) => self.record(record, out),
+            Line::Summary(summary) => summary::run(summary, out),
+        }
+    }
+
+    fn not_shown(&mut self, events: u64, _: Wall, out: &mut Vec<u8>) {
+        put(out, format_args!("... {events} lines not shown\n"));
+    }
+}
+
+/// Milliseconds with three places.
+struct Millis(Duration);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // In whole numbers: a double has not enough places for a nanosecond in a year.
+        let micros = (self.0.as_nanos() + 500) / 1000;
+        write!(f, "{}.{:03}", micros / 1000, micros % 1000)
+    }
+}
+
+/// Milliseconds, or a dash for what is not known.
+struct OrDash(Option<Duration>);
+
+impl fmt::Display for OrDash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(span) => Millis(span).fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+/// What a person typed or a resolver said, made safe to show.
+fn one_line(text: &str) -> String {
+    escape::escape(text.as_bytes())
+}
+
+fn put(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    // Writing to memory does not fail.
+    let _ = out.write_fmt(text);
+}
+
+/// A target by its name, and its address where that says more.
+pub(crate) fn place(label: &str, address: Option<SocketAddr>) -> String {
+    let address = address.map(udp_core::endpoint::host_port).filter(|address| address != label);
+    match address {
+        Some(address) => format!("{} ({address})", one_line(label)),
+        None => one_line(label),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::session::Received;
+    use crate::probe::state::{Reason, State};
+    use crate::report::StateChange;
+    use udp_core::clock::Mono;
+
+    const MICRO: Duration = Duration::from_micros(1);
+
+    fn text(payload: Payload) -> Text {
+        let labels = vec!["127.0.0.1:7000".into(), "no\u{1b}where:7".into()];
+        Text::new(labels, payload, Duration::from_secs(1))
+    }
+
+    fn told(payload: Payload, target: TargetId, told: Told) -> String {
+        let address = (target == 0).then(|| "127.0.0.1:7000".parse().unwrap());
+        let record = Record { at: Wall::from_nanos(0), target, address, told };
+        let mut out = Vec::new();
+        text(payload).tell(&Line::Record(record), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn down(previous: State) -> StateChange {
+        let change = Change {
+            state: State::Down,
+            previous,
+            since: Mono::default(),
+            lasted: Duration::from_millis(12_345),
+            verdict: None,
+            reason: Some(Reason::NoReply),
+        };
+        let since = Wall::from_nanos(1_700_000_000_123_456_789);
+        StateChange { change, since, sent: 20, lost: 3 }
+    }
+
+    #[test]
+    fn a_line_for_each_event() {
+        let first_up = Change { state: State::Up, ..down(State::Unknown).change };
+        let rtt = 143 * MICRO;
+        let bytes = || b"echo heartbeat".to_vec().into_boxed_slice();
+        let reply = Received {
+            rtt,
+            rtt_total: rtt,
+            reordered: false,
+            after_refusal: false,
+            verdict: Verdict::Ok,
+        };
+        let hinted = Received { after_refusal: true, verdict: Verdict::Unexpected, ..reply };
+        let cases = [
+            (Told::Sent { seq: 1, bytes: bytes() }, "sendto ('127.0.0.1', 7000): echo heartbeat\n"),
+            (
+                Told::Reply { seq: 1, reply, bytes: bytes() },
+                "recvfrom ('127.0.0.1', 7000): echo heartbeat  seq=1 rtt=0.143 ms\n",
+            ),
+            (
+                Told::Reply { seq: 3, reply: hinted, bytes: (*b"\x1b[2J\n").into() },
+                "recvfrom ('127.0.0.1', 7000): \\x1b[2J\\n  seq=3 rtt=0.143 ms after_refusal \
+                 unexpected\n",
+            ),
+            (
+                Told::Late { seq: 2, rtt: 1_200_500 * MICRO, bytes: bytes() },
+                "late ('127.0.0.1', 7000): seq=2 rtt=1200.500 ms\n",
+            ),
+            (
+                Told::Duplicate { seq: 2, rtt, bytes: bytes() },
+                "duplicate ('127.0.0.1', 7000): seq=2\n",
+            ),
+            (Told::Lost { seq: 2 }, "no reply ('127.0.0.1', 7000): seq=2 within 1s\n"),
+            (Told::Refused { seq: 4 }, "refused ('127.0.0.1', 7000): seq=4\n"),
+            (
+                Told::Error { seq: Some(5), reason: "network is unreachable".into() },
+                "failed ('127.0.0.1', 7000): seq=5 network is unreachable\n",
+            ),
+            (
+                Told::State(down(State::Up)),
+                "state ('127.0.0.1', 7000): down since 2023-11-14T22:13:20Z, after 12.3 s up\n",
+            ),
+            (Told::State(StateChange { change: first_up, ..down(State::Up) }), ""),
+        ];
+        for (event, expected) in cases {
+            assert_eq!(told(Payload::Text, 0, event), expected);
+        }
+        let unresolved = Told::Error { seq: Some(1), reason: "cannot resolve".into() };
+        assert_eq!(
+            told(Payload::Text, 1, unresolved),
+            "failed no\\x1bwhere:7: seq=1 cannot resolve\n"
+        );
+    }
+
+    #[test]
+    fn payloads_as_they_were_asked_for() {
+        let sent = || Told::Sent { seq: 1, bytes: [0, 255].into() };
+        let cases = [
+            (Payload::Text, "\\0\\xff"),
+            (Payload::Hex, "00ff"),
+            (Payload::Stamp, "STAMP 2 bytes"),
+        ];
+        for (payload, expected) in cases {
+            let line = format!("sendto ('127.0.0.1', 7000): {expected}\n");
+            assert_eq!(told(payload, 0, sent()), line);
+        }
+    }
+
+    #[test]
+    fn a_target_and_its_address() {
+        let address = "127.0.0.1:7000".parse().ok();
+        assert_eq!(place("127.0.0.1:7000", address), "127.0.0.1:7000");
+        assert_eq!(place("host:7000", address), "host:7000 (127.0.0.1:7000)");
+        assert_eq!(place("host:7000", None), "host:7000");
+    }
+}
