@@ -36,17 +36,51 @@ pub struct Failure {
     pub message: String,
     /// The way out, where there is an obvious one: one line.
     pub hint: Option<String>,
+    /// Bad lines of a file, which are then said in place of the message.
+    pub faults: Vec<Fault>,
 }
+
+/// A bad line of a file: `FILE:LINE: …`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file as it was named.
+    pub file: String,
+    /// Which line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub message: String,
+    /// The right form, where it is obvious.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one_line = super::usage::one_line;
+        write!(f, "{}:{}: {}", one_line(&self.file), self.line, one_line(&self.message))?;
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {}", one_line(hint)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// So many bad lines of a file are said.
+const FAULTS: usize = 10;
 
 impl Failure {
     /// Bad usage, or a name that does not resolve.
     pub fn usage(message: impl fmt::Display) -> Self {
-        Failure { exit: Exit::Usage, message: message.to_string(), hint: None }
+        Failure { exit: Exit::Usage, message: message.to_string(), hint: None, faults: Vec::new() }
     }
 
     /// A local failure.
     pub fn local(message: impl fmt::Display) -> Self {
-        Failure { exit: Exit::Local, message: message.to_string(), hint: None }
+        Failure { exit: Exit::Local, message: message.to_string(), hint: None, faults: Vec::new() }
+    }
+
+    /// A file with bad lines.
+    pub fn in_file(faults: Vec<Fault>) -> Self {
+        Failure { faults, ..Failure::usage("") }
     }
 
     /// The same with a way out.
@@ -59,6 +93,10 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.faults.is_empty() {
+            let said = self.faults.iter().take(FAULTS).map(ToString::to_string);
+            return f.write_str(&said.collect::<Vec<_>>().join("\n"));
+        }
         write!(f, "error: {}", super::usage::one_line(&self.message))?;
         match &self.hint {
             Some(hint) => write!(f, "\nhint: {}", super::usage::one_line(hint)),
@@ -91,7 +129,7 @@ impl From<Error> for Failure {
             ),
             _ => None,
         };
-        Failure { exit: Exit::Local, message: error.to_string(), hint: hint.map(String::from) }
+        Failure { hint: hint.map(String::from), ..Failure::local(error) }
     }
 }
 
@@ -117,5 +155,19 @@ mod tests {
         for (failure, text, exit) in cases {
             assert_eq!((failure.to_string().as_str(), failure.exit), (text, exit));
         }
+    }
+
+    #[test]
+    fn bad_lines_of_a_file_are_said_without_error() {
+        let fault = |line| Fault {
+            file: "targets".into(),
+            line,
+            message: "'a b': no\n".into(),
+            hint: (line == 1).then(|| "write a:b".into()),
+        };
+        let failure = Failure::in_file((1..=11).map(fault).collect());
+        let text = failure.to_string();
+        assert!(text.starts_with("targets:1: 'a b': no \nhint: write a:b\ntargets:2: "), "{text}");
+        assert_eq!((text.lines().count(), failure.exit), (11, Exit::Usage));
     }
 }

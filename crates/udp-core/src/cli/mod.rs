@@ -10,10 +10,12 @@ mod logging;
 pub mod parse;
 pub mod printer;
 pub mod shutdown;
+mod style;
 mod usage;
 
-pub use exit::{Exit, Failure};
+pub use exit::{Exit, Failure, Fault};
 pub use logging::Console;
+pub use style::{Style, Tone};
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
