@@ -33,7 +33,7 @@ fn stamp(criterion: &mut Criterion) {
             bencher.iter(|| black_box(&packet).encode(mode, &mut request));
         });
         group.bench_function("read request", |bencher| {
-            bencher.iter(|| SenderPacket::decode(black_box(&request), mode));
+            bencher.iter(|| SenderPacket::decode(black_box(&request), mode, Wall::default()));
         });
         group.bench_function("reply", |bencher| {
             bencher.iter(|| black_box(&reply).encode(&packet, &request, mode, &mut answer));

@@ -234,7 +234,7 @@ impl Worker {
             let Worker { parts, slots, outbox, scratch, .. } = &mut *self;
             let Service::Stamp(reflector) = &mut parts.service else { return };
             let request = slots.get(slot).bytes.get(meta.range(index)).unwrap_or_default();
-            let admitted = reflector.open(request).and_then(|packet| {
+            let admitted = reflector.open(request, at).and_then(|packet| {
                 let token = parts.policy.limits.take(meta.peer.ip(), 1, now);
                 if token == 0 { Err(DropCause::OverRate) } else { Ok(packet) }
             });

@@ -16,7 +16,7 @@ use udp_core::stamp::Key;
 
 use crate::accounting::{Counts, Published};
 use crate::args::IoPath;
-use crate::config::{Config, Detail, LARGEST_DATAGRAM, Reply};
+use crate::config::{Config, Detail, LARGEST_DATAGRAM, Reply, STAMP_PORT};
 use crate::count_limit::CountLimit;
 use crate::event::{Event, Kind};
 use crate::interfaces;
@@ -64,6 +64,9 @@ impl WorkerPool {
         let limits =
             Limits { limiter: Limiter::new(config.rate_limit).map(Arc::new), guard: config.guard };
         let access = Arc::new(config.access.clone());
+        let reflectors = listeners.iter().filter(|it| it.service.kind == Kind::Stamp);
+        let stamp_ports: Vec<u16> =
+            reflectors.map(|it| it.service.address.port()).chain([STAMP_PORT]).collect();
         let policy = Policy { groups: config.groups, sources, access, limits };
         let key = config.stamp_key_file.as_deref().map(read_key).transpose()?;
         let workers: usize = listeners.iter().map(|listener| listener.sockets.len()).sum();
@@ -107,7 +110,13 @@ impl WorkerPool {
                     socket: (!shared).then_some(second),
                     max_datagram: config.max_datagram,
                     service: service_of(config, service.kind, key.as_ref()),
-                    policy: policy.clone(),
+                    policy: match service.kind {
+                        Kind::Stamp => {
+                            let sources = policy.sources.except(stamp_ports.iter().copied());
+                            Policy { sources, ..policy.clone() }
+                        }
+                        Kind::Echo | Kind::Sink => policy.clone(),
+                    },
                     published,
                     datagram_log,
                     count_limit: count_limit.clone(),

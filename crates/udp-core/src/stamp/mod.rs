@@ -37,7 +37,7 @@
 //! asked.encode(Mode::Plain, &mut request)?;
 //!
 //! // The reflector: its own count of answers in this session, when and how the request came.
-//! let heard = SenderPacket::decode(&request, Mode::Plain)?;
+//! let heard = SenderPacket::decode(&request, Mode::Plain, Wall::from_nanos(1_700_000_000_000_300_000))?;
 //! let reply = Reply {
 //!     sequence: 0,
 //!     received: Wall::from_nanos(1_700_000_000_000_300_000),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::layout::{AUTHENTICATED, Base, HMAC, Layout, PLAIN, read, write};
 use super::{ErrorEstimate, Key, Timestamp, tlv};
+use crate::clock::Wall;
 
 /// Which form packets have; both ends must agree on it beforehand.
 #[derive(Debug, Clone, Copy)]
@@ -104,17 +105,18 @@ impl SenderPacket {
         write(base, at.ssid, &self.ssid.0.to_be_bytes());
     }
 
-    /// The request that `bytes` are: the reflector's side.
+    /// The request that `bytes` are: the reflector's side, by whose clock it is `now`.
     ///
     /// In plain mode TWAMP-Light's shorter requests are taken as well, from 14 bytes on, with
     /// zero for what is missing. See [`reply_len`](super::reply_len) before answering one.
     ///
     /// # Errors
     /// [`PacketError::TooShort`], [`PacketError::NotAuthentic`], and [`PacketError::Reflected`]
-    /// for an answer, which must not be answered.
-    pub fn decode(bytes: &[u8], mode: Mode<'_>) -> Result<Self, PacketError> {
+    /// for an answer of ours that came back, or an answer to it: neither must be answered, or two
+    /// reflectors would never stop.
+    pub fn decode(bytes: &[u8], mode: Mode<'_>, now: Wall) -> Result<Self, PacketError> {
         mode.open(bytes, mode.layout().shortest_request)?;
-        if is_reflected(bytes, mode) {
+        if carries_our_time(bytes, mode, now) {
             return Err(PacketError::Reflected);
         }
         Ok(Self::read_from(mode.layout(), bytes))
@@ -223,9 +225,25 @@ impl ReflectorPacket {
     }
 }
 
-/// Whether `bytes` are an answer: their receive timestamp is set. An answer must not be answered,
-/// or two reflectors would never stop. TWAMP's random padding looks like one, and zero padding
-/// does not.
+/// Times of ours are recognised in what comes back within this span.
+const OURS: Duration = Duration::from_secs(60);
+
+/// Whether `bytes` carry a time that this host wrote into an answer within the last minute: as the
+/// receive timestamp in an answer of ours that somebody sent back, as the sender's timestamp in an
+/// answer to it. A session-sender's packet has zeros there (RFC 8762 §4.2.1) or, as TWAMP-Light
+/// pads (RFC 5357 §4.1.2), random bytes: of these, one in 18 million falls into that minute.
+fn carries_our_time(bytes: &[u8], mode: Mode<'_>, now: Wall) -> bool {
+    let at = mode.layout();
+    let fields = [(at.receive_timestamp, at.error), (at.sender_timestamp, at.sender_error)];
+    fields.into_iter().any(|(time, error)| {
+        let format = ErrorEstimate(u16::from_be_bytes(read(bytes, error))).format();
+        let time = Timestamp(u64::from_be_bytes(read(bytes, time))).to_wall(format);
+        time.is_some_and(|time| time.as_nanos().abs_diff(now.as_nanos()) <= OURS.as_nanos() as u64)
+    })
+}
+
+/// Whether `bytes` look like an answer to a sender that pads with zeros: their receive timestamp
+/// is set. TWAMP's random padding looks like one too.
 #[must_use]
 pub fn is_reflected(bytes: &[u8], mode: Mode<'_>) -> bool {
     read(bytes, mode.layout().receive_timestamp) != [0; 8]
@@ -243,7 +261,7 @@ pub enum PacketError {
     },
     /// The HMAC is not the key's.
     NotAuthentic,
-    /// An answer where a request is due.
+    /// An answer of ours that came back, or an answer to it.
     Reflected,
     /// A request where an answer is due.
     NotReflected,

@@ -46,6 +46,9 @@ fn wall(quarters: u64) -> Wall {
     Wall::from_nanos(1_700_000_000_000_000_000 + quarters * 250_000_000)
 }
 
+/// Half a second after the answer left.
+const NOW: Wall = Wall::from_nanos(1_700_000_001_750_000_000);
+
 fn asked() -> SenderPacket {
     SenderPacket {
         sequence: 0x0102_0304,
@@ -87,7 +90,7 @@ fn encoded(packet: &SenderPacket, mode: Mode<'_>, length: usize) -> Vec<u8> {
 }
 
 fn answered(request: &[u8], mode: Mode<'_>) -> Result<Vec<u8>, PacketError> {
-    let packet = SenderPacket::decode(request, mode)?;
+    let packet = SenderPacket::decode(request, mode, NOW)?;
     let mut out = vec![0xaa; request.len() + 64];
     let length = reply().encode(&packet, request, mode, &mut out)?;
     assert!(out[length..].iter().all(|byte| *byte == 0xaa), "nothing beyond the answer");
@@ -113,7 +116,7 @@ fn a_request_is_what_others_make_of_it() {
     for (vector, mode, packet) in table {
         let vector = bytes(vector);
         assert_eq!(hex::encode(&encoded(&packet, mode, vector.len())), hex::encode(&vector));
-        assert_eq!(SenderPacket::decode(&vector, mode), Ok(packet));
+        assert_eq!(SenderPacket::decode(&vector, mode, NOW), Ok(packet));
         assert_eq!(packet.timestamp.to_wall(packet.error.format()), Some(wall(2)));
     }
 }
@@ -145,7 +148,7 @@ fn an_answer_is_what_others_make_of_it() {
 #[test]
 fn a_reflector_may_stamp_in_ptp_format() {
     let request = bytes(SENDER);
-    let packet = SenderPacket::decode(&request, Mode::Plain).unwrap();
+    let packet = SenderPacket::decode(&request, Mode::Plain, NOW).unwrap();
     let reply = Reply { error: ErrorEstimate(0x4001), ..reply() };
     let mut out = [0; PLAIN_LEN];
     reply.encode(&packet, &request, Mode::Plain, &mut out).unwrap();
@@ -163,14 +166,51 @@ fn an_answer_is_never_answered_and_a_request_never_taken_for_one() {
         let request = bytes(request);
         let answer = answered(&request, mode).unwrap();
         assert!(!is_reflected(&request, mode) && is_reflected(&answer, mode));
-        assert_eq!(SenderPacket::decode(&answer, mode), Err(PacketError::Reflected));
+        assert_eq!(SenderPacket::decode(&answer, mode, NOW), Err(PacketError::Reflected));
         assert_eq!(ReflectorPacket::decode(&request, mode), Err(PacketError::NotReflected));
     }
-    // One bit of the receive timestamp is enough.
-    for bit in 0..64 {
-        let mut request = bytes(SENDER);
-        request[16 + bit / 8] |= 1 << (bit % 8);
-        assert_eq!(SenderPacket::decode(&request, Mode::Plain), Err(PacketError::Reflected));
+}
+
+#[test]
+fn an_answer_is_known_by_our_own_time_in_it_and_random_padding_is_answered() {
+    let key = key();
+    let ago = |seconds: u64| Wall::from_nanos(NOW.as_nanos() - seconds * 1_000_000_000);
+    for mode in [Mode::Plain, Mode::Authenticated(&key)] {
+        let verdict = |sender: Wall, received: Wall| {
+            let packet = ReflectorPacket {
+                sender_timestamp: NtpTimestamp::from(sender).into(),
+                receive_timestamp: NtpTimestamp::from(received).into(),
+                ..answer()
+            };
+            let base = packet.to_base(mode);
+            SenderPacket::decode(&base[..mode.packet_len()], mode, NOW).map(drop)
+        };
+        let (old, refused) = (ago(3600), Err(PacketError::Reflected));
+        for (sender, received, expected) in [
+            (old, old, Ok(())),
+            (NOW, old, refused),
+            (old, NOW, refused),
+            (ago(59), old, refused),
+            (ago(61), old, Ok(())),
+            // Another reflector's answer to ours, whatever its clock says.
+            (NOW, Wall::from_nanos(0), refused),
+        ] {
+            assert_eq!(verdict(sender, received), expected);
+        }
+    }
+    let mut random = 1_u64;
+    for length in [14, 41, 44, 64, 1400] {
+        for _ in 0..100 {
+            let mut request = bytes(SENDER);
+            request.resize(length.max(16), 0);
+            for byte in &mut request[16..] {
+                // Knuth's multiplier and increment, RFC 4086 quality not needed.
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                *byte = (random >> 56) as u8;
+            }
+            request.truncate(length);
+            assert!(SenderPacket::decode(&request, Mode::Plain, NOW).is_ok(), "{request:?}");
+        }
     }
 }
 
@@ -198,7 +238,7 @@ fn a_residence_that_cannot_be_is_none() {
 fn shorter_packets_of_twamp_light_are_read_with_zero_for_what_is_missing() {
     let (request, answer) = (bytes(SENDER), bytes(REFLECTOR));
     for length in 0..PLAIN_LEN {
-        let got = SenderPacket::decode(&request[..length], Mode::Plain);
+        let got = SenderPacket::decode(&request[..length], Mode::Plain, NOW);
         let ssid = if length < 15 {
             0
         } else if length < 16 {
@@ -239,17 +279,21 @@ fn without_the_key_nothing_is_read_or_answered() {
     let (request, answer) = (bytes(AUTHENTICATED_SENDER), bytes(AUTHENTICATED_REFLECTOR));
     for length in 0..AUTHENTICATED_LEN {
         let short = Err(PacketError::TooShort { need: AUTHENTICATED_LEN, have: length });
-        assert_eq!(SenderPacket::decode(&request[..length], mode), short);
+        assert_eq!(SenderPacket::decode(&request[..length], mode, NOW), short);
     }
     for bit in 0..AUTHENTICATED_LEN * 8 {
         let (mut request, mut answer) = (request.clone(), answer.clone());
         request[bit / 8] ^= 1 << (bit % 8);
         answer[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(SenderPacket::decode(&request, mode), Err(PacketError::NotAuthentic), "{bit}");
+        assert_eq!(
+            SenderPacket::decode(&request, mode, NOW),
+            Err(PacketError::NotAuthentic),
+            "{bit}"
+        );
         assert_eq!(ReflectorPacket::decode(&answer, mode), Err(PacketError::NotAuthentic), "{bit}");
     }
     let other = Mode::Authenticated(&other);
-    assert_eq!(SenderPacket::decode(&request, other), Err(PacketError::NotAuthentic));
+    assert_eq!(SenderPacket::decode(&request, other, NOW), Err(PacketError::NotAuthentic));
     // Padding is not covered, and comes back all the same.
     let padded = [request, b"\x80\x01\x00\x02ab".to_vec()].concat();
     let got = answered(&padded, mode).unwrap();
@@ -311,7 +355,7 @@ proptest! {
             sequence, timestamp: Timestamp(bits), error: ErrorEstimate(error), ssid: Ssid(ssid),
         };
         let request = encoded(&asked, mode, mode.packet_len() + extra);
-        prop_assert_eq!(SenderPacket::decode(&request, mode), Ok(asked));
+        prop_assert_eq!(SenderPacket::decode(&request, mode, Wall::from_nanos(received)), Ok(asked));
         let reply = Reply {
             sequence: count,
             received: Wall::from_nanos(received),
@@ -325,7 +369,7 @@ proptest! {
         prop_assert!(told.answers(&asked));
         prop_assert_eq!((told.sequence, told.sender_ttl), (count, reply.ttl));
         prop_assert_eq!(u64::try_from(told.residence().as_nanos()), Ok(took));
-        prop_assert_eq!(SenderPacket::decode(&out, mode), Err(PacketError::Reflected));
+        prop_assert_eq!(SenderPacket::decode(&out, mode, reply.received), Err(PacketError::Reflected));
     }
 
     #[test]

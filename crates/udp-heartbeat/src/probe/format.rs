@@ -370,7 +370,7 @@ mod tests {
     }
 
     fn answer(request: &[u8], theirs: u32, key: Option<&Key>) -> Vec<u8> {
-        let heard = SenderPacket::decode(request, Mode::from(key)).unwrap();
+        let heard = SenderPacket::decode(request, Mode::from(key), Wall::default()).unwrap();
         let reply = Reply {
             sequence: theirs,
             received: Wall::from_nanos(1_700_000_005_000_400_000),

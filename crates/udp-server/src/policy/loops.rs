@@ -28,6 +28,8 @@ pub enum LoopGuard {
 pub struct Sources {
     guard: LoopGuard,
     own_ports: Vec<u16>,
+    /// Privileged and own ports that are answered all the same.
+    exempt: Vec<u16>,
     broadcasts: Vec<Ipv4Addr>,
 }
 
@@ -37,7 +39,14 @@ impl Sources {
         let mut own_ports: Vec<u16> = own_ports.into_iter().collect();
         own_ports.sort_unstable();
         own_ports.dedup();
-        Sources { guard, own_ports, broadcasts: Vec::new() }
+        Sources { guard, own_ports, ..Sources::default() }
+    }
+
+    /// The same but for these ports, from which peers of the service are known to send: a STAMP
+    /// packet is judged by what it is, since routers send from port 862 or the reflector's own.
+    #[must_use]
+    pub fn except(&self, ports: impl IntoIterator<Item = u16>) -> Self {
+        Sources { exempt: ports.into_iter().collect(), ..self.clone() }
     }
 
     /// Tells which addresses are broadcast addresses of this host's networks now: the kernel
@@ -63,7 +72,7 @@ impl Sources {
         if ip.is_unspecified() || ip.is_multicast() || self.is_broadcast(ip) {
             return Some(DropCause::UnanswerableSource);
         }
-        if self.guard == LoopGuard::Off {
+        if self.guard == LoopGuard::Off || self.exempt.contains(&port) {
             return None;
         }
         if port < 1024 {
@@ -85,6 +94,23 @@ pub fn is_prefix_chain(payload: &[u8], prefix: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reflector_answers_the_ports_that_routers_send_from() {
+        use DropCause::{OwnPort, PortZero, PrivilegedPort};
+        let sources = Sources::new(LoopGuard::On, [7000, 862, 20862]).except([862, 20862]);
+        for (port, expected) in [
+            (0, Some(PortZero)),
+            (7, Some(PrivilegedPort)),
+            (861, Some(PrivilegedPort)),
+            (862, None),
+            (7000, Some(OwnPort)),
+            (20862, None),
+        ] {
+            let peer = SocketAddr::from(([192, 0, 2, 1], port));
+            assert_eq!(sources.cause(peer), expected, "{port}");
+        }
+    }
 
     #[test]
     fn which_sources_are_refused_and_why() {

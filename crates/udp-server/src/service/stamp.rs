@@ -5,7 +5,7 @@
 //! block of [`SESSIONS`] entries, allocated when the first packet is reflected; a new session takes
 //! the place of the one that has been silent for longest among the four it may displace, and a
 //! session silent for [`FORGET_AFTER`] starts from 0 again (REFWAIT of RFC 5357 §4.2). Not
-//! answered: what was reflected before; with a key, what is not authenticated; and TWAMP-Light
+//! answered: an answer of ours that came back, or an answer to it; with a key, what is not authenticated; and TWAMP-Light
 //! requests so short that their answer would be longer than they are.
 
 use std::hash::{BuildHasher, RandomState};
@@ -50,13 +50,13 @@ impl Reflector {
         Reflector { key, sessions: Sessions::default() }
     }
 
-    /// Reads `request`.
+    /// Reads `request`, which came when it was `now` by this host's clock.
     ///
     /// # Errors
     /// Why it is not answered.
-    pub fn open(&self, request: &[u8]) -> Result<SenderPacket, DropCause> {
+    pub fn open(&self, request: &[u8], now: Wall) -> Result<SenderPacket, DropCause> {
         let mode = self.mode();
-        let packet = SenderPacket::decode(request, mode).map_err(|error| match error {
+        let packet = SenderPacket::decode(request, mode, now).map_err(|error| match error {
             PacketError::Reflected | PacketError::NotReflected => DropCause::Reflection,
             PacketError::NotAuthentic => DropCause::Unauthenticated,
             // To a reflector with a key, a plain packet is no authenticated one.
@@ -170,7 +170,7 @@ mod tests {
     /// The number of the answer to a request of this session.
     fn number(reflector: &mut Reflector, from: &str, ssid: u16, now: Mono) -> u32 {
         let bytes = request(77, ssid, 44, Mode::Plain);
-        let packet = reflector.open(&bytes).unwrap();
+        let packet = reflector.open(&bytes, CAME).unwrap();
         let mut out = [0; 44];
         let len = reflector.reflect(&packet, &bytes, peer(from), (now, LEAVES), &mut out);
         ReflectorPacket::decode(&out[..len], Mode::Plain).unwrap().sequence
@@ -188,7 +188,7 @@ mod tests {
             let with_key = matches!(mode, Mode::Authenticated(_)).then(|| key.clone());
             let mut reflector = Reflector::new(with_key);
             let bytes = request(5, 9, len, mode);
-            let packet = reflector.open(&bytes).unwrap();
+            let packet = reflector.open(&bytes, CAME).unwrap();
             let mut out = vec![0; len];
             let written =
                 reflector.reflect(&packet, &bytes, peer("[::1]:5000"), (at(1), LEAVES), &mut out);
@@ -198,7 +198,11 @@ mod tests {
             assert_eq!(told.sender_ttl, Some(61));
             assert_eq!(told.residence(), Duration::from_micros(50));
             assert!(!told.error.is_synchronized());
-            assert_eq!(reflector.open(&out).unwrap_err(), DropCause::Reflection, "never twice");
+            assert_eq!(
+                reflector.open(&out, CAME).unwrap_err(),
+                DropCause::Reflection,
+                "never twice"
+            );
         }
     }
 
@@ -243,7 +247,7 @@ mod tests {
             (None, plain[..40].to_vec(), DropCause::TooShort),
             (None, [plain.clone(), vec![0; 20]].concat()[..44].to_vec(), DropCause::Group),
             (None, plain[..41].to_vec(), DropCause::Group),
-            (None, vec![0xff; 44], DropCause::Reflection),
+            (None, vec![0xff; 44], DropCause::Group),
             (Some(key.clone()), plain.clone(), DropCause::Unauthenticated),
             (Some(key.clone()), vec![0; 112], DropCause::Unauthenticated),
             (
@@ -254,7 +258,8 @@ mod tests {
             (Some(key.clone()), request(1, 0, 112, Mode::Authenticated(&key)), DropCause::Group),
         ] {
             // `Group` stands for none: addresses are not looked at here.
-            let cause = Reflector::new(with_key).open(&bytes).err().unwrap_or(DropCause::Group);
+            let cause =
+                Reflector::new(with_key).open(&bytes, CAME).err().unwrap_or(DropCause::Group);
             assert_eq!(cause, expected, "{} bytes", bytes.len());
         }
     }

@@ -196,7 +196,7 @@ impl World {
             Kind::Plain | Kind::Numbered => [b"echo ", &flying.bytes[..]].concat(),
             Kind::Stamp => {
                 let mode = Mode::from(self.key.as_ref());
-                let heard = SenderPacket::decode(&flying.bytes, mode).unwrap();
+                let heard = SenderPacket::decode(&flying.bytes, mode, Wall::default()).unwrap();
                 let counter = self.counters.entry((flying.socket, heard.ssid)).or_default();
                 let reply = StampReply {
                     sequence: *counter,
