@@ -123,7 +123,8 @@ pub struct Args {
     /// refused, error, state, not_shown, summary
     #[arg(long)]
     pub(crate) json: bool,
-    /// More targets, one a line (# begins a comment)
+    /// More targets, one a line: TARGET [label=value]… (# begins a comment); or JSON as Prometheus'
+    /// file_sd has it; - is stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) targets_file: Option<PathBuf>,
     /// Local address to send from

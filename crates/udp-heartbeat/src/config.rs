@@ -1,5 +1,6 @@
 //! What runs: the options' meaning, with every default filled in and every contradiction refused.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::probe::schedule::Spacing;
 use crate::probe::state::Hysteresis;
 use crate::probe::thresholds::Thresholds;
 use crate::report::Show;
+use crate::targets_file::{self, Labels, Listed};
 
 /// The tutorial's beat.
 const PAYLOAD: &[u8] = b"heartbeat";
@@ -28,7 +30,9 @@ pub(crate) const FAST: Duration = Duration::from_millis(10);
 /// What runs.
 #[derive(Debug)]
 pub(crate) struct Config {
-    pub(crate) targets: Vec<Endpoint>,
+    pub(crate) targets: Vec<Listed>,
+    /// Targets that were named more than once.
+    pub(crate) twice: Vec<String>,
     pub(crate) default_port: u16,
     pub(crate) family: Family,
     pub(crate) format: Format,
@@ -71,7 +75,8 @@ pub(crate) struct Local {
 /// What the files named on the command line hold.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
-    pub(crate) targets: Option<Vec<u8>>,
+    /// With the file's name.
+    pub(crate) targets: Option<(String, Vec<u8>)>,
     pub(crate) key: Option<Vec<u8>>,
 }
 
@@ -81,7 +86,8 @@ impl Config {
     /// # Errors
     /// Bad usage.
     pub(crate) fn new(args: Args, files: &Files, random: u64) -> Result<Config, Failure> {
-        let targets = targets(&args, files)?;
+        let (targets, twice) = targets(&args, files)?;
+        let default_port = default_port(&args);
         let format = format(&args, files)?;
         let hex = args.payload_hex.is_some();
         let expectation = expectation(&args)?;
@@ -107,7 +113,8 @@ impl Config {
         };
         Ok(Config {
             targets,
-            default_port: if args.stamp { stamp::DEFAULT_PORT } else { DEFAULT_PORT },
+            twice,
+            default_port,
             family: args.common.family(),
             format,
             expectation,
@@ -132,32 +139,41 @@ impl Config {
     }
 }
 
-/// The targets that were named, and those in the file.
-fn targets(args: &Args, files: &Files) -> Result<Vec<Endpoint>, Failure> {
-    let mut targets = args.targets.clone();
-    if let Some(content) = &files.targets {
-        let text = String::from_utf8_lossy(content);
-        for (number, line) in text.lines().enumerate() {
-            let line = line.split('#').next().unwrap_or_default().trim();
-            if line.is_empty() {
-                continue;
-            }
-            let target = line.parse::<Endpoint>().map_err(|error| {
-                Failure::usage(format!("--targets-file, line {}: '{line}': {error}", number + 1))
-            })?;
-            targets.push(target);
-        }
+/// The targets that were named, and those in the file, each once; and those that stand twice.
+fn targets(args: &Args, files: &Files) -> Result<(Vec<Listed>, Vec<String>), Failure> {
+    let named = args.targets.iter().cloned();
+    let mut targets: Vec<Listed> =
+        named.map(|endpoint| Listed { endpoint, labels: Labels::new() }).collect();
+    let port = default_port(args);
+    if let Some((file, content)) = &files.targets {
+        let listed = targets_file::parse(file, content).map_err(Failure::in_file)?;
+        targets.extend(listed);
         if targets.is_empty() {
-            return Err(Failure::usage("--targets-file: it names no target"));
+            return Err(Failure::usage(format!("{file} names no target")));
         }
-    }
-    if targets.is_empty() {
-        // Without a host, the loopback address of the family that was asked for.
-        let port = if args.stamp { stamp::DEFAULT_PORT } else { DEFAULT_PORT };
-        targets.extend(default_target(args.common.family(), port));
     }
     let family = args.common.family();
-    Ok(targets.into_iter().map(|target| target.asked(family)).collect())
+    if targets.is_empty() {
+        // Without a host, the loopback address of the family that was asked for.
+        let default = default_target(family, port);
+        targets.extend(default.map(|endpoint| Listed { endpoint, labels: Labels::new() }));
+    }
+    let mut seen = HashSet::new();
+    let mut twice = Vec::new();
+    targets.retain_mut(|target| {
+        target.endpoint = target.endpoint.clone().asked(family);
+        let label = target.endpoint.label(port);
+        let first = seen.insert(label.clone());
+        if !first {
+            twice.push(label);
+        }
+        first
+    });
+    Ok((targets, twice))
+}
+
+fn default_port(args: &Args) -> u16 {
+    if args.stamp { stamp::DEFAULT_PORT } else { DEFAULT_PORT }
 }
 
 fn default_target(family: Family, port: u16) -> Option<Endpoint> {
@@ -248,7 +264,7 @@ mod tests {
         let words = words.map(|word| if word == "''" { "" } else { word });
         let args = Args::try_parse_from(std::iter::once("udp-heartbeat").chain(words))
             .map_err(|error| error.to_string())?;
-        Config::new(args, files, 4711).map_err(|failure| failure.message)
+        Config::new(args, files, 4711).map_err(|failure| failure.to_string())
     }
 
     #[track_caller]
@@ -257,7 +273,8 @@ mod tests {
     }
 
     fn targets(config: &Config) -> Vec<String> {
-        config.targets.iter().map(|target| target.label(config.default_port)).collect()
+        let targets = config.targets.iter();
+        targets.map(|target| target.endpoint.label(config.default_port)).collect()
     }
 
     #[test]
@@ -291,18 +308,20 @@ mod tests {
         for (line, expected) in cases {
             assert_eq!(targets(&works(line)), expected, "{line}");
         }
-        let file = |content: &str| Files { targets: Some(content.as_bytes().to_vec()), key: None };
+        let file = |content: &str| Files {
+            targets: Some(("f".into(), content.as_bytes().to_vec())),
+            key: None,
+        };
         let from = |line: &str, content: &str| {
             meaning(line, &file(content)).map(|config| targets(&config))
         };
-        let both = from("x", "a\n\n# all\r\n b:1 # one\r\n[::1]");
-        assert_eq!(both.unwrap(), ["x:7000", "a:7000", "b:1", "[::1]:7000"]);
+        assert_eq!(from("x", "a\nb:1").unwrap(), ["x:7000", "a:7000", "b:1"]);
         assert_eq!(from("", "a").unwrap(), ["a:7000"]);
-        assert_eq!(
-            from("", "a\nb c").unwrap_err(),
-            "--targets-file, line 2: 'b c': not a host name"
-        );
-        assert_eq!(from("", "\n#\n").unwrap_err(), "--targets-file: it names no target");
+        assert_eq!(from("", "a\nb c").unwrap_err(), "f:2: 'c' is no label=value");
+        assert_eq!(from("", "\n#\n").unwrap_err(), "error: f names no target");
+        let twice = meaning("a :9 127.0.0.1:9 b", &file("a:7000 k=v\nb:1")).unwrap();
+        assert_eq!(targets(&twice), ["a:7000", "127.0.0.1:9", "b:7000", "b:1"]);
+        assert_eq!(twice.twice, ["127.0.0.1:9", "a:7000"]);
     }
 
     #[test]
@@ -387,6 +406,7 @@ mod tests {
         ];
         for (line, expected) in cases {
             let error = meaning(line, &Files::default()).err().unwrap_or_default();
+            let error = error.trim_start_matches("error: ");
             assert!(error.starts_with(expected), "{line}: {error}");
         }
         let long = format!("-p {}", "x".repeat(65_508));
@@ -434,7 +454,7 @@ mod tests {
         }
         let files = Files { targets: None, key: Some(Vec::new()) };
         let error = meaning("--stamp --stamp-key-file x", &files).err();
-        assert_eq!(error.as_deref(), Some("--stamp-key-file: the key is empty"));
+        assert_eq!(error.as_deref(), Some("error: --stamp-key-file: the key is empty"));
     }
 
     #[test]

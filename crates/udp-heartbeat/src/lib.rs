@@ -6,5 +6,6 @@ mod expectation;
 mod probe;
 mod report;
 mod run;
+mod targets_file;
 
 pub use run::run;

@@ -145,7 +145,7 @@ fn good_silent_and_refusing_targets_side_by_side() {
     }
 }
 
-/// The same address several times, in every mode: each target's replies are its own.
+/// The same address by several names, in every mode: each target's replies are its own.
 #[test]
 fn one_address_several_times() {
     let peer = Peer::new(|request| match request.number {
@@ -153,9 +153,10 @@ fn one_address_several_times() {
         _ => vec![request.echo()],
     });
     for mode in [&[][..], &["--number"]] {
-        let targets = vec![peer.target(); 3];
-        let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
-        let options = ["-c", "8", "-i", "90ms", "-W", "1s", "-q"];
+        let port = peer.address.port();
+        let names = ["127.0.0.1", "localhost", "LOCALHOST"].map(|name| format!("{name}:{port}"));
+        let targets: Vec<&str> = names.iter().map(String::as_str).collect();
+        let options = ["-4", "-c", "8", "-i", "90ms", "-W", "1s", "-q"];
         let finished = run(&[&targets[..], &options, mode].concat());
         let expected = "3 targets: 3 up, 0 degraded, 0 down, 0 unknown; 24 sent, 18 received, \
                         6 lost (25.0%)";
@@ -175,12 +176,20 @@ fn a_file_of_targets() {
         all(&finished)
             .starts_with("2 targets: 2 up, 0 degraded, 0 down, 0 unknown; 2 sent, 2 received, ")
     );
-    for (content, reason) in [("a b", "line 1: 'a b': not a host name"), ("#", "names no target")] {
-        let targets = Targets::new("bad", [content.to_owned()].into_iter());
-        let finished = run(&[&targets.option()[..], &["-c", "1"]].concat());
-        assert_eq!(finished.code, Some(2));
-        assert!(finished.stderr.contains(reason), "{}", finished.stderr);
-    }
+    let targets = Targets::new("bad", ["127.0.0.1 7000".into(), "a b".into()].into_iter());
+    let finished = run(&[&targets.option()[..], &["-c", "1"]].concat());
+    let file = targets.option()[1];
+    let expected = format!(
+        "{file}:1: '7000' is no label=value\nhint: write 127.0.0.1:7000\n\
+         {file}:2: 'b' is no label=value\n"
+    );
+    assert_eq!((finished.code, finished.stderr), (Some(2), expected));
+    // The same one again is one target.
+    let (one, again) = (one.target(), format!("udp://{}", one.target()));
+    let finished = run(&[&one, &again, "-c", "1", "-q"]);
+    assert_eq!(finished.code, Some(0));
+    assert!(finished.stdout.contains("\n1 sent, 1 received, "), "{}", finished.stdout);
+    assert_eq!(finished.stderr, format!("warning: {one} stands twice and is one target\n"));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::config::Output;
 use crate::probe::schedule::{Spacing, TargetId};
 use crate::probe::session::Received;
 use crate::probe::state::Change;
+use crate::targets_file::Labels;
 
 pub(crate) use json::Json;
 pub(crate) use show::{Kind, Show};
@@ -36,8 +37,7 @@ pub(crate) enum Line {
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
     pub(crate) at: Wall,
-    /// The targets by name, with the address of each that has one.
-    pub(crate) targets: Vec<(String, Option<SocketAddr>)>,
+    pub(crate) targets: Vec<StartTarget>,
     pub(crate) mode: &'static str,
     /// Bytes of a beat.
     pub(crate) bytes: usize,
@@ -47,6 +47,15 @@ pub(crate) struct Start {
     pub(crate) spacing: Spacing,
     /// Whose clock stamps replies.
     pub(crate) clock: &'static str,
+}
+
+/// A target at the start.
+#[derive(Debug, Clone)]
+pub(crate) struct StartTarget {
+    pub(crate) label: String,
+    /// None if its name has not resolved.
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) labels: Labels,
 }
 
 /// An event with its bytes, to be told on another thread.

@@ -12,6 +12,7 @@ use crate::probe::stats::distribution::{Distribution, Percentile};
 use crate::probe::stats::variation::Variation;
 use crate::probe::targets::Target;
 use crate::probe::thresholds::{Thresholds, Unmet};
+use crate::targets_file::Labels;
 
 /// A run.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub(crate) struct RunSummary {
 #[derive(Debug, Clone)]
 pub(crate) struct TargetSummary {
     pub(crate) label: String,
+    /// Those of the targets file.
+    pub(crate) labels: Labels,
     pub(crate) address: Option<SocketAddr>,
     pub(crate) state: State,
     pub(crate) counts: Counts,
@@ -103,13 +106,14 @@ impl Figures {
 
 impl TargetSummary {
     /// The figures of `target`, held against `thresholds`.
-    pub(crate) fn of(target: &Target, thresholds: &Thresholds) -> Self {
+    pub(crate) fn of(target: &Target, labels: &Labels, thresholds: &Thresholds) -> Self {
         let session = &target.session;
         let counts = *session.counts();
         let missing = counts.unanswered();
         let runs = session.runs();
         TargetSummary {
             label: target.label.clone(),
+            labels: labels.clone(),
             address: target.address(),
             state: session.state(),
             counts,

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(crate) struct Notice {
     pub(crate) target: TargetId,
-    /// The target as it was given.
+    /// `host:port`, for messages.
     pub(crate) label: String,
     /// Its address and port, or nothing.
     pub(crate) address: String,

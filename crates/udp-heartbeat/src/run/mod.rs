@@ -14,7 +14,7 @@ mod setup;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -61,20 +61,26 @@ pub fn run(args: Args, console: &Console) -> Result<Exit, Failure> {
 }
 
 fn read_files(args: &Args) -> Result<Files, Failure> {
-    let read = |path: &PathBuf, most: u64| {
+    let read = |path: &Path, most: u64| {
         read_file(path, most).map_err(|error| {
             Failure::local(format!("cannot read {}: {}", path.display(), describe(&error)))
         })
     };
-    let targets = args.targets_file.as_ref().map(|path| read(path, LONGEST_LIST));
+    let targets = args.targets_file.as_ref().map(|path| {
+        let content = read(path, LONGEST_LIST)?;
+        Ok::<_, Failure>((path.display().to_string(), content))
+    });
     let key = args.stamp_key_file.as_ref().map(|path| read(path, LONGEST_KEY));
     Ok(Files { targets: targets.transpose()?, key: key.transpose()? })
 }
 
-/// All of a file, which is an error if it is longer than `most`.
-fn read_file(path: &PathBuf, most: u64) -> io::Result<Vec<u8>> {
+/// All of a file (`-` is stdin), which is an error if it is longer than `most`.
+fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut content)?;
+    match path.as_os_str() == "-" {
+        true => io::stdin().take(most + 1).read_to_end(&mut content)?,
+        false => File::open(path)?.take(most + 1).read_to_end(&mut content)?,
+    };
     if content.len() as u64 > most {
         return Err(io::Error::other(format!("longer than {most} bytes")));
     }
@@ -106,8 +112,8 @@ impl<'a> Run<'a> {
         };
         let mut config = config;
         let mut resolver = None;
-        if config.targets.iter().any(udp_core::Endpoint::is_name) {
-            let names = config.targets.iter().filter(|target| target.is_name()).count();
+        let names = config.targets.iter().filter(|target| target.endpoint.is_name()).count();
+        if names > 0 {
             let (family, port) = (config.family, config.default_port);
             resolver = Some(Resolver::start(names, family, port, found).map_err(thread_failed)?);
         }
@@ -117,7 +123,7 @@ impl<'a> Run<'a> {
         // first signal.
         let signals = Signals::install(Hangup::Stop)?;
         let labels: Vec<String> =
-            config.targets.iter().map(|target| target.label(config.default_port)).collect();
+            config.targets.iter().map(|it| it.endpoint.label(config.default_port)).collect();
         let stamp = config.format.is_stamp();
         let printer = start_printer(&config, labels.clone(), stamp).map_err(thread_failed)?;
         forward(&signals, printer.reader_gone().clone(), caller, bell).map_err(thread_failed)?;
@@ -155,8 +161,10 @@ impl<'a> Run<'a> {
         let ended = self.engine.run();
         let Engine { targets: prober, reporter, lag, mut ports, .. } = self.engine;
         let thresholds = &self.config.thresholds;
-        let targets: Vec<TargetSummary> =
-            prober.targets().iter().map(|target| TargetSummary::of(target, thresholds)).collect();
+        let listed = prober.targets().iter().zip(&self.config.targets);
+        let targets: Vec<TargetSummary> = listed
+            .map(|(target, listed)| TargetSummary::of(target, &listed.labels, thresholds))
+            .collect();
         let totals = prober.totals();
         let exit = thresholds::exit(targets.iter().all(TargetSummary::passed), &totals);
         for target in &targets {
@@ -186,13 +194,16 @@ impl<'a> Run<'a> {
     /// Says what runs.
     fn announce(&mut self) {
         let config = &self.config;
+        for target in &config.twice {
+            log::warn!("{target} stands twice and is one target");
+        }
         let clock = self.start.clock;
         log::info!("round trips are timed by the {clock}'s clock at the arrival of each reply");
         if let Spacing::Poisson { seed } = config.spacing {
             self.engine.console.note(format!("poisson schedule, --seed {seed}"));
         }
         let slow = config.interval >= config::FAST;
-        let foreign = self.start.targets.iter().filter_map(|(_, address)| *address);
+        let foreign = self.start.targets.iter().filter_map(|target| target.address);
         let foreign = foreign.filter(|address| !address.ip().to_canonical().is_loopback()).count();
         if !slow && foreign > 0 {
             let rate = config::offered_rate(config.interval, foreign, self.start.bytes);

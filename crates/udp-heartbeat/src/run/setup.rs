@@ -25,7 +25,8 @@ use crate::probe::schedule::TargetId;
 use crate::probe::session::Rules;
 use crate::probe::stats::distribution::Precision;
 use crate::probe::targets::{PortKey, PortOwner, Setup, Sharing, Targets};
-use crate::report::Start;
+use crate::report::{Start, StartTarget};
+use crate::targets_file::Listed;
 
 /// How long the start waits for all names to resolve; the rest resolve while it runs.
 const NAMES: Duration = Duration::from_secs(5);
@@ -68,7 +69,7 @@ pub(super) fn resolve(
 ) -> Result<Placed, Failure> {
     let mut placed = Placed::new();
     let mut waiting = 0;
-    for (target, endpoint) in (0..).zip(&config.targets) {
+    for (target, Listed { endpoint, .. }) in (0..).zip(&config.targets) {
         match resolver.filter(|_| endpoint.is_name() && config.targets.len() > 1) {
             Some(resolver) => {
                 resolver.ask(target, endpoint.clone());
@@ -125,10 +126,14 @@ pub(super) fn targets(
     let start = Start {
         at: clock::wall(),
         targets: (0..)
-            .zip(labels)
-            .map(|(target, label)| {
+            .zip(labels.iter().zip(&config.targets))
+            .map(|(target, (label, listed))| {
                 let found = placed.get(&target).and_then(|it| it.as_ref().ok());
-                (label.clone(), found.and_then(|found| found.first().copied()))
+                StartTarget {
+                    label: label.clone(),
+                    address: found.and_then(|found| found.first().copied()),
+                    labels: listed.labels.clone(),
+                }
             })
             .collect(),
         mode: match config.format {
@@ -145,7 +150,7 @@ pub(super) fn targets(
     };
     let mut targets = Targets::new(setup(config));
     let now = clock::mono();
-    for (target, endpoint) in (0..).zip(&config.targets) {
+    for (target, Listed { endpoint, .. }) in (0..).zip(&config.targets) {
         let stamp = stamp_session();
         targets.add(labels[target as usize].clone(), endpoint.clone(), stamp, config.count);
         match placed.get(&target) {

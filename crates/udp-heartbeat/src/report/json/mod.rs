@@ -8,9 +8,10 @@ use serde::Serialize;
 use udp_core::cli::json::{Payload, nanos, object};
 use udp_core::clock::Wall;
 
-use super::{Line, Record, Report, Start, StateChange, Told};
+use super::{Line, Record, Report, Start, StartTarget, StateChange, Told};
 use crate::probe::schedule::Spacing;
 use crate::probe::verdict::Verdict;
+use crate::targets_file::Labels;
 use summary::Summary;
 
 /// The JSON reporter.
@@ -91,7 +92,7 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn new(target: Option<&'a str>, address: Option<SocketAddr>) -> Self {
-        let ip = address.map(|address| address.ip().to_canonical().to_string());
+        let ip = address.map(udp_core::endpoint::ip_text);
         Place { target, address: ip, port: address.map(|address| address.port()) }
     }
 }
@@ -182,8 +183,21 @@ impl<'a> Changed<'a> {
 }
 
 #[derive(Serialize)]
+struct Named<'a> {
+    #[serde(flatten)]
+    place: Place<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<&'a Labels>,
+}
+
+/// Labels, where there are any.
+fn shown(labels: &Labels) -> Option<&Labels> {
+    (!labels.is_empty()).then_some(labels)
+}
+
+#[derive(Serialize)]
 struct Started<'a> {
-    targets: Vec<Place<'a>>,
+    targets: Vec<Named<'a>>,
     mode: &'a str,
     bytes: usize,
     interval_ns: u64,
@@ -200,10 +214,12 @@ impl<'a> Started<'a> {
             Spacing::Periodic => ("periodic", None),
             Spacing::Poisson { seed } => ("poisson", Some(seed)),
         };
-        let place =
-            |(label, address): &'a (String, Option<SocketAddr>)| Place::new(Some(label), *address);
+        let named = |target: &'a StartTarget| Named {
+            place: Place::new(Some(&target.label), target.address),
+            labels: shown(&target.labels),
+        };
         Started {
-            targets: start.targets.iter().map(place).collect(),
+            targets: start.targets.iter().map(named).collect(),
             mode: start.mode,
             bytes: start.bytes,
             interval_ns: nanos(start.interval),

@@ -4,18 +4,21 @@ use std::net::SocketAddr;
 
 use serde::{Serialize, Serializer};
 
-use super::Place;
+use super::{Place, shown};
 use crate::probe::session::Counts;
 use crate::probe::stats::direction::Reflector;
 use crate::probe::stats::loss::confidence;
 use crate::probe::verdict;
 use crate::report::{Figures, Percentiles, RunSummary, StampSummary, TargetSummary};
+use crate::targets_file::Labels;
 use udp_core::cli::json::nanos;
 
 #[derive(Serialize)]
 pub(super) struct Summary<'a> {
     #[serde(flatten)]
     place: Place<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<&'a Labels>,
     #[serde(flatten)]
     counts: Sums,
     #[serde(flatten)]
@@ -38,6 +41,7 @@ impl<'a> Summary<'a> {
     pub(super) fn of_target(run: &RunSummary, target: &'a TargetSummary) -> Self {
         Summary {
             place: Place::new(Some(&target.label), target.address),
+            labels: shown(&target.labels),
             counts: Sums::new(&target.counts),
             of_one: Some(OfOne::new(target)),
             of_all: None,
@@ -61,6 +65,7 @@ impl<'a> Summary<'a> {
         };
         Summary {
             place: Place::new(None, None),
+            labels: None,
             counts: Sums::new(&run.totals),
             of_one: None,
             of_all: Some(of_all),
@@ -135,7 +140,7 @@ struct From {
 
 impl From {
     fn new(address: SocketAddr) -> From {
-        From { address: address.ip().to_canonical().to_string(), port: address.port() }
+        From { address: udp_core::endpoint::ip_text(address), port: address.port() }
     }
 }
 

@@ -204,6 +204,7 @@ mod tests {
     fn target() -> TargetSummary {
         TargetSummary {
             label: "127.0.0.1:7000".into(),
+            labels: Default::default(),
             address: None,
             state: State::Up,
             counts: Counts { sent: 5, received: 4, lost: 1, ..Counts::default() },

@@ -1,0 +1,196 @@
+//! A list of targets: one a line with labels, or JSON as Prometheus' `file_sd` has it.
+//!
+//! Pure: bytes in, targets out, or what is wrong with which line. A byte order mark, CRLF and tabs are
+//! taken as editors write them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use udp_core::Endpoint;
+use udp_core::cli::Fault;
+
+/// Labels that figures have of their own.
+const RESERVED: [&str; 8] =
+    ["target", "address", "flow", "direction", "verdict", "state", "name", "le"];
+
+/// A target that is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) labels: Labels,
+}
+
+pub(crate) type Labels = BTreeMap<String, String>;
+
+/// What is wrong, and the right form where it is obvious.
+type Wrong = (String, Option<String>);
+
+/// The targets in a file of this name.
+pub(crate) fn parse(file: &str, content: &[u8]) -> Result<Vec<Listed>, Vec<Fault>> {
+    let text = String::from_utf8_lossy(content);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let found = if is_json(text) { json(text) } else { lines(text) };
+    let mut targets = Vec::new();
+    let mut faults = Vec::new();
+    for (line, found) in found {
+        match found {
+            Ok(target) => targets.push(target),
+            Err((message, hint)) => {
+                faults.push(Fault { file: file.into(), line, message, hint });
+            }
+        }
+    }
+    if faults.is_empty() { Ok(targets) } else { Err(faults) }
+}
+
+/// `[{` or `[]`; a line may begin with a bracket as well: `[::1]:7000`.
+fn is_json(text: &str) -> bool {
+    let inside = text.trim_start().strip_prefix('[');
+    inside.is_some_and(|inside| inside.trim_start().starts_with(['{', ']']))
+}
+
+fn lines(text: &str) -> Vec<(usize, Result<Listed, Wrong>)> {
+    let listed = (1..).zip(text.lines()).map(|(line, text)| {
+        let words = text.split([' ', '\t', '\r']).filter(|word| !word.is_empty());
+        let words: Vec<&str> = words.take_while(|word| !word.starts_with('#')).collect();
+        (line, words.split_first().map(|(target, labels)| listed(target, labels)))
+    });
+    listed.filter_map(|(line, listed)| Some((line, listed?))).collect()
+}
+
+fn listed(target: &str, words: &[&str]) -> Result<Listed, Wrong> {
+    let target = target.split('#').next().unwrap_or_default();
+    let endpoint = endpoint(target)?;
+    let mut labels = Labels::new();
+    for word in words {
+        let Some((name, value)) = word.split_once('=') else {
+            let port = word.bytes().all(|b| b.is_ascii_digit()) && endpoint.port().is_none();
+            let hint = port.then(|| format!("write {target}:{word}"));
+            return Err((format!("'{word}' is no label=value"), hint));
+        };
+        insert(&mut labels, name, value)?;
+    }
+    Ok(Listed { endpoint, labels })
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, Wrong> {
+    text.parse().map_err(|error: udp_core::endpoint::ParseEndpointError| {
+        let separated = text.split_once([',', ';']);
+        let hint = separated.map(|(host, port)| format!("write {host}:{port}"));
+        (format!("'{text}': {error}"), hint.or(error.hint()))
+    })
+}
+
+fn insert(labels: &mut Labels, name: &str, value: &str) -> Result<(), Wrong> {
+    let mut letters = name.chars();
+    let valid = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && letters.all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let reason = match () {
+        () if !valid => "is no valid label name",
+        () if name.starts_with("__") || RESERVED.contains(&name) => "is a reserved label name",
+        () if labels.insert(name.into(), value.into()).is_some() => "is given twice",
+        () => return Ok(()),
+    };
+    Err((format!("'{name}' {reason}"), None))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    targets: Vec<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+fn json(text: &str) -> Vec<(usize, Result<Listed, Wrong>)> {
+    let groups: Vec<Group> = match serde_json::from_str(text) {
+        Ok(groups) => groups,
+        Err(error) => {
+            let message = error.to_string();
+            let message = message.split(" at line ").next().unwrap_or_default();
+            return vec![(error.line().max(1), Err((message.into(), None)))];
+        }
+    };
+    // The parser does not tell where a value stood.
+    let line_of = |word: &str| {
+        let quoted = serde_json::to_string(word).unwrap_or_default();
+        text.lines().position(|line| line.contains(&quoted)).map_or(1, |line| line + 1)
+    };
+    let mut found = Vec::new();
+    for Group { targets, labels: given } in groups {
+        let mut labels = Labels::new();
+        for (name, value) in given {
+            if let Err(wrong) = insert(&mut labels, &name, &value) {
+                found.push((line_of(&name), Err(wrong)));
+            }
+        }
+        for target in targets {
+            let listed =
+                endpoint(&target).map(|it| Listed { endpoint: it, labels: labels.clone() });
+            found.push((line_of(&target), listed));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The targets with their labels, or what is wrong.
+    fn shown(content: &str) -> Result<Vec<String>, String> {
+        let listed = parse("f", content.as_bytes());
+        let faults =
+            |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let shown = |it: &Listed| {
+            let labels = it.labels.iter().map(|(name, value)| format!(" {name}={value}"));
+            it.endpoint.label(7000) + &labels.collect::<String>()
+        };
+        listed.map(|it| it.iter().map(shown).collect()).map_err(|it| faults(it).join("; "))
+    }
+
+    #[test]
+    fn what_is_listed() {
+        let cases: [(&str, &[&str]); 7] = [
+            ("a\n\n# all\r\n b:1 # one\r\n[::1]", &["a:7000", "b:1", "[::1]:7000"]),
+            ("\u{feff}a:1\r\n\tudp://b:2\t# x", &["a:1", "b:2"]),
+            ("a#b\nc site=x#y rack==3 #z", &["a:7000", "c:7000 rack==3 site=x#y"]),
+            ("", &[]),
+            (" [ ]", &[]),
+            (
+                r#"[{"targets": ["a:1", "b"], "labels": {"k": "v w"}}]"#,
+                &["a:1 k=v w", "b:7000 k=v w"],
+            ),
+            ("[\n {\"targets\": [\"a:1\"]},{\"targets\":[]}]", &["a:1"]),
+        ];
+        for (content, expected) in cases {
+            let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+            assert_eq!(shown(content), Ok(expected), "{content:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong() {
+        let cases = [
+            ("a\nb c", "f:2: 'c' is no label=value"),
+            ("127.0.0.1 7000", "f:1: '7000' is no label=value\nhint: write 127.0.0.1:7000"),
+            ("h\t9", "f:1: '9' is no label=value\nhint: write h:9"),
+            ("h,9", "f:1: 'h,9': not a host name\nhint: write h:9"),
+            ("a b=1 b=2", "f:1: 'b' is given twice"),
+            (
+                "a 1b=1\na __b=1\na target=1",
+                "f:1: '1b' is no valid label name; f:2: '__b' is a \
+              reserved label name; f:3: 'target' is a reserved label name",
+            ),
+            ("[{\n\"targets\": [\"a:b:c\"]}]", "f:2: 'a:b:c': not an IPv6 address"),
+            ("[{}]", "f:1: missing field `targets`"),
+            (
+                "[{\"targets\": [],\n \"x\": 1}]",
+                "f:2: unknown field `x`, expected `targets` or `labels`",
+            ),
+        ];
+        for (content, expected) in cases {
+            assert_eq!(shown(content).unwrap_err(), expected, "{content:?}");
+        }
+    }
+}
