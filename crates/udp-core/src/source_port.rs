@@ -212,6 +212,16 @@ impl<T: Copy> PortPool<T> {
         }
     }
 
+    /// The request outstanding on the source port is to go to another peer: the port, whose socket
+    /// is connected to this one, is free at once. False if nothing is outstanding there.
+    pub fn abandon(&mut self, port_id: PortId) -> bool {
+        let outstanding = self.is(port_id, State::Outstanding);
+        if outstanding {
+            self.vacate(port_id.slot);
+        }
+        outstanding
+    }
+
     /// No socket could be opened for the source port: it is as if it had never been asked for. If that
     /// is for want of file descriptors, no more than are open now will be asked for again.
     pub fn unopened(&mut self, port_id: PortId, exhausted: bool) {
@@ -376,6 +386,21 @@ mod tests {
             pool.settle(first, at(seq * 200 + 1));
         }
         assert_eq!(pool.open(), 1);
+    }
+
+    #[test]
+    fn an_abandoned_port_is_free_for_another_peer_at_once() {
+        for ports in [Ports::One, Ports::UpTo(2)] {
+            let mut pool = pool(ports);
+            let first = opened(pool.lease(1, at(0)));
+            assert!(pool.abandon(first));
+            assert!(!pool.abandon(first));
+            assert_eq!(pool.open(), 0);
+            let second = opened(pool.lease(1, at(0)));
+            assert_ne!(first, second);
+            assert_eq!(pool.arrival(first, at(1)), Arrival::Extra(None));
+            assert_eq!(pool.arrival(second, at(1)), Arrival::Answers(1));
+        }
     }
 
     #[test]

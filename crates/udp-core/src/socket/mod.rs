@@ -9,7 +9,10 @@ mod adopted;
 mod config;
 mod dscp;
 mod granted;
+pub mod icmp;
 mod open;
+#[cfg(target_os = "linux")]
+pub mod stamped;
 
 pub use adopted::Adopted;
 pub use config::{ReceiveMode, SocketConfig};

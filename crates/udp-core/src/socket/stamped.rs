@@ -1,0 +1,88 @@
+//! One datagram at a time with the kernel's time of its arrival: SO_TIMESTAMPNS of `socket(7)`.
+//!
+//! A program that was stopped or starved reads late; what came in time came in time all the same.
+//! Where many datagrams are read, [`crate::batch`] does it faster.
+
+use std::io;
+use std::net::SocketAddr;
+
+#[cfg(target_os = "linux")]
+pub use linux::{enable, receive};
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::io::IoSliceMut;
+    use std::os::fd::{AsFd, AsRawFd};
+
+    use nix::sys::socket::{
+        ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
+    };
+
+    use super::{SocketAddr, io};
+    use crate::clock::Wall;
+    use crate::endpoint::canonical;
+
+    /// Asks the kernel to stamp what arrives. False if it does not.
+    pub fn enable(socket: &impl AsFd) -> bool {
+        setsockopt(socket, sockopt::ReceiveTimestampns, &true).is_ok()
+    }
+
+    /// Takes one datagram, without waiting: its length, its sender, and when the kernel took it in,
+    /// if that is known.
+    ///
+    /// # Errors
+    /// As `recvmsg(2)`; [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none.
+    pub fn receive(
+        socket: &impl AsFd,
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, SocketAddr, Option<Wall>)> {
+        let mut pieces = [IoSliceMut::new(buffer)];
+        let mut control = nix::cmsg_space!(libc::timespec);
+        let fd = socket.as_fd().as_raw_fd();
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let message = recvmsg::<SockaddrStorage>(fd, &mut pieces, Some(&mut control), flags)?;
+        let address = message.address.as_ref().and_then(|it| {
+            let v4 = it.as_sockaddr_in().map(|v4| SocketAddr::V4((*v4).into()));
+            v4.or_else(|| it.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into())))
+        });
+        // A socket that was shut down returns without a datagram.
+        let address = address.ok_or(io::ErrorKind::NotConnected)?;
+        let stamp = message.cmsgs().ok().and_then(|mut found| {
+            found.find_map(|it| match it {
+                ControlMessageOwned::ScmTimestampns(at) => {
+                    let seconds = u64::try_from(at.tv_sec()).ok()?.checked_mul(1_000_000_000)?;
+                    let at = seconds.checked_add(u64::try_from(at.tv_nsec()).ok()?)?;
+                    Some(Wall::from_nanos(at))
+                }
+                _ => None,
+            })
+        });
+        Ok((message.bytes, canonical(address), stamp))
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::UdpSocket;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock;
+
+    #[test]
+    fn the_stamp_is_of_the_arrival_and_not_of_the_reading() {
+        let [socket, peer] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let mut buffer = [0; 16];
+        assert_eq!(receive(&socket, &mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert!(enable(&socket));
+        let before = clock::wall();
+        peer.send_to(b"hello", socket.local_addr().unwrap()).unwrap();
+        let after = clock::wall();
+        clock::sleep(Duration::from_millis(20));
+        let (len, from, at) = receive(&socket, &mut buffer).unwrap();
+        assert_eq!((&buffer[..len], from), (&b"hello"[..], peer.local_addr().unwrap()));
+        let slack = 5_000_000;
+        let at = at.unwrap().as_nanos();
+        assert!(before.as_nanos() <= at + slack && at <= after.as_nanos() + slack);
+    }
+}
