@@ -3,16 +3,17 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, ValueEnum};
 use regex::bytes::Regex;
 use udp_core::Endpoint;
-use udp_core::cli::{CommonArgs, HasCommon, parse};
+use udp_core::cli::{CommonArgs, Failure, HasCommon, parse};
 use udp_core::socket::Dscp;
 
 use crate::probe::thresholds::RttLimit;
-use crate::report::Show;
+use crate::report::{self, Show};
 
 /// Watch UDP paths: send a beat at a fixed rate and measure what comes back.
 ///
@@ -119,8 +120,20 @@ pub struct Args {
     /// summary; -NAME leaves one out
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(crate) show: Option<Show>,
-    /// Newline-delimited JSON instead of text: start, sent, reply, lost, late, duplicate,
-    /// refused, error, state, not_shown, summary
+    /// A line of figures for each target every DUR
+    #[arg(long, value_name = "DUR", value_parser = parse::positive_duration)]
+    pub(crate) report_every: Option<Duration>,
+    /// One line as a monitoring plugin prints it, and its exit codes; 5 beats unless -c says
+    #[arg(long, conflicts_with_all = ["json", "show", "report_every"])]
+    pub(crate) nagios: bool,
+    /// Warn above this loss, in percent
+    #[arg(long, value_name = "PCT", value_parser = share, requires = "nagios")]
+    pub(crate) warn_loss: Option<f64>,
+    /// Warn above this round trip
+    #[arg(long, value_name = "[pNN=]DUR", requires = "nagios")]
+    pub(crate) warn_rtt: Vec<RttLimit>,
+    /// Newline-delimited JSON instead of text: start, the events of --show,
+    /// not_shown
     #[arg(long)]
     pub(crate) json: bool,
     /// More targets, one a line: TARGET [label=value]… (# begins a comment); or JSON as Prometheus'
@@ -146,6 +159,11 @@ pub struct Args {
 impl HasCommon for Args {
     fn common(&self) -> &CommonArgs {
         &self.common
+    }
+
+    fn ended_by(line: &[OsString], failure: &Failure) -> Option<ExitCode> {
+        let plugin = line.iter().take_while(|word| *word != "--").any(|word| word == "--nagios");
+        plugin.then(|| report::unknown(failure))
     }
 }
 

@@ -47,6 +47,10 @@ pub(crate) struct Config {
     pub(crate) hysteresis: Hysteresis,
     /// The time over which thresholds decide about the state.
     pub(crate) window: Duration,
+    /// Limits that a monitoring plugin warns about.
+    pub(crate) warnings: Thresholds,
+    /// How often a line of figures is printed.
+    pub(crate) report_every: Option<Duration>,
     /// Whether answers can be other than ok in principle.
     pub(crate) judged: bool,
     pub(crate) on_change: Option<std::ffi::OsString>,
@@ -55,10 +59,19 @@ pub(crate) struct Config {
     pub(crate) backend: Backend,
 }
 
+/// In which form the output is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Text,
+    Json,
+    /// One line of a monitoring plugin.
+    Nagios,
+}
+
 /// What is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Output {
-    pub(crate) json: bool,
+    pub(crate) form: Form,
     pub(crate) show: Show,
     /// Payloads are shown as hex.
     pub(crate) hex: bool,
@@ -93,6 +106,11 @@ impl Config {
         let expectation = expectation(&args)?;
         let judged = expectation.is_some();
         let expectation = if args.alive { Expectation::Anything } else { expectation };
+        let form = match (args.json, args.nagios) {
+            (true, _) => Form::Json,
+            (_, true) => Form::Nagios,
+            _ => Form::Text,
+        };
         let show = match args.quiet {
             true => Show::quiet(),
             false => Show::EVERYTHING,
@@ -111,6 +129,11 @@ impl Config {
             min_replies: args.min_replies,
             max_not_ok: args.max_not_ok,
         };
+        let warnings = Thresholds {
+            max_loss: args.warn_loss,
+            max_rtt: args.warn_rtt,
+            ..Thresholds::default()
+        };
         Ok(Config {
             targets,
             twice,
@@ -121,15 +144,18 @@ impl Config {
             spacing,
             interval: args.interval,
             timeout: args.timeout,
-            count: args.count,
+            // A plugin has to end.
+            count: args.count.or(args.nagios.then_some(5)),
             deadline: args.deadline,
             fast: args.fast,
             thresholds,
             hysteresis: Hysteresis { down_after: args.down_after, up_after: args.up_after },
             window: args.window,
+            warnings,
+            report_every: args.report_every,
             judged,
             on_change: args.on_change,
-            output: Output { json: args.json, show, hex },
+            output: Output { form, show, hex },
             local: Local { bind: args.bind, ttl: args.ttl, dscp: args.dscp },
             backend: match args.io {
                 Path::Auto => Backend::Auto,
@@ -285,7 +311,7 @@ mod tests {
         assert_eq!((it.count, it.deadline, it.fast, it.judged), (None, None, false, false));
         assert_eq!(it.spacing, Spacing::Periodic);
         assert_eq!(it.hysteresis, Hysteresis { down_after: 3, up_after: 1 });
-        assert_eq!(it.output, Output { json: false, show: Show::EVERYTHING, hex: false });
+        assert_eq!(it.output, Output { form: Form::Text, show: Show::EVERYTHING, hex: false });
         assert_eq!(it.thresholds, Thresholds::default());
         assert_eq!((it.backend, it.family), (Backend::Auto, Family::Any));
         let Format::Plain { payload, padding } = it.format else { panic!("{:?}", it.format) };
@@ -370,7 +396,7 @@ mod tests {
         assert_eq!(it.deadline, Some(Duration::from_secs(60)));
         assert_eq!(it.timeout, Duration::from_millis(500));
         assert!(it.fast && it.judged);
-        assert_eq!(it.output, Output { json: true, show: Show::quiet(), hex: false });
+        assert_eq!(it.output, Output { form: Form::Json, show: Show::quiet(), hex: false });
         assert_eq!(it.hysteresis, Hysteresis { down_after: 2, up_after: 4 });
         assert_eq!(it.on_change.as_deref(), Some(OsStr::new("x")));
         assert_eq!(it.local.bind.as_ref().and_then(Endpoint::port), Some(5));
@@ -383,6 +409,11 @@ mod tests {
         assert_eq!(it.thresholds.min_replies, Some(7));
         assert_eq!((it.thresholds.max_not_ok, it.window), (Some(1.0), Duration::from_secs(5)));
         assert_eq!(works("-q --show -sent").output.show, "-sent".parse().unwrap());
+        let plugin = works("--nagios --warn-loss 5 --warn-rtt p90=1s -q");
+        assert_eq!((plugin.output.form, plugin.count), (Form::Nagios, Some(5)));
+        assert_eq!((plugin.warnings.max_loss, plugin.warnings.max_rtt.len()), (Some(5.0), 1));
+        assert_eq!(works("--nagios -c 2").count, Some(2));
+        assert_eq!(works("--report-every 5m").report_every, Some(Duration::from_secs(300)));
         let alive = works("--expect ok --alive");
         assert!(alive.judged && alive.expectation.holds(b"no"));
         assert!(it.expectation.holds(b"ok") && !it.expectation.holds(b"no"));
@@ -434,6 +465,12 @@ mod tests {
             ("--max-not-ok 101", "--max-not-ok"),
             ("--window 0", "--window"),
             ("--show all", "--show"),
+            ("--report-every 0", "--report-every"),
+            ("--nagios --json", "--nagios"),
+            ("--nagios --show sent", "--show"),
+            ("--nagios --report-every 1s", "--report-every"),
+            ("--warn-loss 5", "--nagios"),
+            ("--warn-rtt 5ms", "--nagios"),
             ("--down-after 0", "--down-after"),
             ("--up-after 0", "--up-after"),
             ("--schedule often", "--schedule"),

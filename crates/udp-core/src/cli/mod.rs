@@ -17,6 +17,7 @@ pub use exit::{Exit, Failure, Fault};
 pub use logging::Console;
 pub use style::{Style, Tone};
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
@@ -89,6 +90,12 @@ pub trait HasCommon {
     /// The common ones.
     fn common(&self) -> &CommonArgs;
 
+    /// Says a failure in the form that `line`, the command line, asks for, and how the program
+    /// ends then; by default as one line on stderr.
+    fn ended_by(_line: &[OsString], _failure: &Failure) -> Option<ExitCode> {
+        None
+    }
+
     /// The right form of an option that other programs have.
     fn hint(_unknown: &str) -> Option<&'static str> {
         None
@@ -129,7 +136,7 @@ where
         Ok(args) => args,
         Err(error) => {
             let timestamps = usage::wants_timestamps(&A::command(), std::env::args_os().skip(1));
-            return usage::report(&error, timestamps, A::hint);
+            return usage::report::<A>(&error, timestamps);
         }
     };
     let common = args.common();
@@ -145,7 +152,12 @@ where
             diagnostics.finish();
             exit
         }
-        Err(failure) => diagnostics.fail(&failure),
+        Err(failure) => {
+            let line: Vec<OsString> = std::env::args_os().skip(1).collect();
+            let exit = A::ended_by(&line, &failure);
+            let usual = diagnostics.fail(&failure).into();
+            return exit.unwrap_or(usual);
+        }
     };
     exit.into()
 }

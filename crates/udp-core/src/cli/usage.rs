@@ -11,14 +11,9 @@ use super::{Exit, Failure};
 use crate::error::describe;
 
 /// Prints what `error` has to say: help and version on stdout, anything else as a failure.
-/// `hint` knows what other programs call an option that this one does not have.
-pub(super) fn report(
-    error: &clap::Error,
-    timestamps: bool,
-    hint: fn(&str) -> Option<&'static str>,
-) -> ExitCode {
+pub(super) fn report<A: super::HasCommon>(error: &clap::Error, timestamps: bool) -> ExitCode {
     let failure = if error.use_stderr() {
-        failure(error, hint)
+        failure(error, A::hint)
     } else {
         match print(error) {
             Ok(()) => return Exit::Worked.into(),
@@ -29,7 +24,10 @@ pub(super) fn report(
             Err(reason) => Failure::local(format!("cannot print: {}", describe(&reason))),
         }
     };
-    super::logging::start(0, timestamps, super::Color::Auto).fail(&failure).into()
+    let line: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let exit = A::ended_by(&line, &failure);
+    let usual = super::logging::start(0, timestamps, super::Color::Auto).fail(&failure).into();
+    exit.unwrap_or(usual)
 }
 
 /// Whether `-D` stands anywhere on a command line that is wrong otherwise.

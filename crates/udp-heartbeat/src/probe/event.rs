@@ -6,7 +6,7 @@ use std::time::Duration;
 use udp_core::clock::Mono;
 
 use crate::probe::schedule::TargetId;
-use crate::probe::session::{Counts, Received};
+use crate::probe::session::{Counts, Interval, Received};
 use crate::probe::state::Change;
 use crate::probe::window::Seq;
 
@@ -41,8 +41,10 @@ pub(crate) enum What<'a> {
     Failed { seq: Seq, reason: &'a str },
     /// Something else went wrong, that no beat ends by.
     Trouble { reason: &'a str },
-    /// Up or down.
+    /// The state has changed.
     State { change: Change, counts: &'a Counts },
+    /// The figures since the last such event.
+    Interval { figures: Interval },
     /// So many beats in a row were not answered up to now, and so many before what was told last.
     InARow { unanswered: u64, before: u64 },
     /// The target's name has another address now, which was not known before if `from` is none.

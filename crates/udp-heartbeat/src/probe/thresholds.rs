@@ -58,11 +58,15 @@ impl fmt::Display for RttLimit {
 
 /// A threshold that was not met: which one, and why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unmet(pub(crate) String);
+pub(crate) struct Unmet {
+    pub(crate) text: String,
+    /// It holds for every run, whether it was asked for or not.
+    pub(crate) implied: bool,
+}
 
 impl fmt::Display for Unmet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -76,30 +80,47 @@ impl Thresholds {
 
     /// Those that these figures do not meet.
     pub(crate) fn unmet(&self, counts: &Counts, rtt: &Distribution) -> Vec<Unmet> {
+        let mut unmet = self.beyond("max", counts, rtt);
+        if let Some(least) = self.min_replies
+            && counts.received < least
+        {
+            unmet.push(Unmet::of(format!("--min-replies {least}: {} answered", counts.received)));
+        }
+        unmet.extend(self.not_ok(counts));
+        unmet
+    }
+
+    /// Limits of loss and round trips that are exceeded, named `--max-…` or `--warn-…`.
+    pub(crate) fn beyond(&self, kind: &str, counts: &Counts, rtt: &Distribution) -> Vec<Unmet> {
         let mut unmet = Vec::new();
         if let Some(most) = self.max_loss
             && let Some(share) = counts.loss_percent().filter(|share| *share > most)
         {
             let (lost, all) = (counts.lost, counts.received + counts.lost);
-            unmet.push(format!("--max-loss {most}: {share:.1}% lost, {lost} of {all}"));
+            unmet.push(Unmet::of(format!(
+                "--{kind}-loss {most}: {share:.1}% lost, {lost} of {all}"
+            )));
         }
         for limit in &self.max_rtt {
             if let Some(reason) = limit.fails(rtt) {
-                unmet.push(format!("--max-rtt {limit}: {reason}"));
+                unmet.push(Unmet::of(format!("--{kind}-rtt {limit}: {reason}")));
             }
         }
-        if let Some(least) = self.min_replies
-            && counts.received < least
-        {
-            unmet.push(format!("--min-replies {least}: {} answered", counts.received));
-        }
+        unmet
+    }
+
+    fn not_ok(&self, counts: &Counts) -> Option<Unmet> {
         let (not_ok, all) = (counts.verdicts.not_ok(), counts.received);
         let share = not_ok as f64 / all as f64 * 100.0;
         let most = self.max_not_ok.unwrap_or(0.0);
-        if share > most {
-            unmet.push(format!("--max-not-ok {most}: {share:.1}% not ok, {not_ok} of {all}"));
-        }
-        unmet.into_iter().map(Unmet).collect()
+        let text = format!("--max-not-ok {most}: {share:.1}% not ok, {not_ok} of {all}");
+        (share > most).then_some(Unmet { text, implied: self.max_not_ok.is_none() })
+    }
+}
+
+impl Unmet {
+    fn of(text: String) -> Unmet {
+        Unmet { text, implied: false }
     }
 }
 
@@ -206,7 +227,10 @@ mod tests {
         assert_eq!(Thresholds::default().unmet(&counts, &rtt), []);
         counts.verdicts.count(Verdict::Unexpected);
         let unmet = Thresholds::default().unmet(&counts, &rtt);
-        assert_eq!(unmet, [Unmet("--max-not-ok 0: 50.0% not ok, 1 of 2".into())]);
+        assert_eq!(
+            unmet,
+            [Unmet { text: "--max-not-ok 0: 50.0% not ok, 1 of 2".into(), implied: true }]
+        );
         let half = Thresholds { max_not_ok: Some(50.0), ..Thresholds::default() };
         assert_eq!(half.unmet(&counts, &rtt), []);
     }

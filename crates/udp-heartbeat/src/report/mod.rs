@@ -2,6 +2,7 @@
 //! thread and turn values into text; they decide nothing.
 
 mod json;
+mod nagios;
 mod show;
 mod summary;
 mod text;
@@ -9,15 +10,17 @@ mod text;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use udp_core::cli::Style;
 use udp_core::clock::Wall;
 
-use crate::config::Output;
+use crate::config::{Config, Form};
 use crate::probe::schedule::{Spacing, TargetId};
-use crate::probe::session::Received;
+use crate::probe::session::{Interval, Received};
 use crate::probe::state::Change;
 use crate::targets_file::Labels;
 
 pub(crate) use json::Json;
+pub(crate) use nagios::{Nagios, Status, unknown};
 pub(crate) use show::{Kind, Show};
 pub(crate) use summary::{Figures, Percentiles, RunSummary, StampSummary, TargetSummary};
 pub(crate) use text::{Text, place, snapshot};
@@ -78,6 +81,7 @@ pub(crate) enum Told {
     Refused { seq: u64 },
     Error { seq: Option<u64>, reason: String },
     State(StateChange),
+    Interval(Interval),
 }
 
 impl Told {
@@ -91,6 +95,7 @@ impl Told {
             Told::Refused { .. } => Kind::Refused,
             Told::Error { .. } => Kind::Error,
             Told::State(_) => Kind::State,
+            Told::Interval(_) => Kind::Interval,
         }
     }
 }
@@ -113,22 +118,18 @@ pub(crate) trait Report: Send {
     fn not_shown(&mut self, events: u64, at: Wall, out: &mut Vec<u8>);
 }
 
-/// The reporter that was asked for. `labels` are the targets' names, `stamp` says whether beats
-/// are STAMP requests, whose bytes are not shown.
-pub(crate) fn reporter(
-    output: Output,
-    labels: Vec<String>,
-    stamp: bool,
-    timeout: Duration,
-) -> Box<dyn Report> {
-    let payload = match (stamp, output.hex) {
+/// The reporter that was asked for. `labels` are the targets' names.
+pub(crate) fn reporter(config: &Config, labels: Vec<String>, style: Style) -> Box<dyn Report> {
+    let stamp = config.format.is_stamp();
+    let payload = match (stamp, config.output.hex) {
         (true, _) => Payload::Stamp,
         (_, true) => Payload::Hex,
         _ => Payload::Text,
     };
-    match output.json {
-        true => Box::new(Json::new(labels, stamp)),
-        false => Box::new(Text::new(labels, payload, timeout)),
+    match config.output.form {
+        Form::Json => Box::new(Json::new(labels, stamp)),
+        Form::Text => Box::new(Text::new(labels, payload, config.timeout, style)),
+        Form::Nagios => Box::new(Nagios::new(config.warnings.clone(), config.thresholds.clone())),
     }
 }
 

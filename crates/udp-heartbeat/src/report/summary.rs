@@ -51,6 +51,8 @@ pub(crate) struct TargetSummary {
     pub(crate) outage: Duration,
     pub(crate) stamp: Option<StampSummary>,
     pub(crate) unmet: Vec<Unmet>,
+    /// Limits that are to be warned about.
+    pub(crate) warned: Vec<Unmet>,
 }
 
 /// What STAMP adds.
@@ -106,7 +108,12 @@ impl Figures {
 
 impl TargetSummary {
     /// The figures of `target`, held against `thresholds`.
-    pub(crate) fn of(target: &Target, labels: &Labels, thresholds: &Thresholds) -> Self {
+    pub(crate) fn of(
+        target: &Target,
+        labels: &Labels,
+        thresholds: &Thresholds,
+        warnings: &Thresholds,
+    ) -> Self {
         let session = &target.session;
         let counts = *session.counts();
         let missing = counts.unanswered();
@@ -125,6 +132,7 @@ impl TargetSummary {
             outage: runs.outage(),
             stamp: stamp(session, missing),
             unmet: thresholds.unmet(&counts, session.rtt()),
+            warned: warnings.beyond("warn", &counts, session.rtt()),
         }
     }
 

@@ -74,6 +74,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) admits: Box<dyn Fn(SocketAddr) -> bool>,
     pub(crate) console: &'a Console,
     pub(crate) deadline: Option<Mono>,
+    /// When the figures of an interval are told next, and how long it is.
+    pub(crate) intervals: Option<(Mono, Duration)>,
     /// How late sends were.
     pub(crate) lag: Distribution,
     pub(crate) batch: Batch,
@@ -95,6 +97,7 @@ impl Engine<'_> {
             let now = clock::mono();
             self.receive(&mut ready, now);
             self.close_ports(now);
+            self.tell_intervals(now);
             self.look_up(now);
             if self.deadline.is_some_and(|deadline| deadline <= now) {
                 self.receive_rest();
@@ -238,6 +241,18 @@ impl Engine<'_> {
         }
     }
 
+    fn tell_intervals(&mut self, now: Mono) {
+        if let Some((due, every)) = &mut self.intervals
+            && *due <= now
+        {
+            // What was slept through is in this one.
+            let behind = now.saturating_since(*due).as_nanos() % every.as_nanos().max(1);
+            let ahead = every.saturating_sub(Duration::from_nanos(behind as u64));
+            *due = now + ahead;
+            self.targets.tell_intervals(now, &mut self.reporter);
+        }
+    }
+
     fn close_ports(&mut self, now: Mono) {
         while let Some(closing) = self.targets.close_due(now) {
             match closing {
@@ -254,11 +269,17 @@ impl Engine<'_> {
         if self.targets.targets().len() > 1 {
             due = due.map(|due| due.max(self.next_tick));
         }
-        let until =
-            [due, self.targets.next_expiry(), self.deadline, self.reporter.lookups.next_due()]
-                .into_iter()
-                .flatten()
-                .min();
+        let interval = self.intervals.map(|(due, _)| due);
+        let until = [
+            due,
+            self.targets.next_expiry(),
+            self.deadline,
+            interval,
+            self.reporter.lookups.next_due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         let soon = until.is_some_and(|until| until <= now + LAZY);
         if soon && self.ports.kernel_stamps() {
             self.waiter.wait(std::iter::empty(), until, ready);

@@ -22,17 +22,17 @@ use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use udp_core::cli::parse::ShownDuration;
 use udp_core::cli::printer::{Handle, Policy, Printer};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
-use udp_core::cli::{Console, Exit, Failure};
+use udp_core::cli::{Console, Exit, Failure, Style};
 use udp_core::clock;
 use udp_core::error::describe;
 
 use crate::args::Args;
-use crate::config::{self, Config, Files};
+use crate::config::{self, Config, Files, Form};
 use crate::probe::schedule::{Spacing, Timeline};
 use crate::probe::stats::distribution::{Distribution, Percentile, Precision};
 use crate::probe::thresholds;
 use crate::report::{
-    Kind, Line, RunSummary, Show, Start, TargetSummary, reporter as make_reporter,
+    Kind, Line, Report, RunSummary, Show, Start, Status, TargetSummary, reporter as make_reporter,
 };
 use engine::{Call, Ended, Engine};
 use hook::Hook;
@@ -56,8 +56,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Bad usage, a name that does not resolve, or a local failure.
 pub fn run(args: Args, console: &Console) -> Result<Exit, Failure> {
     let files = read_files(&args)?;
+    let common = args.common.clone();
     let config = Config::new(args, &files, fastrand::u64(..))?;
-    Run::new(config, console)?.go()
+    Run::new(config, Style::of_stdout(&common), console)?.go()
 }
 
 fn read_files(args: &Args) -> Result<Files, Failure> {
@@ -96,7 +97,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(config: Config, console: &'a Console) -> Result<Self, Failure> {
+    fn new(config: Config, style: Style, console: &'a Console) -> Result<Self, Failure> {
         let thread_failed = |error: io::Error| {
             Failure::local(format!("cannot start a thread: {}", describe(&error)))
         };
@@ -124,8 +125,8 @@ impl<'a> Run<'a> {
         let signals = Signals::install(Hangup::Stop)?;
         let labels: Vec<String> =
             config.targets.iter().map(|it| it.endpoint.label(config.default_port)).collect();
-        let stamp = config.format.is_stamp();
-        let printer = start_printer(&config, labels.clone(), stamp).map_err(thread_failed)?;
+        let reporter = make_reporter(&config, labels.clone(), style);
+        let printer = start_printer(reporter).map_err(thread_failed)?;
         forward(&signals, printer.reader_gone().clone(), caller, bell).map_err(thread_failed)?;
         let hook = config.on_change.take().map(Hook::start).transpose().map_err(thread_failed)?;
         let lines = Some(printer.handle().clone());
@@ -148,6 +149,7 @@ impl<'a> Run<'a> {
             admits: Box::new(admits),
             console,
             deadline: config.deadline.map(|deadline| now + deadline),
+            intervals: config.report_every.map(|every| (now + every, every)),
             lag: Distribution::new(Precision::Fine),
             batch: Batch::default(),
             next_tick: now,
@@ -163,7 +165,9 @@ impl<'a> Run<'a> {
         let thresholds = &self.config.thresholds;
         let listed = prober.targets().iter().zip(&self.config.targets);
         let targets: Vec<TargetSummary> = listed
-            .map(|(target, listed)| TargetSummary::of(target, &listed.labels, thresholds))
+            .map(|(target, listed)| {
+                TargetSummary::of(target, &listed.labels, thresholds, &self.config.warnings)
+            })
             .collect();
         let totals = prober.totals();
         let exit = thresholds::exit(targets.iter().all(TargetSummary::passed), &totals);
@@ -182,6 +186,10 @@ impl<'a> Run<'a> {
             kernel_drops: ports.lost_in_host(),
         };
         say_figures(&summary);
+        let exit = match self.config.output.form {
+            Form::Nagios => Status::of(&summary).exit(),
+            Form::Text | Form::Json => exit,
+        };
         let (lines, hook) = reporter.into_parts();
         let gone = finish(self.printer, lines, ended, summary, self.config.output.show)?;
         if let Some(hook) = hook {
@@ -209,7 +217,7 @@ impl<'a> Run<'a> {
             let rate = config::offered_rate(config.interval, foreign, self.start.bytes);
             self.engine.console.note(rate);
         }
-        if config.output.json {
+        if config.output.form == Form::Json {
             let line = Line::Start(Box::new(self.start.clone()));
             // A full channel at the very start is not to be expected; the printer counts it.
             drop(self.printer.handle().offer(line));
@@ -217,8 +225,7 @@ impl<'a> Run<'a> {
     }
 }
 
-fn start_printer(config: &Config, labels: Vec<String>, stamp: bool) -> io::Result<Printer<Line>> {
-    let reporter = make_reporter(config.output, labels, stamp, config.timeout);
+fn start_printer(reporter: Box<dyn Report>) -> io::Result<Printer<Line>> {
     let reporter = std::sync::Arc::new(std::sync::Mutex::new(reporter));
     let missing = std::sync::Arc::clone(&reporter);
     let show = move |line: Line, out: &mut Vec<u8>| {

@@ -12,7 +12,7 @@ use udp_core::endpoint::host_port;
 
 use super::hook::{Hook, Notice};
 use super::lookup::{LookUps, Reason};
-use crate::config::Output;
+use crate::config::{Form, Output};
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::schedule::TargetId;
 use crate::probe::session::Counts;
@@ -167,7 +167,7 @@ impl Observer for Reporter {
             }
             What::Trouble { reason } => {
                 self.trouble(event, reason);
-                if self.output.json {
+                if self.output.form == Form::Json {
                     self.record(event, Kind::Error, || Told::Error {
                         seq: None,
                         reason: reason.into(),
@@ -175,6 +175,9 @@ impl Observer for Reporter {
                 }
             }
             What::State { change, counts } => self.change(event, change, counts),
+            What::Interval { figures } => {
+                self.record(event, Kind::Interval, || Told::Interval(figures));
+            }
             What::InARow { unanswered, before } => {
                 if let Some(reason) = Reason::of(unanswered, before) {
                     self.lost.push((event.target, reason));

@@ -5,6 +5,7 @@
 //! `sent = received + lost + failed + pending`; refused and late beats are parts of the lost.
 
 mod counts;
+mod interval;
 
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::probe::verdict::Verdict;
 use crate::probe::window::{Arrival, Beat, Class, Seq, Window};
 
 pub(crate) use counts::Counts;
+pub(crate) use interval::Interval;
 
 /// What a session is to go by.
 #[derive(Debug, Clone)]
@@ -100,6 +102,7 @@ pub(crate) struct Session {
     unsettled: u64,
     rtt: Distribution,
     jitter: Jitter,
+    interval: interval::Collector,
     runs: LossRuns,
     state: Tracker,
     /// A refused beat whose end the state knew, and that was answered all the same.
@@ -138,6 +141,7 @@ impl Session {
             unsettled: 1,
             rtt: Distribution::new(rules.precision),
             jitter: Jitter::default(),
+            interval: interval::Collector::default(),
             runs: LossRuns::new(rules.interval),
             state: Tracker::new(rules.hysteresis),
             amended: None,
@@ -238,6 +242,7 @@ impl Session {
                     stamp.rtt_total.record(rtt_total);
                 }
                 self.jitter.record(rtt);
+                self.interval.record(rtt);
                 Reply::Received(Received { rtt, rtt_total, reordered, after_refusal, verdict })
             }
             Arrival::Late { after, expired } => {
@@ -352,6 +357,11 @@ impl Session {
     fn settled_beat(&self, number: u64) -> Option<Beat> {
         let beat = self.window.get(Seq(number)).filter(|_| number < self.untold)?;
         (beat.class != Class::Refused).then_some(*beat)
+    }
+
+    /// The figures since this was last asked for.
+    pub(crate) fn take_interval(&mut self) -> Interval {
+        self.interval.take(&self.counts)
     }
 
     /// How many beats in a row were not answered, up to now.

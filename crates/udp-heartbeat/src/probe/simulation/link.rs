@@ -144,7 +144,8 @@ impl Observer for Log {
             What::Lost { seq } => self.of(target, seq).lost += 1,
             What::Refused { seq } => self.of(target, seq).refused += 1,
             What::Failed { seq, .. } => self.of(target, seq).failed += 1,
-            What::Trouble { .. }
+            What::Interval { .. }
+            | What::Trouble { .. }
             | What::State { .. }
             | What::InARow { .. }
             | What::Moved { .. } => {}

@@ -257,6 +257,14 @@ impl Targets {
         observer.observe(&Event { target, address, at: now, what: What::Trouble { reason } });
     }
 
+    /// Tells each target's figures since this was last called.
+    pub(crate) fn tell_intervals(&mut self, now: Mono, observer: &mut dyn Observer) {
+        for (target, entry) in (0..).zip(&mut self.targets) {
+            let (address, figures) = (entry.address(), entry.session.take_interval());
+            observer.observe(&Event { target, address, at: now, what: What::Interval { figures } });
+        }
+    }
+
     /// Slots of the target were skipped.
     pub(crate) fn skipped(&mut self, target: TargetId, slots: u64) {
         self.targets[target as usize].session.skipped(slots);

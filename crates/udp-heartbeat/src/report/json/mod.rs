@@ -10,6 +10,7 @@ use udp_core::clock::Wall;
 
 use super::{Line, Record, Report, Start, StartTarget, StateChange, Told};
 use crate::probe::schedule::Spacing;
+use crate::probe::session::Interval;
 use crate::probe::verdict::Verdict;
 use crate::targets_file::Labels;
 use summary::Summary;
@@ -55,6 +56,10 @@ impl Json {
             }
             Told::Error { seq, reason } => {
                 object(kind, record.at, About { place, seq: *seq, rest: Reason { reason } }, out);
+            }
+            Told::Interval(figures) => {
+                let rest = IntervalFigures::new(figures);
+                object(kind, record.at, Of { place, rest }, out);
             }
             Told::State(change) => object(kind, record.at, Changed::new(place, change), out),
         }
@@ -120,6 +125,43 @@ struct Datagram<'a, T> {
 impl<'a, T> Datagram<'a, T> {
     fn new(place: Place<'a>, seq: Option<u64>, bytes: &'a [u8], rest: T) -> Self {
         Datagram { place, seq, rest, payload: Payload::from(bytes) }
+    }
+}
+
+#[derive(Serialize)]
+struct Of<'a, T> {
+    #[serde(flatten)]
+    place: Place<'a>,
+    #[serde(flatten)]
+    rest: T,
+}
+
+#[derive(Serialize)]
+struct IntervalFigures {
+    sent: u64,
+    received: u64,
+    lost: u64,
+    loss_percent: Option<f64>,
+    rtt_min_ns: Option<u64>,
+    rtt_avg_ns: Option<u64>,
+    rtt_max_ns: Option<u64>,
+}
+
+impl IntervalFigures {
+    fn new(figures: &Interval) -> Self {
+        let [min, avg, max] = match figures.rtt {
+            Some(rtt) => rtt.map(|it| Some(nanos(it))),
+            None => [None; 3],
+        };
+        IntervalFigures {
+            sent: figures.sent,
+            received: figures.received,
+            lost: figures.lost,
+            loss_percent: figures.counts().loss_percent(),
+            rtt_min_ns: min,
+            rtt_avg_ns: avg,
+            rtt_max_ns: max,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! One datagram is one line: what came from a stranger is escaped.
 
-mod summary;
+pub(super) mod summary;
 
 use std::fmt;
 use std::io::Write;
@@ -10,13 +10,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use udp_core::cli::parse::ShownDuration;
+use udp_core::cli::{Style, Tone};
 use udp_core::clock::Wall;
 use udp_core::endpoint::Shown;
 use udp_core::text::{escape, hex};
 
 use super::{Line, Payload, Record, Report, Told};
 use crate::probe::schedule::TargetId;
-use crate::probe::state::Change;
+use crate::probe::session::Counts;
+use crate::probe::state::{Change, State};
 use crate::probe::verdict::Verdict;
 pub(crate) use summary::snapshot;
 
@@ -26,11 +28,17 @@ pub(crate) struct Text {
     labels: Vec<String>,
     payload: Payload,
     timeout: Duration,
+    style: Style,
 }
 
 impl Text {
-    pub(crate) fn new(labels: Vec<String>, payload: Payload, timeout: Duration) -> Self {
-        Text { labels, payload, timeout }
+    pub(crate) fn new(
+        labels: Vec<String>,
+        payload: Payload,
+        timeout: Duration,
+        style: Style,
+    ) -> Self {
+        Text { labels, payload, timeout, style }
     }
 
     fn record(&self, record: &Record, out: &mut Vec<u8>) {
@@ -70,6 +78,21 @@ impl Text {
             Told::Error { seq: None, reason } => {
                 put(out, format_args!("error {whom}: {}\n", one_line(reason)));
             }
+            Told::Interval(figures) => {
+                let counts = figures.counts();
+                let Counts { sent, received, lost, .. } = counts;
+                put(
+                    out,
+                    format_args!(
+                        "interval {whom}: {sent} sent, {received} received, {lost} lost ({})",
+                        summary::Loss(&counts)
+                    ),
+                );
+                if let Some([min, avg, max]) = figures.rtt.map(|rtt| rtt.map(Millis)) {
+                    put(out, format_args!(", rtt min/avg/max = {min}/{avg}/{max} ms"));
+                }
+                out.push(b'\n');
+            }
             Told::State(change) => {
                 let Change { state, previous, lasted, .. } = change.change;
                 let since = change.since.rfc3339();
@@ -108,15 +131,35 @@ impl Text {
 
 impl Report for Text {
     fn tell(&mut self, line: &Line, out: &mut Vec<u8>) {
+        let start = out.len();
         match line {
             Line::Start(_) => {}
-            Line::Record(record) => self.record(record, out),
-            Line::Summary(summary) => summary::run(summary, out),
+            Line::Record(record) => {
+                self.record(record, out);
+                self.style.dress(out, start, record.at, tone(&record.told));
+            }
+            Line::Summary(summary) => {
+                summary::run(summary, out);
+                self.style.dress(out, start, summary.at, Tone::Plain);
+            }
         }
     }
 
-    fn not_shown(&mut self, events: u64, _: Wall, out: &mut Vec<u8>) {
+    fn not_shown(&mut self, events: u64, at: Wall, out: &mut Vec<u8>) {
+        let start = out.len();
         put(out, format_args!("... {events} lines not shown\n"));
+        self.style.dress(out, start, at, Tone::Plain);
+    }
+}
+
+/// Whether something went wrong, or recovered.
+fn tone(told: &Told) -> Tone {
+    match told {
+        Told::Lost { .. } | Told::Refused { .. } | Told::Error { .. } => Tone::Bad,
+        Told::Reply { reply, .. } if reply.verdict != Verdict::Ok => Tone::Bad,
+        Told::State(change) if change.change.state == State::Up => Tone::Good,
+        Told::State(_) => Tone::Bad,
+        _ => Tone::Plain,
     }
 }
 
@@ -165,8 +208,8 @@ pub(crate) fn place(label: &str, address: Option<SocketAddr>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::session::Received;
-    use crate::probe::state::{Reason, State};
+    use crate::probe::session::{Interval, Received};
+    use crate::probe::state::Reason;
     use crate::report::StateChange;
     use udp_core::clock::Mono;
 
@@ -174,7 +217,7 @@ mod tests {
 
     fn text(payload: Payload) -> Text {
         let labels = vec!["127.0.0.1:7000".into(), "no\u{1b}where:7".into()];
-        Text::new(labels, payload, Duration::from_secs(1))
+        Text::new(labels, payload, Duration::from_secs(1), Style::default())
     }
 
     fn told(payload: Payload, target: TargetId, told: Told) -> String {
@@ -241,6 +284,15 @@ mod tests {
                 "state ('127.0.0.1', 7000): down since 2023-11-14T22:13:20Z, after 12.3 s up\n",
             ),
             (Told::State(StateChange { change: first_up, ..down(State::Up) }), ""),
+            (
+                Told::Interval(Interval { sent: 10, received: 9, lost: 1, rtt: Some([rtt; 3]) }),
+                "interval ('127.0.0.1', 7000): 10 sent, 9 received, 1 lost (10.0%), \
+                 rtt min/avg/max = 0.143/0.143/0.143 ms\n",
+            ),
+            (
+                Told::Interval(Interval { sent: 1, ..Interval::default() }),
+                "interval ('127.0.0.1', 7000): 1 sent, 0 received, 0 lost (-)\n",
+            ),
         ];
         for (event, expected) in cases {
             assert_eq!(told(Payload::Text, 0, event), expected);

@@ -173,7 +173,7 @@ impl fmt::Display for Sums<'_> {
 }
 
 /// Loss in percent, or a dash where there is none to speak of.
-struct Loss<'a>(&'a Counts);
+pub(super) struct Loss<'a>(pub(super) &'a Counts);
 
 impl fmt::Display for Loss<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,10 +185,9 @@ impl fmt::Display for Loss<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::probe::stats::direction::{Reflector, Split};
-    use crate::probe::thresholds::Unmet;
     use crate::probe::verdict::Verdict;
     use crate::report::Figures;
     use udp_core::clock::Wall;
@@ -201,7 +200,7 @@ mod tests {
         Figures { min, average, max, deviation, percentiles, with_loss: Percentiles::default() }
     }
 
-    fn target() -> TargetSummary {
+    pub(crate) fn target() -> TargetSummary {
         TargetSummary {
             label: "127.0.0.1:7000".into(),
             labels: Default::default(),
@@ -215,11 +214,12 @@ mod tests {
             longest_outage: Duration::from_secs(1),
             outage: Duration::from_secs(1),
             stamp: None,
-            unmet: vec![Unmet("not here".into())],
+            unmet: Vec::new(),
+            warned: Vec::new(),
         }
     }
 
-    fn run_of(targets: Vec<TargetSummary>) -> RunSummary {
+    pub(crate) fn run_of(targets: Vec<TargetSummary>) -> RunSummary {
         let mut totals = Counts::default();
         targets.iter().for_each(|target| totals.add(&target.counts));
         RunSummary {
