@@ -193,7 +193,7 @@ fn a_file_of_targets() {
 }
 
 #[test]
-fn a_snapshot_of_many_is_one_line() {
+fn a_snapshot_is_a_line_for_each_target() {
     let (one, two) = (Peer::echo(), Peer::echo());
     let running = start(&[one.target().as_str(), two.target().as_str(), "-i", "50ms", "-q"]);
     wait_until(|| one.seen().len() >= 2);
@@ -202,6 +202,10 @@ fn a_snapshot_of_many_is_one_line() {
     wait_until(|| two.seen().len() >= before + 3);
     running.signal(Signal::SIGTERM);
     let finished = running.finish();
-    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
-    assert!(finished.stderr.starts_with("2 targets: "), "{}", finished.stderr);
+    let lines: Vec<&str> = finished.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for (line, peer) in lines.iter().zip([&one, &two]) {
+        assert!(line.starts_with(&format!("{}: ", peer.target())), "{line}");
+        assert!(line.contains(" sent, ") && line.ends_with(" ms, up"), "{line}");
+    }
 }

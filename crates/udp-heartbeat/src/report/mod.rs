@@ -8,13 +8,14 @@ mod summary;
 mod text;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use udp_core::cli::Style;
 use udp_core::clock::Wall;
 
 use crate::config::{Config, Form};
-use crate::probe::schedule::{Spacing, TargetId};
+use crate::probe::schedule::Spacing;
 use crate::probe::session::{Interval, Received};
 use crate::probe::state::Change;
 use crate::targets_file::Labels;
@@ -65,7 +66,8 @@ pub(crate) struct StartTarget {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Record {
     pub(crate) at: Wall,
-    pub(crate) target: TargetId,
+    /// The target's name, `host:port`.
+    pub(crate) label: Arc<str>,
     pub(crate) address: Option<SocketAddr>,
     pub(crate) told: Told,
 }
@@ -73,20 +75,47 @@ pub(crate) struct Record {
 /// What there is to tell of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Told {
-    Sent { seq: u64, bytes: Box<[u8]> },
-    Reply { seq: u64, reply: Received, bytes: Box<[u8]> },
-    Late { seq: u64, rtt: Duration, bytes: Box<[u8]> },
-    Duplicate { seq: u64, rtt: Duration, bytes: Box<[u8]> },
-    Lost { seq: u64 },
-    Refused { seq: u64 },
-    Error { seq: Option<u64>, reason: String },
+    Sent {
+        seq: u64,
+        bytes: Box<[u8]>,
+    },
+    Reply {
+        seq: u64,
+        reply: Received,
+        bytes: Box<[u8]>,
+    },
+    Late {
+        seq: u64,
+        rtt: Duration,
+        bytes: Box<[u8]>,
+    },
+    Duplicate {
+        seq: u64,
+        rtt: Duration,
+        bytes: Box<[u8]>,
+    },
+    Lost {
+        seq: u64,
+    },
+    Refused {
+        seq: u64,
+    },
+    Error {
+        seq: Option<u64>,
+        reason: String,
+    },
     State(StateChange),
     Interval(Interval),
+    /// The target is at another address now; it had none if there was none before.
+    Moved {
+        from: Option<SocketAddr>,
+    },
 }
 
 impl Told {
-    pub(crate) fn kind(&self) -> Kind {
-        match self {
+    /// Which event it is, if it can be left out.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        Some(match self {
             Told::Sent { .. } => Kind::Sent,
             Told::Reply { .. } => Kind::Reply,
             Told::Late { .. } => Kind::Late,
@@ -96,7 +125,8 @@ impl Told {
             Told::Error { .. } => Kind::Error,
             Told::State(_) => Kind::State,
             Told::Interval(_) => Kind::Interval,
-        }
+            Told::Moved { .. } => return None,
+        })
     }
 }
 
@@ -118,8 +148,8 @@ pub(crate) trait Report: Send {
     fn not_shown(&mut self, events: u64, at: Wall, out: &mut Vec<u8>);
 }
 
-/// The reporter that was asked for. `labels` are the targets' names.
-pub(crate) fn reporter(config: &Config, labels: Vec<String>, style: Style) -> Box<dyn Report> {
+/// The reporter that was asked for.
+pub(crate) fn reporter(config: &Config, style: Style) -> Box<dyn Report> {
     let stamp = config.format.is_stamp();
     let payload = match (stamp, config.output.hex) {
         (true, _) => Payload::Stamp,
@@ -127,8 +157,8 @@ pub(crate) fn reporter(config: &Config, labels: Vec<String>, style: Style) -> Bo
         _ => Payload::Text,
     };
     match config.output.form {
-        Form::Json => Box::new(Json::new(labels, stamp)),
-        Form::Text => Box::new(Text::new(labels, payload, config.timeout, style)),
+        Form::Json => Box::new(Json::new(stamp)),
+        Form::Text => Box::new(Text::new(payload, config.timeout, style)),
         Form::Nagios => Box::new(Nagios::new(config.warnings.clone(), config.thresholds.clone())),
     }
 }

@@ -146,7 +146,8 @@ fn average(targets: &[TargetSummary]) -> Option<Duration> {
     let replies: u64 = targets.iter().map(|target| target.counts.received).sum();
     let of = |it: &TargetSummary| Some(it.rtt.average?.as_nanos() * u128::from(it.counts.received));
     let sum: u128 = targets.iter().filter_map(of).sum();
-    let mean = sum.checked_div(u128::from(replies))?;
+    let replies = u128::from(replies);
+    let mean = (sum + replies / 2).checked_div(replies)?;
     Some(Duration::from_nanos(u64::try_from(mean).ok()?))
 }
 

@@ -155,22 +155,20 @@ impl Engine<'_> {
             match call {
                 Call::Stop => return Some(Ended::Done),
                 Call::Gone => return Some(Ended::Gone),
-                Call::Snapshot => self.console.note(self.snapshot()),
+                Call::Snapshot => self.snapshot(),
                 Call::Found(found) => self.found(found),
             }
         }
         None
     }
 
-    fn snapshot(&self) -> String {
-        match self.targets.targets() {
-            [target] => {
-                let session = &target.session;
-                snapshot(&target.label, session.counts(), session.rtt().average())
-            }
-            targets => {
-                snapshot(&format!("{} targets", targets.len()), &self.targets.totals(), None)
-            }
+    /// A line for each target.
+    fn snapshot(&self) {
+        for target in self.targets.targets() {
+            let session = &target.session;
+            let average = session.rtt().average();
+            let line = snapshot(&target.label, session.counts(), average);
+            self.console.note(format!("{line}, {}", session.state()));
         }
     }
 

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -30,7 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Notice {
     pub(crate) target: TargetId,
     /// `host:port`, for messages.
-    pub(crate) label: String,
+    pub(crate) label: Arc<str>,
+    /// The target as it was given.
+    pub(crate) given: String,
     /// Its address and port, or nothing.
     pub(crate) address: String,
     pub(crate) change: StateChange,
@@ -43,7 +46,7 @@ impl Notice {
         [
             ("UDP_STATE", change.state.to_string()),
             ("UDP_PREVIOUS", change.previous.to_string()),
-            ("UDP_TARGET", self.label.clone()),
+            ("UDP_TARGET", self.given.clone()),
             ("UDP_ADDRESS", self.address.clone()),
             ("UDP_SINCE", since.rfc3339()),
             ("UDP_DURATION", format!("{:.3}", change.lasted.as_secs_f64())),

@@ -40,7 +40,7 @@ use lookup::Resolver;
 use outgoing::Batch;
 use poller::{Poller, Waker};
 use ports::Ports;
-use reporter::Reporter;
+use reporter::{Name, Reporter};
 
 /// Bytes of a file of targets, and of a key.
 const LONGEST_LIST: u64 = 64 << 20;
@@ -125,12 +125,17 @@ impl<'a> Run<'a> {
         let signals = Signals::install(Hangup::Stop)?;
         let labels: Vec<String> =
             config.targets.iter().map(|it| it.endpoint.label(config.default_port)).collect();
-        let reporter = make_reporter(&config, labels.clone(), style);
+        let reporter = make_reporter(&config, style);
         let printer = start_printer(reporter).map_err(thread_failed)?;
         forward(&signals, printer.reader_gone().clone(), caller, bell).map_err(thread_failed)?;
         let hook = config.on_change.take().map(Hook::start).transpose().map_err(thread_failed)?;
         let lines = Some(printer.handle().clone());
-        let mut reporter = Reporter::new(labels.clone(), config.output, lines, hook);
+        let names = labels.iter().zip(&config.targets).map(|(label, listed)| Name {
+            label: label.as_str().into(),
+            given: listed.endpoint.to_string(),
+        });
+        let names = names.collect();
+        let mut reporter = Reporter::new(names, config.output, lines, hook);
         let mut ports = Ports::new(template, config.backend, config.format.length());
         let (targets, start) =
             setup::targets(&mut config, &labels, &placed, &mut ports, &mut reporter)?;

@@ -4,6 +4,7 @@
 //! said at most once a minute a kind, however often it comes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use udp_core::cli::printer::Handle;
@@ -24,9 +25,18 @@ const QUIET_FOR: Duration = Duration::from_secs(60);
 /// Kinds of trouble that are told apart; more of them are one.
 const KINDS: usize = 256;
 
+/// What a target is called.
+#[derive(Debug, Clone)]
+pub(crate) struct Name {
+    /// `host:port`.
+    pub(crate) label: Arc<str>,
+    /// As it was given.
+    pub(crate) given: String,
+}
+
 /// Tells what happens.
 pub(crate) struct Reporter {
-    labels: Vec<String>,
+    names: Vec<Name>,
     output: Output,
     lines: Option<Handle<Line>>,
     hook: Option<Hook>,
@@ -39,13 +49,13 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     pub(crate) fn new(
-        labels: Vec<String>,
+        names: Vec<Name>,
         output: Output,
         lines: Option<Handle<Line>>,
         hook: Option<Hook>,
     ) -> Self {
         Reporter {
-            labels,
+            names,
             output,
             lines,
             hook,
@@ -61,10 +71,8 @@ impl Reporter {
     }
 
     /// Hands over a line that may be dropped.
-    fn offer(&self, kind: Kind, make: impl FnOnce() -> Line) {
-        let Some(lines) = self.lines.as_ref().filter(|_| self.output.show.has(kind)) else {
-            return;
-        };
+    fn offer(&self, make: impl FnOnce() -> Line) {
+        let Some(lines) = &self.lines else { return };
         if lines.has_room() {
             // No room after all: the printer has counted it.
             drop(lines.offer(make()));
@@ -78,8 +86,8 @@ impl Reporter {
         (self.lines, self.hook)
     }
 
-    fn label(&self, target: TargetId) -> &str {
-        self.labels.get(target as usize).map_or("", String::as_str)
+    fn label(&self, target: TargetId) -> Arc<str> {
+        self.names.get(target as usize).map_or_else(|| "".into(), |name| name.label.clone())
     }
 
     fn change(&mut self, event: &Event<'_>, change: Change, counts: &Counts) {
@@ -88,7 +96,8 @@ impl Reporter {
         if let Some(hook) = self.hook.as_ref().filter(|_| !change.change.is_first_up()) {
             hook.submit(Notice {
                 target: event.target,
-                label: self.label(event.target).to_owned(),
+                label: self.label(event.target),
+                given: self.names[event.target as usize].given.clone(),
                 address: event.address.map(host_port).unwrap_or_default(),
                 change: change.clone(),
             });
@@ -97,10 +106,16 @@ impl Reporter {
     }
 
     fn record(&self, event: &Event<'_>, kind: Kind, told: impl FnOnce() -> Told) {
-        self.offer(kind, || {
+        if self.output.show.has(kind) {
+            self.tell(event, told);
+        }
+    }
+
+    fn tell(&self, event: &Event<'_>, told: impl FnOnce() -> Told) {
+        self.offer(|| {
             Line::Record(Record {
                 at: on_wall(event.at),
-                target: event.target,
+                label: self.label(event.target),
                 address: event.address,
                 told: told(),
             })
@@ -109,7 +124,7 @@ impl Reporter {
 
     /// Says trouble on stderr, unless the same was said within the last minute.
     fn trouble(&mut self, event: &Event<'_>, reason: &str) {
-        let whom = place(self.label(event.target), event.address);
+        let whom = place(&self.label(event.target), event.address);
         let known = self.said.len();
         let key = if known < KINDS || self.said.contains_key(reason) { reason } else { "" };
         match self.said.get_mut(key) {
@@ -185,6 +200,9 @@ impl Observer for Reporter {
             }
             What::Moved { from } => {
                 let now = event.address.map(host_port).unwrap_or_default();
+                if self.output.form == Form::Json {
+                    self.tell(event, || Told::Moved { from });
+                }
                 let label = self.label(event.target);
                 match from {
                     Some(from) => log::warn!("{label} is at {now} now, was at {}", host_port(from)),

@@ -47,7 +47,7 @@ impl Collector {
         let next = Collector { sent, received, lost, ..Collector::default() };
         let before = std::mem::replace(self, next);
         let received = received - before.received;
-        let mean = |n: u64| before.sum.as_nanos() / u128::from(n.max(1));
+        let mean = |n: u64| (before.sum.as_nanos() + u128::from(n / 2)) / u128::from(n.max(1));
         let rtt = before.min.map(|min| {
             let mean = Duration::from_nanos(u64::try_from(mean(received)).unwrap_or(u64::MAX));
             [min, mean, before.max]

@@ -102,7 +102,10 @@ pub(super) fn verify_statistics(world: &World, target: TargetId, rtts: &[u64]) {
     assert_eq!(rtt.count(), rtts.len() as u64);
     assert_eq!(nanos(rtt.min()), rtts.iter().copied().min());
     assert_eq!(nanos(rtt.max()), rtts.iter().copied().max());
-    let mean = (!rtts.is_empty()).then(|| rtts.iter().sum::<u64>() / rtts.len() as u64);
+    let mean = (!rtts.is_empty()).then(|| {
+        let count = rtts.len() as u64;
+        (rtts.iter().sum::<u64>() + count / 2) / count
+    });
     assert_eq!(nanos(rtt.average()), mean);
     let mut sorted = rtts.to_vec();
     sorted.sort_unstable();

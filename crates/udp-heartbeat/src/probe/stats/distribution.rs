@@ -154,9 +154,10 @@ impl Distribution {
         (self.count > 0).then(|| Duration::from_nanos(self.max))
     }
 
-    /// The arithmetic mean.
+    /// The arithmetic mean, rounded half up.
     pub(crate) fn average(&self) -> Option<Duration> {
-        let mean = self.sum.checked_div(u128::from(self.count))?;
+        let count = u128::from(self.count);
+        let mean = (self.sum + count / 2).checked_div(count)?;
         Some(Duration::from_nanos(u64::try_from(mean).unwrap_or(u64::MAX)))
     }
 
@@ -343,7 +344,8 @@ mod tests {
             } else {
                 prop_assert_eq!(it.percentile(wanted), None);
             }
-            let mean = values.iter().map(|v| u128::from(*v)).sum::<u128>() / values.len() as u128;
+            let mean = (values.iter().map(|v| u128::from(*v)).sum::<u128>() + values.len() as u128 / 2)
+                / values.len() as u128;
             prop_assert_eq!(it.average().unwrap().as_nanos(), mean);
         }
 

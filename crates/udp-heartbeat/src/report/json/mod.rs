@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use serde::Serialize;
 use udp_core::cli::json::{Payload, nanos, object};
 use udp_core::clock::Wall;
+use udp_core::endpoint::ip_text;
 
-use super::{Line, Record, Report, Start, StartTarget, StateChange, Told};
+use super::{Kind, Line, Record, Report, Start, StartTarget, StateChange, Told};
 use crate::probe::schedule::Spacing;
 use crate::probe::session::Interval;
 use crate::probe::verdict::Verdict;
@@ -18,20 +19,18 @@ use summary::Summary;
 /// The JSON reporter.
 #[derive(Debug)]
 pub(crate) struct Json {
-    labels: Vec<String>,
     stamp: bool,
 }
 
 impl Json {
     /// `stamp` if replies tell the reflector's own time.
-    pub(crate) fn new(labels: Vec<String>, stamp: bool) -> Self {
-        Json { labels, stamp }
+    pub(crate) fn new(stamp: bool) -> Self {
+        Json { stamp }
     }
 
     fn record(&self, record: &Record, out: &mut Vec<u8>) {
-        let label = self.labels.get(record.target as usize).map(String::as_str);
-        let place = Place::new(label, record.address);
-        let kind = record.told.kind().name();
+        let place = Place::new(Some(&record.label), record.address);
+        let kind = record.told.kind().map_or("moved", Kind::name);
         match &record.told {
             Told::Sent { seq, bytes } => {
                 object(kind, record.at, Datagram::new(place, Some(*seq), bytes, Nothing {}), out);
@@ -56,6 +55,13 @@ impl Json {
             }
             Told::Error { seq, reason } => {
                 object(kind, record.at, About { place, seq: *seq, rest: Reason { reason } }, out);
+            }
+            Told::Moved { from } => {
+                let rest = Moved {
+                    previous_address: from.map(ip_text),
+                    previous_port: from.map(|from| from.port()),
+                };
+                object(kind, record.at, Of { place, rest }, out);
             }
             Told::Interval(figures) => {
                 let rest = IntervalFigures::new(figures);
@@ -97,7 +103,7 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn new(target: Option<&'a str>, address: Option<SocketAddr>) -> Self {
-        let ip = address.map(udp_core::endpoint::ip_text);
+        let ip = address.map(ip_text);
         Place { target, address: ip, port: address.map(|address| address.port()) }
     }
 }
@@ -134,6 +140,12 @@ struct Of<'a, T> {
     place: Place<'a>,
     #[serde(flatten)]
     rest: T,
+}
+
+#[derive(Serialize)]
+struct Moved {
+    previous_address: Option<String>,
+    previous_port: Option<u16>,
 }
 
 #[derive(Serialize)]

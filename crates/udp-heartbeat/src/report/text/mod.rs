@@ -16,7 +16,6 @@ use udp_core::endpoint::Shown;
 use udp_core::text::{escape, hex};
 
 use super::{Line, Payload, Record, Report, Told};
-use crate::probe::schedule::TargetId;
 use crate::probe::session::Counts;
 use crate::probe::state::{Change, State};
 use crate::probe::verdict::Verdict;
@@ -25,24 +24,18 @@ pub(crate) use summary::snapshot;
 /// The text reporter.
 #[derive(Debug)]
 pub(crate) struct Text {
-    labels: Vec<String>,
     payload: Payload,
     timeout: Duration,
     style: Style,
 }
 
 impl Text {
-    pub(crate) fn new(
-        labels: Vec<String>,
-        payload: Payload,
-        timeout: Duration,
-        style: Style,
-    ) -> Self {
-        Text { labels, payload, timeout, style }
+    pub(crate) fn new(payload: Payload, timeout: Duration, style: Style) -> Self {
+        Text { payload, timeout, style }
     }
 
     fn record(&self, record: &Record, out: &mut Vec<u8>) {
-        let whom = self.whom(record);
+        let whom = Self::whom(record);
         match &record.told {
             Told::Sent { bytes, .. } => {
                 put(out, format_args!("sendto {whom}: "));
@@ -93,6 +86,8 @@ impl Text {
                 }
                 out.push(b'\n');
             }
+            // stderr has it.
+            Told::Moved { .. } => {}
             Told::State(change) => {
                 let Change { state, previous, lasted, .. } = change.change;
                 let since = change.since.rfc3339();
@@ -109,15 +104,11 @@ impl Text {
     }
 
     /// The address, or the name of a target that has none.
-    fn whom(&self, record: &Record) -> String {
+    fn whom(record: &Record) -> String {
         match record.address {
             Some(address) => Shown(address).to_string(),
-            None => one_line(self.label(record.target)),
+            None => one_line(&record.label),
         }
-    }
-
-    fn label(&self, target: TargetId) -> &str {
-        self.labels.get(target as usize).map_or("", String::as_str)
     }
 
     fn payload(&self, bytes: &[u8], out: &mut Vec<u8>) {
@@ -216,13 +207,13 @@ mod tests {
     const MICRO: Duration = Duration::from_micros(1);
 
     fn text(payload: Payload) -> Text {
-        let labels = vec!["127.0.0.1:7000".into(), "no\u{1b}where:7".into()];
-        Text::new(labels, payload, Duration::from_secs(1), Style::default())
+        Text::new(payload, Duration::from_secs(1), Style::default())
     }
 
-    fn told(payload: Payload, target: TargetId, told: Told) -> String {
+    fn told(payload: Payload, target: usize, told: Told) -> String {
         let address = (target == 0).then(|| "127.0.0.1:7000".parse().unwrap());
-        let record = Record { at: Wall::from_nanos(0), target, address, told };
+        let label = ["127.0.0.1:7000", "no\u{1b}where:7"][target].into();
+        let record = Record { at: Wall::from_nanos(0), label, address, told };
         let mut out = Vec::new();
         text(payload).tell(&Line::Record(record), &mut out);
         String::from_utf8(out).unwrap()
