@@ -20,6 +20,7 @@ use crate::probe::schedule::Spacing;
 use crate::probe::state::Hysteresis;
 use crate::probe::thresholds::Thresholds;
 use crate::report::Show;
+use crate::run::Sources;
 use crate::targets_file::{self, Labels, Listed};
 
 /// The tutorial's beat.
@@ -34,6 +35,8 @@ pub(crate) struct Config {
     /// Targets that were named more than once.
     pub(crate) twice: Vec<String>,
     pub(crate) default_port: u16,
+    /// What is read again.
+    pub(crate) sources: Sources,
     pub(crate) family: Family,
     pub(crate) format: Format,
     pub(crate) expectation: Expectation,
@@ -99,8 +102,12 @@ impl Config {
     /// # Errors
     /// Bad usage.
     pub(crate) fn new(args: Args, files: &Files, random: u64) -> Result<Config, Failure> {
-        let (targets, twice) = targets(&args, files)?;
-        let default_port = default_port(&args);
+        let (targets, named) = targets(&args, files)?;
+        let (family, default_port) = (args.common.family(), default_port(&args));
+        let (targets, twice) = merge(targets, family, default_port);
+        let list = args.targets_file.clone().filter(|path| path.as_os_str() != "-");
+        let key = args.stamp_key_file.clone();
+        let sources = Sources { named, list, key, family, default_port };
         let format = format(&args, files)?;
         let hex = args.payload_hex.is_some();
         let expectation = expectation(&args)?;
@@ -138,7 +145,8 @@ impl Config {
             targets,
             twice,
             default_port,
-            family: args.common.family(),
+            family,
+            sources,
             format,
             expectation,
             spacing,
@@ -165,37 +173,42 @@ impl Config {
     }
 }
 
-/// The targets that were named, and those in the file, each once; and those that stand twice.
-fn targets(args: &Args, files: &Files) -> Result<(Vec<Listed>, Vec<String>), Failure> {
-    let named = args.targets.iter().cloned();
-    let mut targets: Vec<Listed> =
-        named.map(|endpoint| Listed { endpoint, labels: Labels::new() }).collect();
-    let port = default_port(args);
+/// The targets that were named, and those in the file.
+fn targets(args: &Args, files: &Files) -> Result<(Vec<Listed>, Vec<Listed>), Failure> {
+    let bare = |endpoint| Listed { endpoint, labels: Labels::new() };
+    let named: Vec<Listed> = args.targets.iter().cloned().map(bare).collect();
+    let mut targets = named.clone();
     if let Some((file, content)) = &files.targets {
-        let listed = targets_file::parse(file, content).map_err(Failure::in_file)?;
-        targets.extend(listed);
+        targets.extend(targets_file::parse(file, content).map_err(Failure::in_file)?);
         if targets.is_empty() {
             return Err(Failure::usage(format!("{file} names no target")));
         }
     }
-    let family = args.common.family();
     if targets.is_empty() {
         // Without a host, the loopback address of the family that was asked for.
-        let default = default_target(family, port);
-        targets.extend(default.map(|endpoint| Listed { endpoint, labels: Labels::new() }));
+        targets.extend(default_target(args.common.family(), default_port(args)).map(bare));
     }
+    Ok((targets, named))
+}
+
+/// Each of `targets` once, with defaults filled in; and those that stand twice.
+pub(crate) fn merge(
+    mut targets: Vec<Listed>,
+    family: Family,
+    default_port: u16,
+) -> (Vec<Listed>, Vec<String>) {
     let mut seen = HashSet::new();
     let mut twice = Vec::new();
     targets.retain_mut(|target| {
         target.endpoint = target.endpoint.clone().asked(family);
-        let label = target.endpoint.label(port);
+        let label = target.endpoint.label(default_port);
         let first = seen.insert(label.clone());
         if !first {
             twice.push(label);
         }
         first
     });
-    Ok((targets, twice))
+    (targets, twice)
 }
 
 fn default_port(args: &Args) -> u16 {

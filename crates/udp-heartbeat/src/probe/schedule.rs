@@ -44,6 +44,8 @@ pub(crate) struct Slot {
 pub(crate) struct Timeline {
     interval: u64,
     spaced: Spaced,
+    /// The next slots of targets that joined a periodic schedule later.
+    joined: BinaryHeap<Reverse<(Mono, TargetId)>>,
 }
 
 #[derive(Debug)]
@@ -70,19 +72,48 @@ impl Timeline {
                 Spaced::Poisson { random, due }
             }
         };
-        Timeline { interval, spaced }
+        Timeline { interval, spaced, joined: BinaryHeap::new() }
     }
 
     /// When the next slot is due; none when every target has ended.
     pub(crate) fn next_due(&self) -> Option<Mono> {
-        match &self.spaced {
+        let due = match &self.spaced {
             Spaced::Periodic(periodic) => periodic.next_due(self.interval),
             Spaced::Poisson { due, .. } => due.peek().map(|Reverse((due, _))| *due),
+        };
+        match self.joined.peek() {
+            Some(Reverse((joined, _))) => Some(due.map_or(*joined, |due| due.min(*joined))),
+            None => due,
         }
+    }
+
+    /// One more target, from `now` on.
+    pub(crate) fn add(&mut self, target: TargetId, now: Mono) {
+        match &mut self.spaced {
+            Spaced::Periodic(_) => self.joined.push(Reverse((now, target))),
+            Spaced::Poisson { random, due } => {
+                due.push(Reverse((now + gap(random, self.interval), target)));
+            }
+        }
+    }
+
+    fn take_joined(&mut self, now: Mono) -> Option<Slot> {
+        let mut top = self.joined.peek_mut()?;
+        let Reverse((first, target)) = *top;
+        if first > now {
+            return None;
+        }
+        let missed = nanos_since(now, first) / self.interval;
+        let due = first + Duration::from_nanos(missed.saturating_mul(self.interval));
+        *top = Reverse((due + Duration::from_nanos(self.interval), target));
+        Some(Slot { target, due, missed })
     }
 
     /// The next slot that is due at `now`, if there is one: ask until there is none.
     pub(crate) fn take(&mut self, now: Mono) -> Option<Slot> {
+        if let Some(slot) = self.take_joined(now) {
+            return Some(slot);
+        }
         match &mut self.spaced {
             Spaced::Periodic(periodic) => periodic.take(self.interval, now),
             Spaced::Poisson { random, due: heap } => {
@@ -107,7 +138,10 @@ impl Timeline {
     /// The target sends no more.
     pub(crate) fn end(&mut self, target: TargetId) {
         match &mut self.spaced {
-            Spaced::Periodic(periodic) => periodic.end(target),
+            Spaced::Periodic(periodic) => {
+                periodic.end(target);
+                self.joined.retain(|Reverse((_, it))| *it != target);
+            }
             Spaced::Poisson { due, .. } => due.retain(|Reverse((_, it))| *it != target),
         }
     }
@@ -229,6 +263,21 @@ mod tests {
         assert_eq!(line.take(at(9)), None);
         assert_eq!(line.next_due(), Some(at(10)));
         assert_eq!(line.take(at(10)), slot(0, 10, 0));
+    }
+
+    #[test]
+    fn a_target_that_joins_later_keeps_its_own_time_and_moves_no_other() {
+        let mut line = periodic(10, 2);
+        assert_eq!((line.take(at(0)), line.take(at(5))), (slot(0, 0, 0), slot(1, 5, 0)));
+        line.add(7, at(7));
+        assert_eq!((line.next_due(), line.take(at(7))), (Some(at(7)), slot(7, 7, 0)));
+        assert_eq!((line.take(at(10)), line.take(at(15))), (slot(0, 10, 0), slot(1, 15, 0)));
+        assert_eq!(line.take(at(38)), slot(7, 37, 2));
+        line.end(7);
+        line.end(0);
+        assert_eq!(line.take(at(38)), slot(1, 35, 1));
+        line.end(1);
+        assert_eq!(line.next_due(), None);
     }
 
     #[test]

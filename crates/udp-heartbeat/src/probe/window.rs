@@ -195,6 +195,11 @@ impl Window {
         Some((seq, beat))
     }
 
+    /// Beats whose class may still change.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &Beat> {
+        self.beats.iter().filter(|beat| matches!(beat.class, Class::InFlight | Class::Refused))
+    }
+
     /// The beat that has been in flight longest.
     pub(crate) fn oldest_in_flight(&self) -> Option<Seq> {
         (self.in_flight > 0).then_some(Seq(self.open))

@@ -33,8 +33,19 @@ pub(crate) enum Line {
     Start(Box<Start>),
     /// Something happened to a target.
     Record(Record),
-    /// The run is over.
+    /// The list of targets was read again.
+    Reloaded(Reloaded),
+    /// The run is over, or that of one target is.
     Summary(Box<RunSummary>),
+}
+
+/// How many targets there are now, and what has changed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reloaded {
+    pub(crate) at: Wall,
+    pub(crate) targets: usize,
+    pub(crate) added: usize,
+    pub(crate) removed: usize,
 }
 
 /// What runs.

@@ -110,7 +110,7 @@ impl TargetSummary {
     /// The figures of `target`, held against `thresholds`.
     pub(crate) fn of(
         target: &Target,
-        labels: &Labels,
+        labels: Labels,
         thresholds: &Thresholds,
         warnings: &Thresholds,
     ) -> Self {
@@ -120,7 +120,7 @@ impl TargetSummary {
         let runs = session.runs();
         TargetSummary {
             label: target.label.clone(),
-            labels: labels.clone(),
+            labels,
             address: target.address(),
             state: session.state(),
             counts,

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
+use udp_core::Family;
 use udp_core::cli::Console;
 use udp_core::clock::{self, Mono};
 
@@ -19,12 +20,15 @@ use super::lookup::{Found, Reason, Resolver};
 use super::outgoing::Batch;
 use super::poller::Poller;
 use super::ports::{Came, Drained, Ports};
+use super::reload::Fresh;
 use super::reporter::Reporter;
 use crate::probe::schedule::{TargetId, Timeline};
-use crate::probe::stats::distribution::Distribution;
+use crate::probe::session::Counts;
+use crate::probe::stats::distribution::{Distribution, Percentile};
 use crate::probe::targets::{PortsToClose, Targets};
+use crate::probe::thresholds::Thresholds;
 use crate::probe::window::Seq;
-use crate::report::snapshot;
+use crate::report::{RunSummary, TargetSummary, snapshot};
 
 /// Where beats are at most this far apart, replies are not waited for in between.
 const LAZY: Duration = Duration::from_millis(10);
@@ -50,6 +54,8 @@ pub(crate) enum Call {
     Gone,
     /// A look-up is over.
     Found(Found),
+    /// Files were read again.
+    Fresh(Fresh),
 }
 
 /// Why the loop ended.
@@ -59,6 +65,20 @@ pub(crate) enum Ended {
     Done,
     /// The reader of what is printed is gone.
     Gone,
+}
+
+/// What was asked for, where it is needed again.
+#[derive(Debug)]
+pub(crate) struct Fixed {
+    pub(crate) thresholds: Thresholds,
+    pub(crate) warnings: Thresholds,
+    /// Whether answers can be other than ok.
+    pub(crate) judged: bool,
+    /// Whether summaries are shown.
+    pub(crate) summaries: bool,
+    pub(crate) count: Option<u64>,
+    pub(crate) family: Family,
+    pub(crate) default_port: u16,
 }
 
 /// All that a run needs.
@@ -73,6 +93,7 @@ pub(crate) struct Engine<'a> {
     /// Whether an address may be beaten at this rate.
     pub(crate) admits: Box<dyn Fn(SocketAddr) -> bool>,
     pub(crate) console: &'a Console,
+    pub(crate) fixed: Fixed,
     pub(crate) deadline: Option<Mono>,
     /// When the figures of an interval are told next, and how long it is.
     pub(crate) intervals: Option<(Mono, Duration)>,
@@ -157,14 +178,38 @@ impl Engine<'_> {
                 Call::Gone => return Some(Ended::Gone),
                 Call::Snapshot => self.snapshot(),
                 Call::Found(found) => self.found(found),
+                Call::Fresh(fresh) => self.take_fresh(fresh),
             }
         }
         None
     }
 
+    /// The figures of these targets until now, held against the thresholds.
+    pub(crate) fn summary(&self, targets: Vec<TargetId>) -> RunSummary {
+        let Fixed { thresholds, warnings, .. } = &self.fixed;
+        let mut totals = Counts::default();
+        let summaries = targets.into_iter().map(|id| {
+            let target = self.targets.target(id);
+            totals.add(target.session.counts());
+            TargetSummary::of(target, self.reporter.labels(id), thresholds, warnings)
+        });
+        RunSummary {
+            at: clock::wall(),
+            targets: summaries.collect(),
+            totals,
+            judged: self.fixed.judged,
+            lag_p50: self.lag.percentile(Percentile::P50),
+            lag_p99: self.lag.percentile(Percentile::P99),
+            lag_max: self.lag.max(),
+            unsolicited_from: None,
+            kernel_drops: None,
+        }
+    }
+
     /// A line for each target.
     fn snapshot(&self) {
-        for target in self.targets.targets() {
+        for id in self.targets.present() {
+            let target = self.targets.target(id);
             let session = &target.session;
             let average = session.rtt().average();
             let line = snapshot(&target.label, session.counts(), average);
@@ -182,7 +227,7 @@ impl Engine<'_> {
     }
 
     /// Moves on to one of `addresses`, unless the target is at one of them.
-    fn follow(&mut self, target: TargetId, addresses: &[SocketAddr], now: Mono) {
+    pub(super) fn follow(&mut self, target: TargetId, addresses: &[SocketAddr], now: Mono) {
         let current = self.targets.target(target).address();
         if current.is_some_and(|current| addresses.contains(&current)) {
             return;
@@ -233,7 +278,7 @@ impl Engine<'_> {
         }
     }
 
-    fn ask(&self, target: TargetId) {
+    pub(super) fn ask(&self, target: TargetId) {
         if let Some(resolver) = &self.resolver {
             resolver.ask(target, self.targets.target(target).endpoint.clone());
         }

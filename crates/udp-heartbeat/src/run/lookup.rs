@@ -102,7 +102,7 @@ impl Reason {
 pub(crate) struct LookUps {
     names: Vec<Name>,
     /// In order of their regular time.
-    regular: VecDeque<(Mono, usize)>,
+    regular: VecDeque<(Mono, TargetId)>,
 }
 
 #[derive(Debug)]
@@ -125,8 +125,25 @@ enum Asked {
 impl LookUps {
     /// A target whose name was looked up at `now`.
     pub(crate) fn add(&mut self, target: TargetId, now: Mono) {
-        self.regular.push_back((now + EVERY, self.names.len()));
+        self.regular.push_back((now + EVERY, target));
         self.names.push(Name { target, asked: now, pending: None, kept: None });
+    }
+
+    /// A target that is new, and whose name is being looked up.
+    pub(crate) fn begin_new(&mut self, target: TargetId, now: Mono) {
+        let new = Name { target, asked: now, pending: Some(Asked::Use), kept: None };
+        let found = self.names.binary_search_by_key(&target, |name| name.target);
+        match found {
+            Ok(index) => self.names[index] = new,
+            Err(index) => self.names.insert(index, new),
+        }
+        self.regular.push_back((now + EVERY, target));
+    }
+
+    /// The target is none any more.
+    pub(crate) fn remove(&mut self, target: TargetId) {
+        self.names.retain(|name| name.target != target);
+        self.regular.retain(|(_, it)| *it != target);
     }
 
     /// When the next regular look-up is due.
@@ -136,14 +153,13 @@ impl LookUps {
 
     /// A target whose regular look-up is due: ask until there is none.
     pub(crate) fn take(&mut self, now: Mono) -> Option<TargetId> {
-        while let Some(&(due, index)) = self.regular.front()
+        while let Some(&(due, target)) = self.regular.front()
             && due <= now
         {
             self.regular.pop_front();
-            let name = &mut self.names[index];
-            self.regular.push_back((now + EVERY, index));
-            if name.begin(now, Asked::Use) {
-                return Some(name.target);
+            self.regular.push_back((now + EVERY, target));
+            if self.name(target).is_some_and(|name| name.begin(now, Asked::Use)) {
+                return Some(target);
             }
         }
         None

@@ -9,6 +9,7 @@ mod lookup;
 mod outgoing;
 mod poller;
 mod ports;
+mod reload;
 mod reporter;
 mod setup;
 
@@ -18,7 +19,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 use udp_core::cli::parse::ShownDuration;
 use udp_core::cli::printer::{Handle, Policy, Printer};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
@@ -29,17 +30,18 @@ use udp_core::error::describe;
 use crate::args::Args;
 use crate::config::{self, Config, Files, Form};
 use crate::probe::schedule::{Spacing, Timeline};
-use crate::probe::stats::distribution::{Distribution, Percentile, Precision};
+use crate::probe::stats::distribution::{Distribution, Precision};
 use crate::probe::thresholds;
 use crate::report::{
     Kind, Line, Report, RunSummary, Show, Start, Status, TargetSummary, reporter as make_reporter,
 };
-use engine::{Call, Ended, Engine};
+use engine::{Call, Ended, Engine, Fixed};
 use hook::Hook;
 use lookup::Resolver;
 use outgoing::Batch;
 use poller::{Poller, Waker};
 use ports::Ports;
+pub(crate) use reload::Sources;
 use reporter::{Name, Reporter};
 
 /// Bytes of a file of targets, and of a key.
@@ -62,17 +64,24 @@ pub fn run(args: Args, console: &Console) -> Result<Exit, Failure> {
 }
 
 fn read_files(args: &Args) -> Result<Files, Failure> {
-    let read = |path: &Path, most: u64| {
-        read_file(path, most).map_err(|error| {
-            Failure::local(format!("cannot read {}: {}", path.display(), describe(&error)))
-        })
-    };
-    let targets = args.targets_file.as_ref().map(|path| {
-        let content = read(path, LONGEST_LIST)?;
-        Ok::<_, Failure>((path.display().to_string(), content))
-    });
-    let key = args.stamp_key_file.as_ref().map(|path| read(path, LONGEST_KEY));
-    Ok(Files { targets: targets.transpose()?, key: key.transpose()? })
+    let targets = args.targets_file.as_deref().map(read_list).transpose()?;
+    let key = args.stamp_key_file.as_deref().map(read_key).transpose()?;
+    Ok(Files { targets, key })
+}
+
+/// A list of targets, with its name.
+fn read_list(path: &Path) -> Result<(String, Vec<u8>), Failure> {
+    Ok((path.display().to_string(), read(path, LONGEST_LIST)?))
+}
+
+fn read_key(path: &Path) -> Result<Vec<u8>, Failure> {
+    read(path, LONGEST_KEY)
+}
+
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+    read_file(path, most).map_err(|error| {
+        Failure::local(format!("cannot read {}: {}", path.display(), describe(&error)))
+    })
 }
 
 /// All of a file (`-` is stdin), which is an error if it is longer than `most`.
@@ -114,7 +123,7 @@ impl<'a> Run<'a> {
         let mut config = config;
         let mut resolver = None;
         let names = config.targets.iter().filter(|target| target.endpoint.is_name()).count();
-        if names > 0 {
+        if names > 0 || config.sources.list.is_some() {
             let (family, port) = (config.family, config.default_port);
             resolver = Some(Resolver::start(names, family, port, found).map_err(thread_failed)?);
         }
@@ -122,17 +131,22 @@ impl<'a> Run<'a> {
         let placed = setup::resolve(&config, resolver.as_ref(), &calls)?;
         // Not before: there is nothing to sum up yet, and a resolver that hangs is ended by the
         // first signal.
-        let signals = Signals::install(Hangup::Stop)?;
+        let again = config.sources.any();
+        let signals = Signals::install(if again { Hangup::Reload } else { Hangup::Stop })?;
+        let requests = again.then(|| watch(config.sources.clone(), &caller, &bell));
+        let requests = requests.transpose().map_err(thread_failed)?;
         let labels: Vec<String> =
             config.targets.iter().map(|it| it.endpoint.label(config.default_port)).collect();
         let reporter = make_reporter(&config, style);
         let printer = start_printer(reporter).map_err(thread_failed)?;
-        forward(&signals, printer.reader_gone().clone(), caller, bell).map_err(thread_failed)?;
+        let gone = printer.reader_gone().clone();
+        forward(&signals, gone, requests, caller, bell).map_err(thread_failed)?;
         let hook = config.on_change.take().map(Hook::start).transpose().map_err(thread_failed)?;
         let lines = Some(printer.handle().clone());
         let names = labels.iter().zip(&config.targets).map(|(label, listed)| Name {
             label: label.as_str().into(),
             given: listed.endpoint.to_string(),
+            labels: listed.labels.clone(),
         });
         let names = names.collect();
         let mut reporter = Reporter::new(names, config.output, lines, hook);
@@ -153,6 +167,15 @@ impl<'a> Run<'a> {
             resolver,
             admits: Box::new(admits),
             console,
+            fixed: Fixed {
+                thresholds: config.thresholds.clone(),
+                warnings: config.warnings.clone(),
+                judged: config.judged,
+                summaries: config.output.show.has(Kind::Summary),
+                count: config.count,
+                family: config.family,
+                default_port: config.default_port,
+            },
             deadline: config.deadline.map(|deadline| now + deadline),
             intervals: config.report_every.map(|every| (now + every, every)),
             lag: Distribution::new(Precision::Fine),
@@ -166,36 +189,22 @@ impl<'a> Run<'a> {
     fn go(mut self) -> Result<Exit, Failure> {
         self.announce();
         let ended = self.engine.run();
-        let Engine { targets: prober, reporter, lag, mut ports, .. } = self.engine;
-        let thresholds = &self.config.thresholds;
-        let listed = prober.targets().iter().zip(&self.config.targets);
-        let targets: Vec<TargetSummary> = listed
-            .map(|(target, listed)| {
-                TargetSummary::of(target, &listed.labels, thresholds, &self.config.warnings)
-            })
-            .collect();
-        let totals = prober.totals();
-        let exit = thresholds::exit(targets.iter().all(TargetSummary::passed), &totals);
-        for target in &targets {
+        let present = self.engine.targets.present().collect();
+        let mut summary = self.engine.summary(present);
+        summary.totals.unsolicited += self.engine.targets.strays();
+        summary.unsolicited_from = self.engine.targets.unsolicited_from();
+        summary.kernel_drops = self.engine.ports.lost_in_host();
+        let passed = summary.targets.iter().all(TargetSummary::passed);
+        let exit = thresholds::exit(passed, &summary.totals);
+        for target in &summary.targets {
             target.unmet.iter().for_each(|unmet| log::warn!("{}: {unmet}", target.label));
         }
-        let summary = RunSummary {
-            at: clock::wall(),
-            targets,
-            totals,
-            judged: self.config.judged,
-            lag_p50: lag.percentile(Percentile::P50),
-            lag_p99: lag.percentile(Percentile::P99),
-            lag_max: lag.max(),
-            unsolicited_from: prober.unsolicited_from(),
-            kernel_drops: ports.lost_in_host(),
-        };
         say_figures(&summary);
         let exit = match self.config.output.form {
             Form::Nagios => Status::of(&summary).exit(),
             Form::Text | Form::Json => exit,
         };
-        let (lines, hook) = reporter.into_parts();
+        let (lines, hook) = self.engine.reporter.into_parts();
         let gone = finish(self.printer, lines, ended, summary, self.config.output.show)?;
         if let Some(hook) = hook {
             hook.finish();
@@ -246,10 +255,26 @@ fn start_printer(reporter: Box<dyn Report>) -> io::Result<Printer<Line>> {
     Printer::start(io::stdout(), show, missed, LINES, Policy::Lossy)
 }
 
+/// Starts the thread that reads files again; where it is asked to.
+fn watch(sources: Sources, caller: &Sender<Call>, bell: &Waker) -> io::Result<Sender<()>> {
+    let (requests, asked) = bounded(1);
+    let (caller, bell) = (caller.clone(), bell.clone());
+    let work = move || {
+        sources.watch(&asked, |fresh| {
+            // The loop is there until the end.
+            let _ = caller.send(Call::Fresh(fresh));
+            bell.ring();
+        });
+    };
+    thread::Builder::new().name("files".into()).spawn(work)?;
+    Ok(requests)
+}
+
 /// Passes signals, and the news that nobody reads any more, on to the loop.
 fn forward(
     signals: &Signals,
     reader_gone: Receiver<()>,
+    requests: Option<Sender<()>>,
     caller: Sender<Call>,
     bell: Waker,
 ) -> io::Result<()> {
@@ -259,7 +284,12 @@ fn forward(
         loop {
             let call = select! {
                 recv(signals.events()) -> event => match event {
-                    Ok(SignalEvent::Stop | SignalEvent::Reload) => Call::Stop,
+                    Ok(SignalEvent::Stop) => Call::Stop,
+                    Ok(SignalEvent::Reload) => {
+                        // One request that waits is as good as two.
+                        let _ = requests.as_ref().map(|requests| requests.try_send(()));
+                        continue;
+                    }
                     Ok(SignalEvent::Snapshot) => Call::Snapshot,
                     Err(_) => return,
                 },

@@ -19,6 +19,7 @@ use crate::probe::schedule::TargetId;
 use crate::probe::session::Counts;
 use crate::probe::state::Change;
 use crate::report::{Kind, Line, Record, StateChange, Told, place};
+use crate::targets_file::Labels;
 
 /// How often the same trouble is said.
 const QUIET_FOR: Duration = Duration::from_secs(60);
@@ -32,6 +33,7 @@ pub(crate) struct Name {
     pub(crate) label: Arc<str>,
     /// As it was given.
     pub(crate) given: String,
+    pub(crate) labels: Labels,
 }
 
 /// Tells what happens.
@@ -68,6 +70,30 @@ impl Reporter {
     /// Whether beats are shown, so that their bytes are worth keeping.
     pub(crate) fn is_telling(&self) -> bool {
         self.output.show.has(Kind::Sent) && self.lines.is_some()
+    }
+
+    /// A target has this name, which may be a new one.
+    pub(crate) fn set_name(&mut self, target: TargetId, name: Name) {
+        match self.names.get_mut(target as usize) {
+            Some(place) => *place = name,
+            None => self.names.push(name),
+        }
+    }
+
+    pub(crate) fn set_labels(&mut self, target: TargetId, labels: Labels) {
+        if let Some(name) = self.names.get_mut(target as usize) {
+            name.labels = labels;
+        }
+    }
+
+    /// The labels of the targets file.
+    pub(crate) fn labels(&self, target: TargetId) -> Labels {
+        self.names.get(target as usize).map(|name| name.labels.clone()).unwrap_or_default()
+    }
+
+    /// Hands over a line of its own.
+    pub(crate) fn say(&self, line: Line) {
+        self.offer(|| line);
     }
 
     /// Hands over a line that may be dropped.

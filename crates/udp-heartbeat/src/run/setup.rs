@@ -89,7 +89,7 @@ pub(super) fn resolve(
                 waiting -= 1;
                 placed.insert(found.target, found.addresses);
             }
-            Ok(Call::Stop | Call::Snapshot | Call::Gone) => {}
+            Ok(Call::Stop | Call::Snapshot | Call::Gone | Call::Fresh(_)) => {}
             Err(_) => break,
         }
     }
@@ -152,7 +152,8 @@ pub(super) fn targets(
     let now = clock::mono();
     for (target, Listed { endpoint, .. }) in (0..).zip(&config.targets) {
         let stamp = stamp_session();
-        targets.add(labels[target as usize].clone(), endpoint.clone(), stamp, config.count);
+        let label = labels[target as usize].clone();
+        targets.add(label, endpoint.clone(), stamp, config.count, now);
         match placed.get(&target) {
             Some(Ok(found)) => {
                 let admitted: Vec<SocketAddr> =
@@ -191,7 +192,7 @@ fn first_socket(targets: &Targets, ports: &mut Ports) -> Result<&'static str, Fa
 
 /// What all targets have in common.
 fn setup(config: &mut Config) -> Setup {
-    let many = config.targets.len() > 1;
+    let many = config.targets.len() > 1 || config.sources.list.is_some();
     let none = Format::Plain { payload: Vec::new(), padding: Padding { length: 0, byte: 0 } };
     let format = std::mem::replace(&mut config.format, none);
     let (least, most) = REMEMBERED_EACH;
@@ -252,7 +253,7 @@ fn descriptors(wanted: usize) -> usize {
 }
 
 /// A STAMP session of its own.
-fn stamp_session() -> StampSession {
+pub(super) fn stamp_session() -> StampSession {
     let (wall, mono): (Wall, Mono) = (clock::wall(), clock::mono());
     let epoch = wall.as_nanos().saturating_sub(mono.as_nanos());
     StampSession { ssid: Ssid(fastrand::u16(1..)), epoch: Wall::from_nanos(epoch) }

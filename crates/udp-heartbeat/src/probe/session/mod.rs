@@ -319,6 +319,11 @@ impl Session {
         }
     }
 
+    /// Beats whose class may still change.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &Beat> {
+        self.window.open()
+    }
+
     /// The beat that has been in flight longest.
     pub(crate) fn oldest_in_flight(&self) -> Option<Seq> {
         self.window.oldest_in_flight()

@@ -48,6 +48,8 @@ pub(super) struct Link {
     pub(super) refusal: f64,
     /// How many of the refused requests arrive all the same.
     pub(super) hint: f64,
+    /// The first target is taken from the list in the middle.
+    pub(super) retire: bool,
     /// Stop before the end.
     pub(super) stop_early: bool,
 }
@@ -87,6 +89,7 @@ impl Link {
             refusal: chance(random, 0.2),
             // What no source port can tell apart is not asked of it, either.
             hint: if kind == Kind::Numbered { chance(random, 1.0) } else { 0.0 },
+            retire: random.u8(0..4) == 0,
             stop_early: random.u8(0..4) == 0,
         }
     }

@@ -52,6 +52,7 @@ fn an_endless_run_stays_in_constant_memory() {
         failure: 0.0,
         refusal: 0.0,
         hint: 0.0,
+        retire: false,
         stop_early: false,
     };
     let mut world = World::new(link, fastrand::Rng::with_seed(1));

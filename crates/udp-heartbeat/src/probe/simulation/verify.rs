@@ -27,7 +27,7 @@ pub(super) struct Expected {
 pub(super) fn verify(world: &World, end: u64) {
     let link = &world.link;
     let timeout = link.timeout_ms * MS;
-    for target in 0..link.targets {
+    for target in world.targets.present() {
         let session = &world.targets.target(target).session;
         let counts = *session.counts();
         let mut expected = Expected::default();

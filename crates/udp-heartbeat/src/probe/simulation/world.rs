@@ -73,7 +73,7 @@ impl World {
             let stamp = StampSession { ssid: Ssid(target as u16 + 1), epoch: Wall::from_nanos(1) };
             let address = address(&link, target);
             let endpoint = address.to_string().parse().unwrap();
-            targets.add(address.to_string(), endpoint, stamp, Some(link.beats));
+            targets.add(address.to_string(), endpoint, stamp, Some(link.beats), at(0));
             targets.place(target, &[address], at(0), &mut log);
         }
         World {
@@ -177,7 +177,10 @@ impl World {
                     Some(beat) if intact => {
                         self.truth.get_mut(&beat).unwrap().replies.push(now);
                     }
-                    Some(_) => self.unsolicited += 1,
+                    Some(_) => {
+                        let retired = self.targets.target(flying.target).retired;
+                        self.unsolicited += u64::from(retired.is_none());
+                    }
                     None => {}
                 }
                 let datagram =
@@ -322,6 +325,15 @@ impl World {
             while sending && let Some(slot) = timeline.take(at(now)) {
                 assert_eq!(slot.missed, 0);
                 self.send(slot.target, now);
+            }
+            let middle = start + link.beats * link.interval_ms * MS / 2;
+            if link.retire && now >= middle && self.targets.target(0).retired.is_none() {
+                // Its own summary has them.
+                let gone = self.targets.target(0).session.counts().unsolicited;
+                self.unsolicited -= gone;
+                self.log.unsolicited -= gone;
+                self.targets.retire(0, at(now));
+                timeline.end(0);
             }
             self.check_books();
             self.check_direction();

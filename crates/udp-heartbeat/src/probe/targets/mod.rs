@@ -18,12 +18,14 @@ use std::time::Duration;
 use udp_core::clock::Mono;
 use udp_core::endpoint::Endpoint;
 use udp_core::source_port;
+use udp_core::stamp::Key;
 
 use crate::expectation::Expectation;
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::format::{Format, StampSession};
 use crate::probe::schedule::TargetId;
-use crate::probe::session::{Counts, Rules};
+use crate::probe::session::{Counts, Rules, Session};
+use crate::probe::window::{Class, Seq};
 
 use expiry::Expiry;
 use path::Path;
@@ -115,16 +117,71 @@ impl Targets {
         }
     }
 
-    /// One more target, which is to get `count` beats if that is given.
+    /// One more target, which is to get `count` beats if that is given. It takes the place of one
+    /// that was retired so long ago that nothing of it is under way any more.
     pub(crate) fn add(
         &mut self,
         label: String,
         endpoint: Endpoint,
         stamp: StampSession,
         count: Option<u64>,
+        now: Mono,
     ) -> TargetId {
-        self.targets.push(Target::new(label, endpoint, stamp, &self.setup.rules, count));
-        (self.targets.len() - 1) as TargetId
+        let target = Target::new(label, endpoint, stamp, &self.setup.rules, count);
+        let rest = self.setup.rules.timeout + self.setup.pool.linger;
+        let over = |since: Mono| since + rest <= now;
+        match self.targets.iter_mut().position(|it| it.retired.is_some_and(over)) {
+            Some(place) => {
+                self.targets[place] = target;
+                place as TargetId
+            }
+            None => {
+                self.targets.push(target);
+                (self.targets.len() - 1) as TargetId
+            }
+        }
+    }
+
+    /// The target is none any more: it sends nothing, and what is under way answers nothing.
+    pub(crate) fn retire(&mut self, target: TargetId, now: Mono) {
+        let session = Session::new(&self.setup.rules);
+        let entry = &mut self.targets[target as usize];
+        let session = std::mem::replace(&mut entry.session, session);
+        (entry.left, entry.retired, entry.newest) = (Some(0), Some(now), (Seq(0), 0));
+        entry.others.clear();
+        let place = entry.place.take();
+        for beat in session.open() {
+            match beat.class {
+                Class::Refused => self.refused_open -= 1,
+                _ => self.in_flight -= 1,
+            }
+            if let Some(place) = place {
+                self.paths[place.peer as usize].expire(beat.port_id, now);
+            }
+        }
+        if let Some(place) = place {
+            self.leave(target, place, now);
+        }
+    }
+
+    /// The path is not the target's any more; what is under way may still come.
+    fn leave(&mut self, target: TargetId, place: Place, now: Mono) {
+        let path = &mut self.paths[place.peer as usize];
+        if path.leave(target) {
+            path.retired = Some(now + self.setup.rules.timeout + self.setup.pool.linger);
+        }
+    }
+
+    /// The targets there are.
+    pub(crate) fn present(&self) -> impl Iterator<Item = TargetId> {
+        (0..).zip(&self.targets).filter(|(_, it)| it.retired.is_none()).map(|(id, _)| id)
+    }
+
+    /// STAMP packets are authenticated by this key from now on.
+    pub(crate) fn replace_key(&mut self, new: Key) {
+        if let Format::Stamp { key: Some(key), .. } = &mut self.setup.format {
+            *key = new;
+        }
     }
 
     pub(crate) fn setup(&self) -> &Setup {
@@ -169,6 +226,11 @@ impl Targets {
 
     fn has_sent_all(&self) -> bool {
         self.targets.iter().all(|target| target.left == Some(0))
+    }
+
+    /// Datagrams from addresses that were never asked, and that are no target's.
+    pub(crate) fn strays(&self) -> u64 {
+        self.strays
     }
 
     /// Counts of all targets together.
@@ -225,12 +287,7 @@ impl Targets {
         };
         self.paths[peer as usize].join(target);
         if let Some(place) = was {
-            let old = &mut self.paths[place.peer as usize];
-            if old.leave(target) {
-                // What is under way may still come.
-                let until = self.setup.rules.timeout + self.setup.pool.linger;
-                old.retired = Some(now + until);
-            }
+            self.leave(target, place, now);
         }
         let entry = &mut self.targets[target as usize];
         entry.place = Some(Place { address, peer });
@@ -259,7 +316,7 @@ impl Targets {
 
     /// Tells each target's figures since this was last called.
     pub(crate) fn tell_intervals(&mut self, now: Mono, observer: &mut dyn Observer) {
-        for (target, entry) in (0..).zip(&mut self.targets) {
+        for (target, entry) in (0..).zip(&mut self.targets).filter(|(_, it)| it.retired.is_none()) {
             let (address, figures) = (entry.address(), entry.session.take_interval());
             observer.observe(&Event { target, address, at: now, what: What::Interval { figures } });
         }

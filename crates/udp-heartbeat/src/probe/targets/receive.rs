@@ -115,6 +115,9 @@ impl Targets {
         let Match { target, seq, reflected } = found;
         let &Datagram { bytes, at, from, .. } = datagram;
         let entry = &mut self.targets[target as usize];
+        if entry.retired.is_some() {
+            return;
+        }
         let mut tell = |what| {
             observer.observe(&Event { target, address: Some(from), at, what });
         };

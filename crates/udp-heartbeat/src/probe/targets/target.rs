@@ -32,6 +32,8 @@ pub(crate) struct Target {
     /// When the requests with a counter_probe in their number were sent, and whether one was answered.
     pub(crate) counter_probes: Vec<Mono>,
     pub(crate) counter_probe_answered: bool,
+    /// Since when it is no target any more.
+    pub(crate) retired: Option<Mono>,
 }
 
 /// An address and the peer that stands for it.
@@ -61,6 +63,7 @@ impl Target {
             left: count,
             counter_probes: Vec::new(),
             counter_probe_answered: false,
+            retired: None,
         }
     }
 

@@ -9,7 +9,7 @@ use udp_core::cli::json::{Payload, nanos, object};
 use udp_core::clock::Wall;
 use udp_core::endpoint::ip_text;
 
-use super::{Kind, Line, Record, Report, Start, StartTarget, StateChange, Told};
+use super::{Kind, Line, Record, Reloaded, Report, Start, StartTarget, StateChange, Told};
 use crate::probe::schedule::Spacing;
 use crate::probe::session::Interval;
 use crate::probe::verdict::Verdict;
@@ -77,6 +77,10 @@ impl Report for Json {
         match line {
             Line::Start(start) => object("start", start.at, Started::new(start), out),
             Line::Record(record) => self.record(record, out),
+            Line::Reloaded(Reloaded { at, targets, added, removed }) => {
+                let rest = FreshTargets { targets: *targets, added: *added, removed: *removed };
+                object("reloaded", *at, rest, out);
+            }
             Line::Summary(run) => {
                 for target in &run.targets {
                     object("summary", run.at, Summary::of_target(run, target), out);
@@ -193,6 +197,13 @@ struct Replied {
 #[derive(Serialize)]
 struct Timed {
     rtt_ns: u64,
+}
+
+#[derive(Serialize)]
+struct FreshTargets {
+    targets: usize,
+    added: usize,
+    removed: usize,
 }
 
 #[derive(Serialize)]

@@ -124,7 +124,7 @@ impl Report for Text {
     fn tell(&mut self, line: &Line, out: &mut Vec<u8>) {
         let start = out.len();
         match line {
-            Line::Start(_) => {}
+            Line::Start(_) | Line::Reloaded(_) => {}
             Line::Record(record) => {
                 self.record(record, out);
                 self.style.dress(out, start, record.at, tone(&record.told));
