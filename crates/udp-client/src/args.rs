@@ -15,21 +15,23 @@ use crate::outcome::Replies;
 /// Send UDP messages and show what comes back.
 ///
 /// On a terminal it asks for messages; otherwise each line of stdin is one message. A reply is
-/// only ever credited to the message that it answers: while a port's last message is unanswered,
-/// or was answered less than a second ago, the next one leaves from another port (unless --bind
-/// names one).
+/// only ever credited to the message that it answers: messages leave from one port as long as each
+/// is answered, and after an unanswered one from a new port (unless --bind names one).
 ///
 /// Exit code: 0 every message was answered as expected, 1 one was not, 2 bad usage, 3 refused and
 /// never answered, 4 a local failure. TARGET is host, host:port, :port, [v6] or [v6]:port; DUR is
-/// seconds, or with ns us ms s m h.
+/// seconds, or with ns us ms s m min h d.
 #[allow(rustdoc::broken_intra_doc_links, reason = "[v6] is help text, and no link")]
 #[derive(Parser, Debug, Clone)]
 #[command(name = "udp-client", version, max_term_width = 100)]
 #[command(group = ArgGroup::new("expectation").args(["expect", "expect_hex", "expect_regex"]))]
 pub struct Args {
     /// Whom to ask [default: 127.0.0.1:7000]
-    #[arg(value_name = "TARGET", value_parser = parse::endpoint)]
-    pub target: Option<Endpoint>,
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// The port, where TARGET has none
+    #[arg(value_name = "PORT", requires = "target")]
+    pub port: Option<String>,
     /// Send this and stop, repeatable (stdin is then not read)
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     pub message: Vec<OsString>,
@@ -69,14 +71,23 @@ pub struct Args {
     /// Every reply must hold a match of RE, else exit 1
     #[arg(long, value_name = "RE", allow_hyphen_values = true, value_parser = pattern)]
     pub expect_regex: Option<Regex>,
-    /// stdout is the replies' bytes and nothing else
+    /// A slower reply is exit 1 too
+    #[arg(long, value_name = "DUR", value_parser = parse::positive_duration)]
+    pub max_rtt: Option<Duration>,
+    /// Print the summary only; what failed is still on stderr
+    #[arg(short, long, conflicts_with_all = ["raw", "json"])]
+    pub quiet: bool,
+    /// Show replies as offset, hex and ASCII too, below their line
+    #[arg(long, conflicts_with_all = ["raw", "json"])]
+    pub hexdump: bool,
+    /// Write only the replies' bytes to stdout
     #[arg(long, conflicts_with = "json")]
     pub raw: bool,
     /// Newline-delimited JSON instead of text: sent, reply, timeout, refused, error, summary
     #[arg(long)]
     pub json: bool,
     /// Local address to send from; with a port, all messages leave from that port
-    #[arg(long, value_name = "ENDPOINT", value_parser = parse::endpoint)]
+    #[arg(short, long, value_name = "ENDPOINT", value_parser = parse::endpoint)]
     pub bind: Option<Endpoint>,
     /// Hop limit, 1 to 255
     #[arg(long, value_name = "N", value_parser = parse::ttl)]

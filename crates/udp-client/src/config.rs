@@ -1,9 +1,11 @@
 //! What runs: the options' meaning, with every default filled in and every contradiction refused.
 
 use std::ffi::OsStr;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use udp_core::cli::Failure;
+use udp_core::cli::parse;
+use udp_core::cli::{Failure, Style};
 use udp_core::socket::Dscp;
 use udp_core::source_port::{Ports, Rules};
 use udp_core::text::{escape::unescape, hex};
@@ -13,14 +15,13 @@ use crate::args::{Args, Stdin};
 use crate::exchange::Settings;
 use crate::expectation::Expectation;
 use crate::outcome::Replies;
-use crate::tally::Manner;
+use crate::stats::Mode;
+use crate::transcript::Look;
 
-/// How long an answered port rests at most before it is used again.
-const REST: Duration = Duration::from_secs(1);
 /// How long an unanswered port is kept open to recognise a late reply.
 const LINGER: Duration = Duration::from_secs(60);
-/// Ports beyond the window, so that answered ones can rest: at least so many, at most so many, and
-/// three times the window between.
+/// Ports beyond the window, for those that are kept open to recognise late replies: at least so
+/// many, at most so many, and three times the window between.
 const SPARE_PORTS: (usize, usize) = (64, 512);
 
 /// Which streams are terminals.
@@ -47,12 +48,14 @@ pub enum Source {
     Editor,
     /// A person, at a terminal without escape sequences.
     PlainPrompt,
+    /// A person at a terminal, whose stdout goes elsewhere.
+    ApartPrompt,
 }
 
 impl Source {
     /// Whether a person is asked for each message.
     pub fn is_prompt(&self) -> bool {
-        matches!(self, Source::Editor | Source::PlainPrompt)
+        matches!(self, Source::Editor | Source::PlainPrompt | Source::ApartPrompt)
     }
 }
 
@@ -119,7 +122,7 @@ pub struct Config {
     /// How what happens is told.
     pub format: Format,
     /// Whether replies are awaited.
-    pub manner: Manner,
+    pub mode: Mode,
     /// How messages are treated.
     pub settings: Settings,
     /// Messages in flight at once.
@@ -128,6 +131,8 @@ pub struct Config {
     pub interval: Duration,
     /// Whether what is typed is kept for the next time.
     pub history: bool,
+    /// How lines of text are shown.
+    pub look: Look,
 }
 
 impl Config {
@@ -146,10 +151,10 @@ impl Config {
             (_, true) => Format::Json,
             _ => Format::Text,
         };
-        let manner = if args.no_reply { Manner::Tell } else { Manner::Ask };
+        let mode = if args.no_reply { Mode::OneWay } else { Mode::Request };
         let fixed = args.bind.as_ref().and_then(Endpoint::port).is_some_and(|port| port != 0);
         let window = usize::from(args.window);
-        if fixed && window > 1 && manner == Manner::Ask {
+        if fixed && window > 1 && mode == Mode::Request {
             return Err(Failure::usage("--window needs a port for each message in flight")
                 .with_hint("give --bind without a port"));
         }
@@ -159,13 +164,11 @@ impl Config {
             retries: args.retries,
             replies: args.replies.unwrap_or(Replies::UpTo(1)),
             expectation: expectation(&args, coding)?,
-            rules: rules(fixed || manner == Manner::Tell, window, args.timeout),
+            max_rtt: args.max_rtt,
+            rules: rules(fixed || mode == Mode::OneWay, window, args.timeout),
         };
         Ok(Config {
-            target: match args.target {
-                Some(target) => target,
-                None => ":7000".parse().map_err(Failure::usage)?,
-            },
+            target: target(args.target.as_deref(), args.port.as_deref())?,
             family: args.common.family(),
             bind: args.bind,
             ttl: args.ttl,
@@ -174,12 +177,44 @@ impl Config {
             source,
             coding,
             format,
-            manner,
+            mode,
             settings,
             window,
             interval: args.interval,
             history: !args.no_history,
+            look: Look {
+                quiet: args.quiet,
+                hexdump: args.hexdump,
+                style: Style::of_stdout(&args.common),
+            },
         })
+    }
+}
+
+/// `HOST`, `HOST:PORT`, or `HOST PORT` as nc has it.
+fn target(host: Option<&str>, port: Option<&str>) -> Result<Endpoint, Failure> {
+    let endpoint = |text: &str, option| {
+        parse::endpoint(text).map_err(|error| {
+            let (message, hint) = parse::split_hint(&error);
+            let failure =
+                Failure::usage(format!("invalid value '{text}' for '{option}': {message}"));
+            match hint {
+                Some(hint) => failure.with_hint(hint),
+                None => failure.with_hint("try --help"),
+            }
+        })
+    };
+    match (host.unwrap_or(":7000"), port) {
+        (host, None) => endpoint(host, "[TARGET]"),
+        (host, Some(port)) if host.contains(':') && host.parse::<Ipv6Addr>().is_err() => {
+            Err(Failure::usage(format!(
+                "unexpected argument '{port}': {host} has a port or is no host"
+            )))
+        }
+        (host, Some(port)) => {
+            let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
+            endpoint(&format!("{host}:{port}"), "[TARGET] [PORT]")
+        }
     }
 }
 
@@ -199,7 +234,8 @@ fn source(
         Some(Stdin::Whole) => Source::Whole,
         Some(Stdin::Lines) => Source::Lines,
         // A prompt is neither a reply's bytes nor JSON.
-        None if !terminals.stdin || !terminals.stdout || format != Format::Text => Source::Lines,
+        None if !terminals.stdin || format != Format::Text => Source::Lines,
+        None if !terminals.stdout => Source::ApartPrompt,
         None if terminals.dumb => Source::PlainPrompt,
         None => Source::Editor,
     })
@@ -229,7 +265,8 @@ fn rules(one: bool, window: usize, timeout: Duration) -> Rules {
     }
     let spare = (3 * window).clamp(SPARE_PORTS.0, SPARE_PORTS.1);
     let ports = Ports::UpTo(window + spare);
-    Rules { ports, rest: timeout.min(REST), linger: LINGER.max(timeout) }
+    // As long as each message is answered, they leave from one port, as the tutorial's do.
+    Rules { ports, rest: Duration::ZERO, linger: LINGER.max(timeout) }
 }
 
 /// What was typed, byte for byte where the system has arguments of bytes.
@@ -269,7 +306,7 @@ mod tests {
         let it = config("", PERSON).unwrap();
         assert_eq!(it.target.label(1), ":7000");
         assert_eq!((it.source, it.coding, it.format), (Source::Editor, Coding::Text, Format::Text));
-        assert_eq!((it.window, it.interval, it.manner), (1, Duration::ZERO, Manner::Ask));
+        assert_eq!((it.window, it.interval, it.mode), (1, Duration::ZERO, Mode::Request));
         assert_eq!((it.settings.timeout, it.settings.retries), (Duration::from_secs(1), 0));
         assert_eq!(it.settings.replies, Replies::UpTo(1));
         assert!(it.history && !it.settings.expectation.is_some());
@@ -286,7 +323,7 @@ mod tests {
         let cases = [
             ("", PERSON, Source::Editor),
             ("", dumb, Source::PlainPrompt),
-            ("", into_pipe, Source::Lines),
+            ("", into_pipe, Source::ApartPrompt),
             ("", SCRIPT, Source::Lines),
             ("--json", PERSON, Source::Lines),
             ("--raw", PERSON, Source::Lines),
@@ -320,7 +357,7 @@ mod tests {
         assert!(it.broadcast && !it.history);
         assert_eq!(works("--replies 3").settings.replies, Replies::UpTo(3));
         assert_eq!(works("--json").format, Format::Json);
-        assert_eq!(works("--no-reply").manner, Manner::Tell);
+        assert_eq!(works("--no-reply").mode, Mode::OneWay);
     }
 
     #[test]

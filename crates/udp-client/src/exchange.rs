@@ -9,6 +9,7 @@
 //! is counted from the first: never shorter than it was.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use udp_core::clock::Mono;
@@ -16,8 +17,8 @@ use udp_core::source_port::{Arrival, Lease, PortId, PortPool, Ports, Rules};
 
 use crate::evidence::{Evidence, digest};
 use crate::expectation::Expectation;
-use crate::outcome::{Due, Message, Outcome, Replies, Stray};
-use crate::tally::Tally;
+use crate::outcome::{Due, Lost, Message, Outcome, Replies, Unsolicited};
+use crate::stats::Tally;
 
 /// How messages are treated.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Settings {
     pub replies: Replies,
     /// What every reply must be.
     pub expectation: Expectation,
+    /// A reply that takes longer is wrong too.
+    pub max_rtt: Option<Duration>,
     /// How source ports are used.
     pub rules: Rules,
 }
@@ -49,8 +52,11 @@ struct Slot {
     outstanding: Option<Outstanding>,
     /// When the last message left here first.
     first_sent: Mono,
-    /// Whether it was answered, and with what.
-    answer: Option<u64>,
+    /// Whether it was answered, and with what by whom.
+    answer: Option<(u64, SocketAddr)>,
+    /// Until when an answer is a reply although the message was refused: an ICMP error is a hint
+    /// (RFC 8085 §5.2).
+    refused_until: Option<Mono>,
 }
 
 /// The conversation.
@@ -110,15 +116,21 @@ impl Exchange {
     /// The message left from the source port at `at`.
     pub fn sent(&mut self, port_id: PortId, message: Message, at: Mono) {
         while self.slots.len() <= port_id.slot() {
-            self.slots.push(Slot { outstanding: None, first_sent: at, answer: None });
+            self.slots.push(Slot {
+                outstanding: None,
+                first_sent: at,
+                answer: None,
+                refused_until: None,
+            });
         }
         let due = at + self.settings.timeout;
         let slot = &mut self.slots[port_id.slot()];
+        let again = message.sent_before > 0;
         slot.outstanding = Some(Outstanding { port_id, message, attempts: 1, replies: 0, due });
-        slot.first_sent = at;
-        slot.answer = None;
+        (slot.first_sent, slot.answer, slot.refused_until) = (at, None, None);
         self.due.insert((due, port_id));
-        self.tally.sent += 1;
+        self.tally.sent += u64::from(!again);
+        self.tally.retries += u64::from(again);
     }
 
     /// The message did not leave, but its source port is as good as before.
@@ -136,25 +148,47 @@ impl Exchange {
         self.busy(port_id).map(|it| &it.message)
     }
 
-    /// What `bytes`, received on the source port at `at`, are.
-    pub fn arrival(&mut self, port_id: PortId, bytes: &[u8], at: Mono) -> Outcome {
+    /// What `bytes` are, received on the source port at `at`, from whom.
+    pub fn arrival(
+        &mut self,
+        port_id: PortId,
+        from: SocketAddr,
+        bytes: &[u8],
+        at: Mono,
+    ) -> Outcome {
+        // Read late, after the process was stopped, what came in time is in time, and no more.
+        match self.busy(port_id) {
+            Some(it) if it.replies > 0 && at > it.due => {
+                self.end(port_id);
+                self.pool.expire(port_id, at);
+            }
+            Some(it) if it.attempts > self.settings.retries && at > it.due => {
+                self.give_up(port_id, at);
+            }
+            _ => {}
+        }
         match self.pool.arrival(port_id, at) {
-            Arrival::Answers(seq) => self.answer(port_id, seq, bytes, at),
+            Arrival::Answers(seq) => self.answer(port_id, seq, from, bytes, at),
             Arrival::Late(seq) => match self.slots.get(port_id.slot()) {
+                Some(slot) if slot.refused_until.is_some_and(|until| at <= until) => {
+                    let rtt = at.saturating_since(slot.first_sent);
+                    self.tally.refused -= 1;
+                    self.credit(port_id, seq, from, bytes, rtt, 1)
+                }
                 Some(slot) if slot.answer.is_none() => {
                     let after = at.saturating_since(slot.first_sent);
                     self.unanswered = None;
                     self.late(seq, after)
                 }
-                _ => self.extra(port_id, Some(seq), bytes),
+                _ => self.extra(port_id, Some(seq), from, bytes),
             },
-            Arrival::Extra(seq) => self.extra(port_id, seq, bytes),
+            Arrival::Extra(seq) => self.extra(port_id, seq, from, bytes),
         }
     }
 
     /// A datagram from an address that was not asked.
     pub fn stranger(&mut self) -> Outcome {
-        self.unexpected(None, Stray::Stranger)
+        self.unsolicited(None, Unsolicited::Elsewhere)
     }
 
     /// The peer's host says that nothing listens there. The message that this ends, if it ends
@@ -162,18 +196,39 @@ impl Exchange {
     pub fn refused(&mut self, port_id: PortId, at: Mono) -> Option<Message> {
         self.busy(port_id).filter(|it| it.replies == 0)?;
         let ended = self.end(port_id)?;
-        self.pool.settle(port_id, at);
+        if self.settings.rules.ports == Ports::One {
+            self.pool.settle(port_id, at);
+        } else {
+            self.pool.expire(port_id, at);
+            self.slots[port_id.slot()].refused_until = Some(ended.due);
+        }
         self.tally.refused += 1;
         Some(ended.message)
     }
 
-    /// Takes the message outstanding on the source port back, as if it had never been sent, because it is
-    /// to go elsewhere. The source port is not used again.
-    pub fn recall(&mut self, port_id: PortId, at: Mono) -> Option<Message> {
-        let ended = self.end(port_id)?;
-        self.pool.expire(port_id, at);
-        self.tally.sent -= 1;
-        Some(ended.message)
+    /// Takes the message outstanding on the source port back, unless it had a reply, because another
+    /// address is to be asked. The port is free at once: close its socket.
+    pub fn turn(&mut self, port_id: PortId) -> Option<Message> {
+        self.busy(port_id).filter(|it| it.replies == 0)?;
+        let Outstanding { mut message, attempts, .. } = self.end(port_id)?;
+        self.pool.abandon(port_id);
+        message.sent_before += attempts;
+        message.asked += 1;
+        Some(message)
+    }
+
+    /// The message outstanding on the source port, whose time is over, stays unanswered.
+    pub fn give_up(&mut self, port_id: PortId, now: Mono) -> Option<Lost> {
+        let Outstanding { message, attempts, .. } = self.end(port_id)?;
+        self.pool.expire(port_id, now);
+        self.tally.lost += 1;
+        let waited = (0..attempts).fold(Duration::ZERO, |sum, n| sum.saturating_add(self.wait(n)));
+        let lost = Lost { seq: message.seq, waited, attempts: message.sent_before + attempts };
+        if self.settings.rules.ports == Ports::One {
+            let first_sent = self.slots.get(port_id.slot()).map_or(now, |slot| slot.first_sent);
+            self.unanswered = Some((message, first_sent));
+        }
+        Some(lost)
     }
 
     /// What is due at `now`, one at a time; ask until there is nothing.
@@ -183,22 +238,16 @@ impl Exchange {
             return None;
         }
         let outstanding = self.busy(port_id)?;
-        let (seq, attempts) = (outstanding.message.seq, outstanding.attempts);
-        if outstanding.replies == 0 && attempts <= self.settings.retries {
-            return self.again(port_id, now);
-        }
-        let ended = self.end(port_id)?;
-        self.pool.expire(port_id, now);
-        if ended.replies > 0 {
+        if outstanding.replies > 0 {
+            let seq = outstanding.message.seq;
+            self.end(port_id)?;
+            self.pool.expire(port_id, now);
             return Some(Due::Heard { seq });
         }
-        self.tally.lost += 1;
-        if self.settings.rules.ports == Ports::One {
-            let first_sent = self.slots.get(port_id.slot()).map_or(now, |slot| slot.first_sent);
-            self.unanswered = Some((ended.message, first_sent));
+        if outstanding.attempts <= self.settings.retries {
+            return self.again(port_id, now);
         }
-        let waited = (0..attempts).fold(Duration::ZERO, |sum, n| sum.saturating_add(self.wait(n)));
-        Some(Due::Lost { seq, waited, attempts })
+        Some(Due::Silent { port_id })
     }
 
     /// When something will be due.
@@ -226,13 +275,20 @@ impl Exchange {
         self.due.clear();
     }
 
-    fn answer(&mut self, port_id: PortId, seq: u64, bytes: &[u8], at: Mono) -> Outcome {
+    fn answer(
+        &mut self,
+        port_id: PortId,
+        seq: u64,
+        from: SocketAddr,
+        bytes: &[u8],
+        at: Mono,
+    ) -> Outcome {
         let Some(slot) = self.slots.get_mut(port_id.slot()) else {
-            return self.unexpected(Some(seq), Stray::Another);
+            return self.unsolicited(Some(seq), Unsolicited::Extra);
         };
         let first_sent = slot.first_sent;
         let Some(outstanding) = &mut slot.outstanding else {
-            return self.unexpected(Some(seq), Stray::Another);
+            return self.unsolicited(Some(seq), Unsolicited::Extra);
         };
         let request = &outstanding.message.payload;
         if let Some((earlier, when)) = &self.unanswered
@@ -243,22 +299,39 @@ impl Exchange {
             return self.late(seq, after);
         }
         if self.evidence.is_copy(request, bytes) {
-            return self.unexpected(None, Stray::Duplicate);
+            return self.unsolicited(None, Unsolicited::Duplicate);
         }
         self.evidence.learn(request, bytes);
         outstanding.replies += 1;
         let replies = outstanding.replies;
-        slot.answer = Some(digest(bytes));
         let rtt = at.saturating_since(first_sent);
-        let wrong = !self.settings.expectation.holds(bytes);
-        self.tally.replied += u64::from(replies == 1);
-        self.tally.replies += 1;
-        self.tally.wrong += u64::from(wrong);
-        self.tally.rtt.record(rtt);
+        let outcome = self.credit(port_id, seq, from, bytes, rtt, replies);
         if self.settings.replies == Replies::UpTo(replies) {
             self.end(port_id);
             self.pool.settle(port_id, at);
         }
+        outcome
+    }
+
+    /// Counts the message's reply number `replies`.
+    fn credit(
+        &mut self,
+        port_id: PortId,
+        seq: u64,
+        from: SocketAddr,
+        bytes: &[u8],
+        rtt: Duration,
+        replies: u64,
+    ) -> Outcome {
+        if let Some(slot) = self.slots.get_mut(port_id.slot()) {
+            slot.answer = Some((digest(bytes), from));
+        }
+        let slow = self.settings.max_rtt.is_some_and(|most| rtt > most);
+        let wrong = slow || !self.settings.expectation.holds(bytes);
+        self.tally.replied += u64::from(replies == 1);
+        self.tally.replies += 1;
+        self.tally.wrong += u64::from(wrong);
+        self.tally.rtt.record(rtt);
         Outcome::Reply { seq, rtt, wrong }
     }
 
@@ -267,15 +340,26 @@ impl Exchange {
         Outcome::Late { seq, after }
     }
 
-    fn extra(&mut self, port_id: PortId, seq: Option<u64>, bytes: &[u8]) -> Outcome {
+    /// The same bytes from the same sender once more are a duplicate; what others answer to a
+    /// broadcast is not.
+    fn extra(
+        &mut self,
+        port_id: PortId,
+        seq: Option<u64>,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) -> Outcome {
         let last = self.slots.get(port_id.slot()).and_then(|slot| slot.answer);
-        let same = seq.is_some() && last == Some(digest(bytes));
-        self.unexpected(seq, if same { Stray::Duplicate } else { Stray::Another })
+        let same = seq.is_some() && last == Some((digest(bytes), from));
+        self.unsolicited(seq, if same { Unsolicited::Duplicate } else { Unsolicited::Extra })
     }
 
-    fn unexpected(&mut self, seq: Option<u64>, stray: Stray) -> Outcome {
-        self.tally.unexpected += 1;
-        Outcome::Unexpected { seq, stray }
+    fn unsolicited(&mut self, seq: Option<u64>, kind: Unsolicited) -> Outcome {
+        match kind {
+            Unsolicited::Duplicate => self.tally.duplicate += 1,
+            Unsolicited::Extra | Unsolicited::Elsewhere => self.tally.unsolicited += 1,
+        }
+        Outcome::Unsolicited { seq, kind }
     }
 
     fn again(&mut self, port_id: PortId, now: Mono) -> Option<Due> {
@@ -286,7 +370,8 @@ impl Exchange {
         outstanding.due = now + wait;
         self.due.insert((outstanding.due, port_id));
         self.tally.retries += 1;
-        Some(Due::Again { port_id, attempt: outstanding.attempts })
+        let attempt = outstanding.message.sent_before + outstanding.attempts;
+        Some(Due::Again { port_id, attempt })
     }
 
     fn busy(&self, port_id: PortId) -> Option<&Outstanding> {
@@ -318,6 +403,8 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+    const PEER: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7);
 
     fn at(ms: u64) -> Mono {
         Mono::from_nanos(1_000_000_000) + MS * u32::try_from(ms).unwrap()
@@ -329,6 +416,7 @@ mod tests {
             retries: 0,
             replies: Replies::UpTo(1),
             expectation: Expectation::Anything,
+            max_rtt: None,
             rules: Rules { ports: Ports::UpTo(8), rest: 50 * MS, linger: 10_000 * MS },
         }
     }
@@ -343,16 +431,24 @@ mod tests {
             Lease::Open { port_id, .. } | Lease::Reuse(port_id) => port_id,
             other @ Lease::Wait { .. } => panic!("{other:?}"),
         };
-        exchange.sent(port_id, Message { seq, payload: text.into() }, at(ms));
+        exchange.sent(port_id, Message { seq, payload: text.into(), ..Message::default() }, at(ms));
         port_id
+    }
+
+    /// The message that is given up at this time.
+    fn lost(it: &mut Exchange, ms: u64) -> Option<Lost> {
+        match it.due(at(ms)) {
+            Some(Due::Silent { port_id }) => it.give_up(port_id, at(ms)),
+            _ => None,
+        }
     }
 
     fn reply(seq: u64, ms: u32) -> Outcome {
         Outcome::Reply { seq, rtt: MS * ms, wrong: false }
     }
 
-    fn stray(seq: u64, stray: Stray) -> Outcome {
-        Outcome::Unexpected { seq: Some(seq), stray }
+    fn kind(seq: u64, kind: Unsolicited) -> Outcome {
+        Outcome::Unsolicited { seq: Some(seq), kind }
     }
 
     #[test]
@@ -360,7 +456,7 @@ mod tests {
         let mut it = Exchange::new(settings());
         let port_id = send(&mut it, 1, "a", 0);
         assert_eq!((it.outstanding(), it.next_due()), (1, Some(at(100))));
-        assert_eq!(it.arrival(port_id, b"echo a", at(7)), reply(1, 7));
+        assert_eq!(it.arrival(port_id, PEER, b"echo a", at(7)), reply(1, 7));
         assert_eq!((it.outstanding(), it.next_due()), (0, None));
         assert_eq!(it.due(at(1000)), None);
         assert_eq!(it.tally().to_string(), "1 sent, 1 replied, 0 lost");
@@ -371,28 +467,31 @@ mod tests {
         let mut it = Exchange::new(settings());
         let first = send(&mut it, 1, "a", 0);
         assert_eq!(it.due(at(99)), None);
-        let lost = Due::Lost { seq: 1, waited: 100 * MS, attempts: 1 };
-        assert_eq!(it.due(at(100)), Some(lost));
+        let expected = Lost { seq: 1, waited: 100 * MS, attempts: 1 };
+        assert_eq!(lost(&mut it, 100), Some(expected));
         let second = send(&mut it, 2, "b", 101);
-        assert_eq!(it.arrival(first, b"x", at(150)), Outcome::Late { seq: 1, after: 150 * MS });
-        assert_eq!(it.arrival(first, b"x", at(151)), stray(1, Stray::Another));
-        assert_eq!(it.arrival(second, b"x", at(152)), reply(2, 51));
-        assert_eq!(it.tally().to_string(), "2 sent, 1 replied, 1 lost, 1 late, 1 unexpected");
+        assert_eq!(
+            it.arrival(first, PEER, b"x", at(150)),
+            Outcome::Late { seq: 1, after: 150 * MS }
+        );
+        assert_eq!(it.arrival(first, PEER, b"x", at(151)), kind(1, Unsolicited::Extra));
+        assert_eq!(it.arrival(second, PEER, b"x", at(152)), reply(2, 51));
+        assert_eq!(it.tally().to_string(), "2 sent, 1 replied, 1 lost, 1 late, 1 unsolicited");
     }
 
     #[test]
     fn what_comes_after_the_reply_is_unexpected() {
         let mut it = Exchange::new(settings());
         let port_id = send(&mut it, 1, "a", 0);
-        assert_eq!(it.arrival(port_id, b"x", at(1)), reply(1, 1));
+        assert_eq!(it.arrival(port_id, PEER, b"x", at(1)), reply(1, 1));
         let next = send(&mut it, 2, "b", 2);
         assert_ne!(port_id, next, "the port of the first message rests");
-        assert_eq!(it.arrival(port_id, b"x", at(3)), stray(1, Stray::Duplicate));
-        assert_eq!(it.arrival(port_id, b"y", at(4)), stray(1, Stray::Another));
-        assert_eq!(it.arrival(next, b"x", at(5)), reply(2, 3));
-        let stranger = Outcome::Unexpected { seq: None, stray: Stray::Stranger };
+        assert_eq!(it.arrival(port_id, PEER, b"x", at(3)), kind(1, Unsolicited::Duplicate));
+        assert_eq!(it.arrival(port_id, PEER, b"y", at(4)), kind(1, Unsolicited::Extra));
+        assert_eq!(it.arrival(next, PEER, b"x", at(5)), reply(2, 3));
+        let stranger = Outcome::Unsolicited { seq: None, kind: Unsolicited::Elsewhere };
         assert_eq!(it.stranger(), stranger);
-        assert_eq!(it.tally().to_string(), "2 sent, 2 replied, 0 lost, 3 unexpected");
+        assert_eq!(it.tally().to_string(), "2 sent, 2 replied, 0 lost, 1 duplicate, 2 unsolicited");
     }
 
     #[test]
@@ -405,8 +504,8 @@ mod tests {
         assert_eq!(it.next_due(), Some(at(300)));
         assert_eq!(it.due(at(300)), Some(Due::Again { port_id, attempt: 3 }));
         assert_eq!(it.next_due(), Some(at(700)));
-        let lost = Due::Lost { seq: 1, waited: 700 * MS, attempts: 3 };
-        assert_eq!(it.due(at(700)), Some(lost));
+        let expected = Lost { seq: 1, waited: 700 * MS, attempts: 3 };
+        assert_eq!(lost(&mut it, 700), Some(expected));
         assert_eq!(it.tally().retries, 2);
         assert_eq!(it.tally().to_string(), "1 sent, 0 replied, 1 lost");
     }
@@ -416,7 +515,7 @@ mod tests {
         let mut it = Exchange::new(Settings { retries: 1, ..settings() });
         let port_id = send(&mut it, 1, "a", 0);
         assert!(it.due(at(100)).is_some());
-        assert_eq!(it.arrival(port_id, b"x", at(120)), reply(1, 120));
+        assert_eq!(it.arrival(port_id, PEER, b"x", at(120)), reply(1, 120));
         assert_eq!(it.due(at(1000)), None);
     }
 
@@ -430,11 +529,11 @@ mod tests {
     fn several_replies_are_credited_until_there_are_enough() {
         let mut it = Exchange::new(Settings { replies: Replies::UpTo(2), ..settings() });
         let port_id = send(&mut it, 1, "a", 0);
-        assert_eq!(it.arrival(port_id, b"x", at(1)), reply(1, 1));
+        assert_eq!(it.arrival(port_id, PEER, b"x", at(1)), reply(1, 1));
         assert_eq!(it.outstanding(), 1);
-        assert_eq!(it.arrival(port_id, b"y", at(2)), reply(1, 2));
+        assert_eq!(it.arrival(port_id, PEER, b"y", at(2)), reply(1, 2));
         assert_eq!(it.outstanding(), 0);
-        assert_eq!(it.arrival(port_id, b"z", at(3)), stray(1, Stray::Another));
+        assert_eq!(it.arrival(port_id, PEER, b"z", at(3)), kind(1, Unsolicited::Extra));
         assert_eq!((it.tally().replied, it.tally().replies), (1, 2));
     }
 
@@ -443,16 +542,19 @@ mod tests {
         let mut it = Exchange::new(Settings { replies: Replies::Any, ..settings() });
         let port_id = send(&mut it, 1, "a", 0);
         for ms in 1..=20 {
-            assert!(matches!(it.arrival(port_id, b"x", at(ms)), Outcome::Reply { seq: 1, .. }));
+            assert!(matches!(
+                it.arrival(port_id, PEER, b"x", at(ms)),
+                Outcome::Reply { seq: 1, .. }
+            ));
         }
         assert_eq!(it.due(at(99)), None);
         assert_eq!(it.due(at(100)), Some(Due::Heard { seq: 1 }));
         let next = send(&mut it, 2, "b", 300);
         assert_ne!(next, port_id, "more may come there");
-        assert_eq!(it.arrival(port_id, b"y", at(301)), stray(1, Stray::Another));
-        let lost = Due::Lost { seq: 2, waited: 100 * MS, attempts: 1 };
-        assert_eq!(it.due(at(400)), Some(lost));
-        let text = "2 sent, 1 replied, 1 lost, 1 unexpected";
+        assert_eq!(it.arrival(port_id, PEER, b"y", at(301)), kind(1, Unsolicited::Extra));
+        let expected = Lost { seq: 2, waited: 100 * MS, attempts: 1 };
+        assert_eq!(lost(&mut it, 400), Some(expected));
+        let text = "2 sent, 1 replied, 1 lost, 1 unsolicited";
         assert_eq!((it.tally().to_string().as_str(), it.tally().replies), (text, 20));
     }
 
@@ -463,19 +565,80 @@ mod tests {
         assert_eq!(it.refused(port_id, at(1)).map(|m| m.seq), Some(1));
         assert_eq!(it.refused(port_id, at(2)), None);
         let port_id = send(&mut it, 2, "b", 3);
-        assert_eq!(it.arrival(port_id, b"x", at(4)), reply(2, 1));
+        assert_eq!(it.arrival(port_id, PEER, b"x", at(4)), reply(2, 1));
         assert_eq!(it.refused(port_id, at(5)), None);
         assert_eq!(it.due(at(1000)), None);
         assert_eq!(it.tally().to_string(), "2 sent, 1 replied, 0 lost, 1 refused");
     }
 
     #[test]
-    fn a_recalled_message_was_never_sent() {
+    fn a_message_goes_to_another_address_from_a_port_of_its_own() {
+        for settings in [settings(), one_port()] {
+            let mut it = Exchange::new(settings);
+            let first = send(&mut it, 1, "a", 0);
+            let message = it.turn(first).unwrap();
+            assert_eq!((message.sent_before, message.asked, it.outstanding()), (1, 1, 0));
+            assert_eq!(it.turn(first), None);
+            // What the first address still says is nobody's.
+            let unasked = Outcome::Unsolicited { seq: None, kind: Unsolicited::Extra };
+            assert_eq!(it.arrival(first, PEER, b"x", at(1)), unasked);
+            let Lease::Open { port_id, .. } = it.lease(1, at(1)) else { panic!("a new port") };
+            it.sent(port_id, message, at(1));
+            assert_eq!(it.arrival(port_id, PEER, b"x", at(3)), reply(1, 2));
+            assert_eq!(it.tally().to_string(), "1 sent, 1 replied, 0 lost, 1 unsolicited");
+            assert_eq!(it.tally().retries, 1);
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_a_hint_and_the_right_answer_in_time_wins() {
+        for (ms, expected, text) in [
+            (50, reply(1, 50), "1 sent, 1 replied, 0 lost"),
+            (
+                150,
+                Outcome::Late { seq: 1, after: 150 * MS },
+                "1 sent, 0 replied, 0 lost, 1 refused, 1 late",
+            ),
+        ] {
+            let mut it = Exchange::new(settings());
+            let port_id = send(&mut it, 1, "a", 0);
+            assert!(it.refused(port_id, at(1)).is_some());
+            assert_eq!(it.arrival(port_id, PEER, b"x", at(ms)), expected);
+            assert_eq!(it.tally().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn read_late_what_came_in_time_is_in_time_and_no_more() {
+        for (ms, expected) in
+            [(100, reply(1, 100)), (101, Outcome::Late { seq: 1, after: 101 * MS })]
+        {
+            let mut it = Exchange::new(settings());
+            let port_id = send(&mut it, 1, "a", 0);
+            assert_eq!(it.arrival(port_id, PEER, b"x", at(ms)), expected);
+            assert_eq!(it.tally().sent, it.tally().replied + it.tally().lost);
+        }
+    }
+
+    #[test]
+    fn what_others_answer_is_no_duplicate() {
         let mut it = Exchange::new(settings());
-        let port_id = send(&mut it, 1, "a", 0);
-        let message = it.recall(port_id, at(1)).unwrap();
-        assert_eq!((message.payload.as_slice(), it.tally().sent), (b"a".as_slice(), 0));
-        assert_ne!(send(&mut it, 1, "a", 200), port_id);
+        let port_id = send(&mut it, 1, "who", 0);
+        assert_eq!(it.arrival(port_id, PEER, b"here", at(1)), reply(1, 1));
+        let other = SocketAddr::from(([127, 0, 0, 3], 7));
+        assert_eq!(it.arrival(port_id, other, b"here", at(2)), kind(1, Unsolicited::Extra));
+        assert_eq!(it.arrival(port_id, PEER, b"here", at(3)), kind(1, Unsolicited::Duplicate));
+    }
+
+    #[test]
+    fn a_slow_reply_is_a_wrong_one() {
+        let mut it = Exchange::new(Settings { max_rtt: Some(10 * MS), ..settings() });
+        for (seq, took, wrong) in [(1, 10, false), (2, 11, true)] {
+            let start = seq * 1000;
+            let port_id = send(&mut it, seq, "a", start);
+            let expected = Outcome::Reply { seq, rtt: MS * took, wrong };
+            assert_eq!(it.arrival(port_id, PEER, b"x", at(start + u64::from(took))), expected);
+        }
     }
 
     #[test]
@@ -484,7 +647,7 @@ mod tests {
         let mut it = Exchange::new(Settings { expectation, ..settings() });
         let port_id = send(&mut it, 1, "a", 0);
         let wrong = Outcome::Reply { seq: 1, rtt: MS, wrong: true };
-        assert_eq!(it.arrival(port_id, b"echo b", at(1)), wrong);
+        assert_eq!(it.arrival(port_id, PEER, b"echo b", at(1)), wrong);
         assert_eq!(it.tally().to_string(), "1 sent, 1 replied, 0 lost, 1 wrong");
     }
 
@@ -502,7 +665,7 @@ mod tests {
         let mut it = Exchange::new(Settings { replies: Replies::Any, ..settings() });
         let answered = send(&mut it, 1, "a", 0);
         send(&mut it, 2, "b", 0);
-        it.arrival(answered, b"x", at(1));
+        it.arrival(answered, PEER, b"x", at(1));
         it.stop();
         assert_eq!(it.tally().to_string(), "2 sent, 1 replied, 0 lost, 1 pending");
         assert_eq!(it.outstanding(), 0);
@@ -512,23 +675,23 @@ mod tests {
     fn with_one_port_content_tells_what_the_port_cannot() {
         let mut it = Exchange::new(one_port());
         let port_id = send(&mut it, 1, "a", 0);
-        assert_eq!(it.arrival(port_id, b"echo a", at(1)), reply(1, 1));
+        assert_eq!(it.arrival(port_id, PEER, b"echo a", at(1)), reply(1, 1));
         // A second copy of the first reply, while the second message is in flight.
         send(&mut it, 2, "b", 2);
-        let copy = Outcome::Unexpected { seq: None, stray: Stray::Duplicate };
-        assert_eq!(it.arrival(port_id, b"echo a", at(3)), copy);
-        assert_eq!(it.arrival(port_id, b"echo b", at(4)), reply(2, 2));
+        let copy = Outcome::Unsolicited { seq: None, kind: Unsolicited::Duplicate };
+        assert_eq!(it.arrival(port_id, PEER, b"echo a", at(3)), copy);
+        assert_eq!(it.arrival(port_id, PEER, b"echo b", at(4)), reply(2, 2));
         // A reply that comes after both the timeout and the wait after it.
         send(&mut it, 3, "c", 5);
-        assert!(matches!(it.due(at(105)), Some(Due::Lost { seq: 3, .. })));
+        assert!(matches!(lost(&mut it, 105), Some(Lost { seq: 3, .. })));
         assert_eq!(it.lease(4, at(150)), Lease::Wait { until: Some(at(205)) });
         send(&mut it, 4, "d", 205);
         assert_eq!(
-            it.arrival(port_id, b"echo c", at(210)),
+            it.arrival(port_id, PEER, b"echo c", at(210)),
             Outcome::Late { seq: 3, after: 205 * MS }
         );
-        assert_eq!(it.arrival(port_id, b"echo d", at(211)), reply(4, 6));
-        let text = "4 sent, 3 replied, 1 lost, 1 late, 1 unexpected";
+        assert_eq!(it.arrival(port_id, PEER, b"echo d", at(211)), reply(4, 6));
+        let text = "4 sent, 3 replied, 1 lost, 1 late, 1 duplicate";
         assert_eq!(it.tally().to_string(), text);
     }
 
@@ -536,14 +699,14 @@ mod tests {
     fn a_closed_port_says_nothing_about_its_successor() {
         let mut it = Exchange::new(settings());
         let old = send(&mut it, 1, "a", 0);
-        assert!(it.due(at(100)).is_some());
+        assert!(lost(&mut it, 100).is_some());
         assert_eq!(it.next_close(), Some(at(10_100)));
         assert_eq!(it.close_due(at(10_100)), Some(old));
         let new = send(&mut it, 2, "b", 10_200);
         assert_eq!(new.slot(), old.slot());
-        let unasked = Outcome::Unexpected { seq: None, stray: Stray::Another };
-        assert_eq!(it.arrival(old, b"x", at(10_201)), unasked);
+        let unasked = Outcome::Unsolicited { seq: None, kind: Unsolicited::Extra };
+        assert_eq!(it.arrival(old, PEER, b"x", at(10_201)), unasked);
         assert_eq!(it.refused(old, at(10_202)), None);
-        assert_eq!(it.arrival(new, b"x", at(10_203)), reply(2, 3));
+        assert_eq!(it.arrival(new, PEER, b"x", at(10_203)), reply(2, 3));
     }
 }

@@ -10,5 +10,5 @@ pub mod network;
 pub mod outcome;
 pub mod output;
 pub mod session;
-pub mod tally;
+pub mod stats;
 pub mod transcript;

@@ -14,12 +14,16 @@ pub enum Replies {
 }
 
 /// A message, numbered from 1.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Message {
     /// Its number.
     pub seq: u64,
     /// Its bytes.
     pub payload: Vec<u8>,
+    /// How often it was sent to addresses that did not answer.
+    pub sent_before: u32,
+    /// How many addresses did not answer it.
+    pub asked: usize,
 }
 
 /// What a datagram turned out to be.
@@ -42,23 +46,34 @@ pub enum Outcome {
         after: Duration,
     },
     /// An answer to nothing.
-    Unexpected {
+    Unsolicited {
         /// The message that its port was last used for.
         seq: Option<u64>,
         /// What is known about it.
-        stray: Stray,
+        kind: Unsolicited,
     },
+}
+
+/// A message that stays unanswered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// The message.
+    pub seq: u64,
+    /// How long it was waited for, in all.
+    pub waited: Duration,
+    /// How often it was sent.
+    pub attempts: u32,
 }
 
 /// Kinds of datagram that answer nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stray {
+pub enum Unsolicited {
     /// The same bytes as the reply before.
     Duplicate,
     /// Other bytes, after a message had all its replies.
-    Another,
+    Extra,
     /// From an address that was not asked.
-    Stranger,
+    Elsewhere,
 }
 
 /// What a message's time brings about.
@@ -71,14 +86,11 @@ pub enum Due {
         /// Which sending this is.
         attempt: u32,
     },
-    /// It stays unanswered.
-    Lost {
-        /// The message.
-        seq: u64,
-        /// How long it was waited for, in all.
-        waited: Duration,
-        /// How often it was sent.
-        attempts: u32,
+    /// Its time is over: another address is to be asked, or it is to be [given
+    /// up](crate::exchange::Exchange::give_up).
+    Silent {
+        /// The source port.
+        port_id: PortId,
     },
     /// It had replies, and the time for more is over.
     Heard {

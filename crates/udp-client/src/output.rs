@@ -11,7 +11,7 @@ use udp_core::cli::{Console, Failure};
 use udp_core::error::describe;
 
 use crate::input::Screen;
-use crate::transcript::Said;
+use crate::transcript::PendingOutput;
 
 /// Blocks of text that may wait to be written: a reader that stops reading stops the sending.
 const CAPACITY: usize = 16;
@@ -71,7 +71,7 @@ impl Output {
 
     /// Hands on what there is to say. Waits for a full output, unless the program is to stop or a
     /// person is at the prompt: then what did not fit stays for the next time.
-    pub fn say(&self, said: &mut Said) {
+    pub fn say(&self, said: &mut PendingOutput) {
         for note in said.notes.drain(..) {
             match self.notes {
                 Notes::Apart => self.console.note(note),

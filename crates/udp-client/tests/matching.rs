@@ -41,7 +41,7 @@ fn second_replies_shift_nothing() {
     assert_eq!(told("sendto"), numbers(""));
     assert_eq!(told("recvfrom"), numbers("reply "));
     let counts = finished.summary().strip_prefix("200 sent, 200 replied, 0 lost");
-    assert!(counts.is_some_and(|rest| rest.ends_with(" unexpected")), "{}", finished.summary());
+    assert!(counts.is_some_and(|rest| rest.ends_with(" duplicate")), "{}", finished.summary());
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_replayed_reply_is_credited_to_nobody() {
     let expect = ["--expect-regex", "^echo two$|^echo one$|^echo three$"];
     let arguments = [&peer.target(), "-W", "20", "-m", "one", "-m", "two", "-m", "three"];
     let finished = run(&[&arguments[..], &expect[..]].concat(), b"");
-    assert_eq!(finished.summary(), "3 sent, 3 replied, 0 lost, 2 unexpected");
+    assert_eq!(finished.summary(), "3 sent, 3 replied, 0 lost, 2 duplicate");
     let port = peer.port();
     let end = format!("recvfrom ('127.0.0.1', {port}): echo three\n3 sent");
     assert!(finished.out.contains(&end), "{}", finished.out);
@@ -76,10 +76,10 @@ fn strangers_are_counted_and_credited_to_nobody() {
     let arguments = [&peer.target(), "-W", "20", "-m", "hello"];
     let finished = run(&arguments, b"");
     let port = peer.port();
-    let stranger = format!("unexpected sender: recvfrom ('127.0.0.1', {from_port}): echo hello\n");
+    let stranger = format!("unsolicited: recvfrom ('127.0.0.1', {from_port}): echo hello\n");
     let reply = format!("\nrecvfrom ('127.0.0.1', {port}): echo hello\n");
     assert!(finished.out.contains(&stranger) && finished.out.contains(&reply), "{}", finished.out);
-    assert_eq!(finished.summary(), "1 sent, 1 replied, 0 lost, 1 unexpected");
+    assert_eq!(finished.summary(), "1 sent, 1 replied, 0 lost, 1 unsolicited");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The exchange against servers of every kind, in virtual time: whatever they do, a reply is
 //! credited to its own message or to none, and the books balance.
 
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -11,6 +13,7 @@ use udp_core::clock::Mono;
 use udp_core::source_port::{Lease, PortId, Ports, Rules};
 
 const MS: Duration = Duration::from_millis(1);
+const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7);
 
 fn at(ms: u64) -> Mono {
     Mono::from_nanos(1_000_000_000 + ms * 1_000_000)
@@ -48,18 +51,20 @@ proptest! {
     fn no_reply_is_credited_to_another_message(
         behaviours in proptest::collection::vec(behaviour(), 1..80),
         window in 1usize..9,
+        addresses in 1usize..4,
         retries in 0u32..3,
         timeout in 10u32..120,
         replies in prop_oneof![Just(Replies::UpTo(1)), Just(Replies::UpTo(2)), Just(Replies::Any)],
     ) {
         let rules = Rules { ports: Ports::UpTo(400), rest: 200 * MS, linger: 2000 * MS };
         let expectation = Expectation::Anything;
-        let settings = Settings { timeout: MS * timeout, retries, replies, expectation, rules };
+        let settings = Settings { timeout: MS * timeout, retries, replies, expectation, max_rtt: None, rules };
         let mut exchange = Exchange::new(settings);
         let total = behaviours.len() as u64;
         let mut flying: Vec<Flying> = Vec::new();
         let mut owners = std::collections::HashMap::new();
-        let (mut next, mut credited) = (1u64, 0u64);
+        let (mut next, mut credited, mut sendings) = (1u64, 0u64, 0u64);
+        let mut back = VecDeque::new();
         let answer = |port_id: PortId, seq: u64, now: u64, flying: &mut Vec<Flying>| {
             match &behaviours[(seq - 1) as usize] {
                 Behaviour::Silent => {}
@@ -81,49 +86,80 @@ proptest! {
             while flying.first().is_some_and(|it| it.due <= now) {
                 let Flying { port_id, seq, refusal, .. } = flying.remove(0);
                 if refusal {
-                    let ended = exchange.refused(port_id, at(now)).map(|message| message.seq);
+                    let ended = {
+                        // Another address of the name is asked while none has ever answered.
+                        let asked = exchange.message(port_id).map(|message| message.asked);
+                        if asked.is_some_and(|asked| asked + 1 < addresses)
+                            && exchange.tally().replied == 0
+                            && let Some(message) = exchange.turn(port_id)
+                        {
+                            prop_assert_eq!(message.seq, seq);
+                            back.push_back(message);
+                            continue;
+                        }
+                        exchange.refused(port_id, at(now)).map(|message| message.seq)
+                    };
                     prop_assert!(ended.is_none_or(|ended| ended == seq));
                     continue;
                 }
                 // Every reply is the same, so nothing but the port tells.
-                match exchange.arrival(port_id, b"ok", at(now)) {
+                match exchange.arrival(port_id, PEER, b"ok", at(now)) {
                     Outcome::Reply { seq: to, .. } => {
                         prop_assert_eq!(to, seq);
                         credited += 1;
                     }
                     Outcome::Late { seq: to, .. } => prop_assert_eq!(to, seq),
-                    Outcome::Unexpected { seq: to, .. } => {
+                    Outcome::Unsolicited { seq: to, .. } => {
                         prop_assert!(to.is_none_or(|to| to == seq));
                     }
                 }
             }
             while let Some(due) = exchange.due(at(now)) {
-                if let Due::Again { port_id, .. } = due {
-                    answer(port_id, owners[&port_id], now, &mut flying);
+                match due {
+                    Due::Again { port_id, .. } => {
+                        sendings += 1;
+                        answer(port_id, owners[&port_id], now, &mut flying);
+                    }
+                    Due::Silent { port_id } => {
+                        let asked = exchange.message(port_id).map_or(0, |message| message.asked);
+                        let may = asked + 1 < addresses && exchange.tally().replied == 0;
+                        match may.then(|| exchange.turn(port_id)).flatten() {
+                            Some(message) => back.push_back(message),
+                            None => drop(exchange.give_up(port_id, at(now))),
+                        }
+                    }
+                    Due::Heard { .. } => {}
                 }
             }
             while exchange.close_due(at(now)).is_some() {}
-            while next <= total && exchange.outstanding() < window {
-                let port_id = match exchange.lease(next, at(now)) {
+            while (next <= total || !back.is_empty()) && exchange.outstanding() < window {
+                let seq = back.front().map_or(next, |message| message.seq);
+                let port_id = match exchange.lease(seq, at(now)) {
                     Lease::Open { port_id, .. } | Lease::Reuse(port_id) => port_id,
                     Lease::Wait { .. } => break,
                 };
-                let payload = next.to_string().into_bytes();
-                exchange.sent(port_id, Message { seq: next, payload }, at(now));
-                owners.insert(port_id, next);
-                answer(port_id, next, now, &mut flying);
-                next += 1;
+                let message = back.pop_front().unwrap_or_else(|| {
+                    let payload = next.to_string().into_bytes();
+                    next += 1;
+                    Message { seq, payload, ..Message::default() }
+                });
+                prop_assert!(message.asked < addresses, "each address is asked once");
+                sendings += 1;
+                exchange.sent(port_id, message, at(now));
+                owners.insert(port_id, seq);
+                answer(port_id, seq, now, &mut flying);
             }
             prop_assert!(exchange.outstanding() <= window);
-            if next > total && exchange.outstanding() == 0 && flying.is_empty() {
+            if next > total && back.is_empty() && exchange.outstanding() == 0 && flying.is_empty() {
                 break;
             }
         }
         let tally = exchange.tally();
         prop_assert_eq!(tally.sent, total);
+        prop_assert_eq!(sendings, tally.sent + tally.retries);
         prop_assert_eq!(tally.sent, tally.replied + tally.lost + tally.refused);
         prop_assert_eq!(tally.replies, credited);
-        prop_assert!(tally.late <= tally.lost && tally.replied <= tally.replies);
+        prop_assert!(tally.late <= tally.lost + tally.refused && tally.replied <= tally.replies);
         prop_assert_eq!(exchange.outstanding(), 0);
     }
 }

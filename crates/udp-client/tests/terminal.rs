@@ -5,6 +5,7 @@
 
 mod common;
 
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -264,10 +265,10 @@ fn stopped_at_the_prompt_the_terminal_is_as_it_was() {
     let state = tempfile::tempdir().unwrap();
     let peer = Peer::echo();
     let terminal = Terminal::start(&[&peer.target()], state.path());
-    let lflags = |pty: &Pty| rustix::termios::tcgetattr(pty).unwrap().local_modes;
+    let lflags = |pty: &Pty| tcgetattr(pty).unwrap().local_flags;
     terminal.shows("please input message:");
     let raw = lflags(&terminal.pty);
-    assert!(!raw.contains(rustix::termios::LocalModes::ICANON));
+    assert!(!raw.contains(LocalFlags::ICANON));
     let id = terminal.child.id().to_string();
     std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap();
     let pty = Arc::clone(&terminal.pty);
@@ -275,8 +276,8 @@ fn stopped_at_the_prompt_the_terminal_is_as_it_was() {
     assert_eq!(code, Some(0), "{screen}");
     assert!(screen.contains("0 sent, 0 replied, 0 lost"), "{screen}");
     let restored = lflags(&pty);
-    assert!(restored.contains(rustix::termios::LocalModes::ICANON));
-    assert!(restored.contains(rustix::termios::LocalModes::ECHO));
+    assert!(restored.contains(LocalFlags::ICANON));
+    assert!(restored.contains(LocalFlags::ECHO));
 }
 
 #[test]

@@ -103,6 +103,8 @@ pub enum ErrorClass {
     AddressNotAvailable,
     /// EINVAL and the like: the kernel does not accept the arguments, such as port 0.
     Invalid,
+    /// EMFILE, ENFILE: no descriptor is left for another socket.
+    Exhausted,
     /// Anything else.
     Other,
 }
@@ -133,6 +135,8 @@ impl ErrorClass {
             Some(number::EMSGSIZE) => ErrorClass::TooLarge,
             Some(number::ENOBUFS) => ErrorClass::NoBuffer,
             Some(number::EHOSTDOWN | number::ENONET) => ErrorClass::Unreachable,
+            #[cfg(unix)]
+            Some(number::ENFILE | number::EMFILE) => ErrorClass::Exhausted,
             _ => ErrorClass::Other,
         }
     }
@@ -150,6 +154,7 @@ impl ErrorClass {
             ErrorClass::AddressInUse => "address in use",
             ErrorClass::AddressNotAvailable => "address not available",
             ErrorClass::Invalid => "invalid",
+            ErrorClass::Exhausted => "no descriptor left",
             ErrorClass::Other => "other",
         }
     }
@@ -158,6 +163,8 @@ impl ErrorClass {
 /// Error numbers by platform, from `errno(3)`; a number that a platform lacks is negative.
 #[cfg(target_os = "linux")]
 mod number {
+    pub(super) const ENFILE: i32 = 23;
+    pub(super) const EMFILE: i32 = 24;
     pub(super) const EMSGSIZE: i32 = 90;
     pub(super) const ENOBUFS: i32 = 105;
     pub(super) const EHOSTDOWN: i32 = 112;
@@ -165,6 +172,8 @@ mod number {
 }
 #[cfg(all(unix, not(target_os = "linux")))]
 mod number {
+    pub(super) const ENFILE: i32 = 23;
+    pub(super) const EMFILE: i32 = 24;
     pub(super) const EMSGSIZE: i32 = 40;
     pub(super) const ENOBUFS: i32 = 55;
     pub(super) const EHOSTDOWN: i32 = 64;

@@ -1,5 +1,9 @@
-//! Asking with a line editor (rustyline): history, paste as one message, and a screen shared with
-//! what arrives meanwhile, which is shown above the prompt while what is being typed stays.
+//! Asking with a line editor (rustyline): history, and a screen shared with what arrives meanwhile,
+//! which is shown above the prompt while what is being typed stays.
+//!
+//! Lines typed ahead, while a reply is awaited, are messages too: the editor keeps what it has read
+//! beyond a line, and between two lines the terminal is without line editing and echo, so that what
+//! is typed then waits as it is (`termios(3)`). Ctrl-C and Ctrl-\ are signals at that time.
 
 use std::fs::DirBuilder;
 use std::io::{self, ErrorKind, Write};
@@ -9,7 +13,10 @@ use crossbeam_channel::{Receiver, Sender};
 use rustyline::config::{BellStyle, Config};
 use rustyline::error::ReadlineError;
 use rustyline::history::{FileHistory, History};
-use rustyline::{Behavior, ExternalPrinter};
+use rustyline::{
+    Behavior, Cmd, ConditionalEventHandler, Event, EventContext, EventHandler, ExternalPrinter,
+    KeyCode, KeyEvent, Modifiers, RepeatCount,
+};
 use udp_core::cli::Failure;
 
 use super::prompt::PROMPT;
@@ -39,11 +46,16 @@ impl Editor {
         let config = Config::builder()
             .behavior(Behavior::Stdio)
             .bell_style(BellStyle::None)
-            .bracketed_paste(true)
+            // Each pasted line is a message, as fast as it comes.
+            .bracketed_paste(false)
             .max_history_size(KEPT)
             .map_err(fail)?
             .build();
         let mut editor = rustyline::Editor::with_config(config).map_err(fail)?;
+        let tab = Event::from(KeyEvent(KeyCode::Tab, Modifiers::NONE));
+        editor.bind_sequence(tab, Cmd::Insert(1, "\t".into()));
+        let quit = EventHandler::Conditional(Box::new(Quit));
+        editor.bind_sequence(KeyEvent::ctrl('\\'), quit);
         let mut printer = editor.create_external_printer().map_err(fail)?;
         let path = if history { history_file() } else { None };
         if let Some(path) = &path
@@ -91,6 +103,17 @@ impl Editor {
     }
 }
 
+/// Ctrl-\ asks for a snapshot, as the signal that it is the key of does elsewhere.
+struct Quit;
+
+impl ConditionalEventHandler for Quit {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
+        #[cfg(unix)]
+        let _ = signal_hook::low_level::raise(signal_hook::consts::SIGQUIT);
+        Some(Cmd::Noop)
+    }
+}
+
 /// `$XDG_STATE_HOME/udp-client/history`, or where this system keeps such things; its directory is
 /// made, for its owner alone.
 fn history_file() -> Option<PathBuf> {
@@ -130,33 +153,53 @@ impl Write for Screen {
     }
 }
 
-/// The terminal's settings as they were, to be put back when the program ends while the editor is
-/// still at work.
+/// The terminal's settings as they were, to be put back when the program ends.
 #[derive(Debug)]
 pub struct Restore {
     #[cfg(unix)]
-    termios: Option<rustix::termios::Termios>,
+    termios: Option<nix::sys::termios::Termios>,
 }
 
 impl Restore {
-    /// Notes the settings.
-    pub fn note() -> Restore {
-        Restore {
-            #[cfg(unix)]
-            termios: rustix::termios::tcgetattr(io::stdin()).ok(),
+    /// Notes the settings, and switches line editing and echo off.
+    pub fn take_over() -> Restore {
+        #[cfg(unix)]
+        {
+            use nix::sys::termios::{
+                InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, tcgetattr, tcsetattr,
+            };
+            let termios = tcgetattr(io::stdin()).ok();
+            if let Some(mut raw) = termios.clone() {
+                raw.input_flags.remove(InputFlags::ICRNL | InputFlags::IXON);
+                let editing = LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::IEXTEN;
+                raw.local_flags.remove(editing);
+                // The key for a snapshot costs nothing that was typed.
+                raw.local_flags.insert(LocalFlags::NOFLSH);
+                raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
+                raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+                // What was typed so far stays.
+                let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &raw);
+            }
+            Restore { termios }
+        }
+        #[cfg(not(unix))]
+        Restore {}
+    }
+
+    /// Puts them back.
+    pub fn put_back(&self) {
+        #[cfg(unix)]
+        if let Some(termios) = &self.termios {
+            use nix::sys::termios::{SetArg, tcsetattr};
+            let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, termios);
         }
     }
 
-    /// Puts them back, and writes `last` below the line that was being typed. The escape sequence
-    /// ends the bracketed paste that the editor asked for.
+    /// Puts them back, and writes `last` below the line that was being typed.
     pub fn leave(&self, last: &[u8]) {
-        #[cfg(unix)]
-        if let Some(termios) = &self.termios {
-            use rustix::termios::{OptionalActions, tcsetattr};
-            let _ = tcsetattr(io::stdin(), OptionalActions::Now, termios);
-        }
+        self.put_back();
         let mut stdout = io::stdout();
-        let text = [b"\x1b[?2004l\n", last].concat();
+        let text = [b"\n", last].concat();
         // The terminal may have gone away, which is a good reason to end.
         let _ = stdout.write_all(&text).and_then(|()| stdout.flush());
     }

@@ -1,5 +1,4 @@
-//! Lines into messages: one `\n` is the end of a line and no part of it; a `\r` before it is kept,
-//! since bytes are sent as they are. An empty line is an empty message, and a last line without an
+//! Lines into messages: the end of a line, LF or CRLF, is no part of it. An empty line is an empty message, and a last line without an
 //! end is a line. A line may hold any bytes, but not more than could be sent, so that an input
 //! without line ends does not fill the memory.
 
@@ -88,6 +87,7 @@ fn read_line(input: &mut impl BufRead, longest: usize) -> io::Result<Option<Item
         let used = part.len() + usize::from(end.is_some());
         input.consume(used);
         if end.is_some() {
+            line.pop_if(|last| *last == b'\r');
             break;
         }
     }
@@ -118,13 +118,14 @@ mod tests {
 
     #[test]
     fn one_line_is_one_message() {
-        let cases: [(&[u8], &[&[u8]]); 8] = [
+        let cases: [(&[u8], &[&[u8]]); 9] = [
             (b"", &[]),
             (b"a", &[b"a"]),
             (b"a\n", &[b"a"]),
             (b"\n", &[b""]),
             (b"a\n\nb", &[b"a", b"", b"b"]),
-            (b"a\r\nb\r\n", &[b"a\r", b"b\r"]),
+            (b"a\r\nb\r\n", &[b"a", b"b"]),
+            (b"a\rb\r\r\nc\r", &[b"a\rb\r", b"c\r"]),
             (b"\xff\x00\n\xfe", &[b"\xff\x00", b"\xfe"]),
             (b"one\ntwo\nthree\n", &[b"one", b"two", b"three"]),
         ];

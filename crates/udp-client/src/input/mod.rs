@@ -6,7 +6,7 @@ mod lines;
 mod prompt;
 
 pub use editor::{Restore, Screen};
-pub use prompt::PROMPT;
+pub use prompt::{PROMPT, prompt_apart};
 
 use std::io::{self, BufReader, Read};
 use std::thread;
@@ -91,7 +91,7 @@ pub fn start(config: &Config) -> Result<(Input, Option<Screen>), Failure> {
         }
         Source::Lines => spawn(move || read_lines(coding, &sender))?,
         Source::Whole => spawn(move || read_whole(coding, &sender))?,
-        Source::PlainPrompt => {
+        Source::PlainPrompt | Source::ApartPrompt => {
             spawn(move || prompt::run(coding, &asked, &sender))?;
             return Ok((Input { feed, ask: Some(ask) }, None));
         }

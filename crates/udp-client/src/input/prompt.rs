@@ -1,7 +1,7 @@
 //! Asking at a terminal that understands no escape sequences: the session writes the prompt, the
 //! terminal itself does the editing, and a line is read when one is asked for.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Write as _};
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -10,6 +10,14 @@ use crate::config::Coding;
 
 /// What a person is asked with.
 pub const PROMPT: &str = "please input message: ";
+
+/// Writes the prompt to the terminal, where stdout goes elsewhere.
+pub fn prompt_apart() {
+    // Without a terminal to write to nobody misses it.
+    if let Ok(mut terminal) = std::fs::OpenOptions::new().write(true).open("/dev/tty") {
+        let _ = terminal.write_all(PROMPT.as_bytes());
+    }
+}
 
 /// Reads a line each time that one is asked for.
 pub(super) fn run(coding: Coding, asked: &Receiver<()>, sender: &Sender<Feed>) {

@@ -10,7 +10,7 @@ mod ports;
 mod receiver;
 mod route;
 
-pub use ports::{Ports, PortsFull};
+pub use ports::Ports;
 pub use receiver::{Arrived, Batch, Receiver, What};
 pub use route::{Audience, Route};
 
@@ -24,7 +24,7 @@ use udp_core::endpoint::host_port;
 use udp_core::source_port::PortId;
 use udp_core::{Error, Operation};
 
-use crate::tally::Manner;
+use crate::stats::Mode;
 
 /// Times that a send is tried again because it reported what an earlier one met.
 const STALE_ERRORS: usize = 3;
@@ -33,7 +33,7 @@ const STALE_ERRORS: usize = 3;
 #[derive(Debug)]
 pub struct Network {
     route: Route,
-    manner: Manner,
+    mode: Mode,
     ports: Arc<Ports>,
     /// By the source port's slot.
     open: Vec<Option<Line>>,
@@ -65,14 +65,22 @@ impl Network {
     ///
     /// # Errors
     /// When no socket can be opened: a local failure.
-    pub fn start(route: Route, manner: Manner) -> Result<(Network, Receiver), Error> {
+    pub fn start(mut route: Route, mode: Mode) -> Result<(Network, Receiver), Error> {
         let (ports, receiver) = Ports::start().map_err(|e| Error {
             operation: Operation::Open,
             address: Some(host_port(route.peer())),
             source: e,
         })?;
-        let first = Some(ports::Port::open(&route, manner)?);
-        Ok((Network { route, manner, ports, open: Vec::new(), first }, receiver))
+        let mut opened = ports::Port::open(&route, mode);
+        // A name may have addresses to which there is no way from here.
+        for _ in 1..route.addresses() {
+            let (Err(error), peer) = (&opened, route.peer()) else { break };
+            log::info!("{error}, going on to the next address");
+            route.turn_from(peer);
+            opened = ports::Port::open(&route, mode).or(opened);
+        }
+        let first = Some(opened?);
+        Ok((Network { route, mode, ports, open: Vec::new(), first }, receiver))
     }
 
     /// Who is asked now.
@@ -85,31 +93,34 @@ impl Network {
         self.line(port_id).map_or(self.peer(), |line| line.peer)
     }
 
-    /// Turns to the target's next address, if the source port's is not the last; source ports opened from now on
-    /// lead there.
-    pub fn turn_from(&mut self, port_id: PortId) -> bool {
-        let refused = self.peer_of(port_id);
-        refused != self.peer() || self.route.turn()
+    /// How many addresses the target has.
+    pub fn addresses(&self) -> usize {
+        self.route.addresses()
+    }
+
+    /// The target's next address is asked from now on, if `peer` is the present one.
+    pub fn turn_from(&mut self, peer: SocketAddr) {
+        self.route.turn_from(peer);
     }
 
     /// Opens the sockets of a new source port.
     ///
     /// # Errors
-    /// The first system call that failed; [`PortsFull`] tells whether for want of descriptors.
+    /// The first system call that failed; its class tells whether for want of descriptors.
     pub fn open(&mut self, port_id: PortId) -> Result<(), Error> {
         let port = match self.first.take() {
             Some(port) if port.peer() == self.peer() => port,
-            _ => ports::Port::open(&self.route, self.manner)?,
+            _ => ports::Port::open(&self.route, self.mode)?,
         };
         let (peer, audience) = (port.peer(), self.route.audience());
         log::debug!("source port {}: {} to {}", port_id.slot(), port.local(), host_port(peer));
-        let socket = match self.manner {
-            Manner::Ask => self.ports.listen(port_id, port).map_err(|source| Error {
+        let socket = match self.mode {
+            Mode::Request => self.ports.listen(port_id, port).map_err(|source| Error {
                 operation: Operation::Receive,
                 address: Some(host_port(peer)),
                 source,
             })?,
-            Manner::Tell => port.into_socket(),
+            Mode::OneWay => port.into_socket(),
         };
         while self.open.len() <= port_id.slot() {
             self.open.push(None);

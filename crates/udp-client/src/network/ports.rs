@@ -15,7 +15,7 @@ use udp_core::{Error, Operation};
 
 use super::receiver::{self, Receiver};
 use super::route::{Audience, Route};
-use crate::tally::Manner;
+use crate::stats::Mode;
 
 /// The token of what wakes the receiver; no slot comes near it.
 pub(super) const WAKE: Token = Token(usize::MAX);
@@ -44,26 +44,6 @@ pub struct Ports {
     over: AtomicBool,
     /// By the source port's slot.
     table: Mutex<Vec<Option<Listening>>>,
-}
-
-/// Whether a failed opening was for want of file descriptors: EMFILE or ENFILE of `socket(2)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PortsFull {
-    /// It was: other ports can be opened once some are closed.
-    Yes,
-    /// It was not.
-    No,
-}
-
-impl PortsFull {
-    /// What `error` means.
-    pub fn of(error: &Error) -> PortsFull {
-        // POSIX leaves the numbers open; these are those of Linux, the BSDs and macOS.
-        match error.source.raw_os_error() {
-            Some(23 | 24) => PortsFull::Yes,
-            _ => PortsFull::No,
-        }
-    }
 }
 
 impl Ports {
@@ -133,16 +113,25 @@ pub(super) fn untoken(token: Token) -> (usize, bool) {
     (token.0 / 2, token.0 % 2 == 1)
 }
 
+/// Asks for the time of each arrival and for what the network says; without either it goes as well.
+fn prepare(socket: &std::net::UdpSocket) {
+    #[cfg(target_os = "linux")]
+    udp_core::socket::stamped::enable(socket);
+    udp_core::socket::icmp::enable(socket);
+}
+
 impl Port {
     /// Opens the sockets of one source port.
-    pub(super) fn open(route: &Route, manner: Manner) -> Result<Port, Error> {
+    pub(super) fn open(route: &Route, mode: Mode) -> Result<Port, Error> {
         let peer = route.peer();
         let config = route.socket();
         if route.audience() == Audience::Many {
-            let socket = UdpSocket::from_std(config.open()?.socket);
+            let socket = config.open()?.socket;
+            prepare(&socket);
+            let socket = UdpSocket::from_std(socket);
             return Ok(Port { socket, strangers: None, peer });
         }
-        if manner == Manner::Ask && cfg!(target_os = "linux") {
+        if mode == Mode::Request && cfg!(target_os = "linux") {
             return Port::with_companion(&config, peer);
         }
         let socket = SocketConfig { connect: Some(peer), ..config }.open()?.socket;
@@ -170,7 +159,9 @@ impl Port {
         };
         let opened = connected.open();
         share(false).map_err(fail("SO_REUSEADDR"))?;
-        let socket = UdpSocket::from_std(opened?.socket);
+        let socket = opened?.socket;
+        prepare(&socket);
+        let socket = UdpSocket::from_std(socket);
         Ok(Port { socket, strangers: Some(UdpSocket::from_std(strangers)), peer })
     }
 

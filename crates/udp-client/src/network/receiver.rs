@@ -1,7 +1,7 @@
 //! The receiving thread: waits for all ports at once and hands on what came, many at a time.
 //!
-//! Each datagram is stamped as soon as it is read, so that a busy session or a slow output does
-//! not lengthen round-trip times. The channel is bounded: where the session does not keep up,
+//! Each datagram has the time at which the kernel took it in, so that neither a busy session nor a
+//! stopped process lengthens round-trip times. The channel is bounded: where the session does not keep up,
 //! datagrams wait in their sockets, and what does not fit there the kernel drops.
 
 use std::io;
@@ -15,8 +15,9 @@ use mio::event::Event;
 use mio::net::UdpSocket;
 use mio::{Events, Poll, Token};
 use udp_core::ErrorClass;
-use udp_core::clock::{self, Mono};
+use udp_core::clock::{self, Mono, Wall};
 use udp_core::endpoint::canonical;
+use udp_core::socket::icmp::{self, IcmpError, IcmpKind};
 use udp_core::source_port::PortId;
 
 use super::ports::{self, Listening, Ports, WAKE};
@@ -25,6 +26,8 @@ use super::ports::{self, Listening, Ports, WAKE};
 const LARGEST: usize = 65_536;
 /// Batches that may wait for the session.
 const CAPACITY: usize = 8;
+/// A batch takes no more datagrams once it has so many bytes.
+const MOST_BYTES: usize = 256 * 1024;
 /// What is read of one socket before the others get their turn.
 const TURN: usize = 64;
 
@@ -46,8 +49,8 @@ pub enum What {
     Datagram(SocketAddr, Range<usize>),
     /// A datagram from somebody else.
     Stranger(SocketAddr, Range<usize>),
-    /// The peer's host says that nothing listens there.
-    Refused,
+    /// What the network says about a datagram that was sent.
+    Icmp(IcmpError),
     /// The receive failed in another way.
     Failed(io::Error),
 }
@@ -126,6 +129,24 @@ fn receive(mut poll: Poll, ports: &Ports, sender: &Sender<Batch>) {
     }
 }
 
+/// One datagram, who sent it, and when it came, if the kernel says.
+#[cfg(target_os = "linux")]
+fn receive_one(
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+) -> io::Result<(usize, SocketAddr, Option<Wall>)> {
+    udp_core::socket::stamped::receive(socket, buffer)
+}
+
+/// Elsewhere it came when it is read.
+#[cfg(not(target_os = "linux"))]
+fn receive_one(
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+) -> io::Result<(usize, SocketAddr, Option<Wall>)> {
+    socket.recv_from(buffer).map(|(length, from)| (length, from, None))
+}
+
 /// Reads a socket until it is empty (an event comes only once), or its turn is over: `true`.
 fn drain(port: &Listening, strangers: bool, buffer: &mut [u8], batch: &mut Batch) -> bool {
     let socket: &UdpSocket = match (&port.strangers, strangers) {
@@ -133,10 +154,15 @@ fn drain(port: &Listening, strangers: bool, buffer: &mut [u8], batch: &mut Batch
         _ => &port.socket,
     };
     for _ in 0..TURN {
-        let received = socket.recv_from(buffer);
-        let at = clock::mono();
+        if batch.bytes.len() >= MOST_BYTES {
+            return true;
+        }
+        let received = receive_one(socket, buffer);
+        let (wall, now) = (clock::wall(), clock::mono());
+        let mut at = now;
         let what = match received {
-            Ok((length, from)) => {
+            Ok((length, from, stamp)) => {
+                at = stamp.map_or(now, |stamp| clock::wall_to_mono(stamp, wall, now));
                 let start = batch.bytes.len();
                 batch.bytes.extend_from_slice(buffer.get(..length).unwrap_or_default());
                 let range = start..batch.bytes.len();
@@ -146,8 +172,22 @@ fn drain(port: &Listening, strangers: bool, buffer: &mut [u8], batch: &mut Batch
             Err(error) => match ErrorClass::of(&error) {
                 ErrorClass::NotReady => return false,
                 ErrorClass::Interrupted => continue,
-                ErrorClass::Refused => What::Refused,
-                _ => What::Failed(error),
+                class => {
+                    // The error queue says what it was, by whom; the call that failed is spent.
+                    let tell = |error| {
+                        let (port_id, what) = (port.port_id, What::Icmp(error));
+                        batch.arrivals.push(Arrived { port_id, at, what });
+                    };
+                    if icmp::drain(socket, tell) {
+                        continue;
+                    }
+                    match class {
+                        ErrorClass::Refused => {
+                            What::Icmp(IcmpError::new(IcmpKind::PortUnreachable))
+                        }
+                        _ => What::Failed(error),
+                    }
+                }
             },
         };
         batch.arrivals.push(Arrived { port_id: port.port_id, at, what });

@@ -20,8 +20,10 @@ pub enum Audience {
 /// Whom to ask and how.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// The target's addresses that are still to be tried, the current one last. Never empty.
+    /// The target's addresses, in the resolver's order. Never empty.
     peers: Vec<SocketAddr>,
+    /// Which of them is asked.
+    current: usize,
     bind: Option<SocketAddr>,
     options: SocketConfig,
 }
@@ -46,7 +48,6 @@ impl Route {
             peers.retain(|peer| fits(peer, &local));
             bind = Some(local);
         }
-        peers.reverse();
         let options = SocketConfig {
             ttl: config.ttl,
             dscp: config.dscp,
@@ -54,21 +55,26 @@ impl Route {
             mode: ReceiveMode::NonBlocking,
             ..SocketConfig::default()
         };
-        Ok(Route { peers, bind, options })
+        Ok(Route { peers, current: 0, bind, options })
     }
 
     /// Who is asked now.
     pub fn peer(&self) -> SocketAddr {
-        self.peers.last().copied().unwrap_or_else(|| SocketAddr::new(unspecified(false), 0))
+        let peer = self.peers.get(self.current).or(self.peers.first());
+        peer.copied().unwrap_or_else(|| SocketAddr::new(unspecified(false), 0))
     }
 
-    /// Turns to the next address; `false` if there is none.
-    pub fn turn(&mut self) -> bool {
-        let more = self.peers.len() > 1;
-        if more {
-            self.peers.pop();
+    /// How many addresses the target has.
+    pub fn addresses(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// `peer` does not answer: unless another is asked already, the next is, after the last one the
+    /// first again.
+    pub fn turn_from(&mut self, peer: SocketAddr) {
+        if self.peer() == peer {
+            self.current = (self.current + 1) % self.peers.len().max(1);
         }
-        more
     }
 
     /// Whose datagrams can be replies. A subnet's broadcast address looks like any other, so the
@@ -98,17 +104,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_address_has_its_turn_and_the_last_one_stays() {
+    fn each_address_has_its_turn_and_then_the_first_again() {
         let [six, four]: [SocketAddr; 2] =
             ["[::1]:7000", "127.0.0.1:7000"].map(|text| text.parse().unwrap());
         let options = SocketConfig::default();
-        let mut route = Route { peers: vec![four, six], bind: None, options };
+        let mut route = Route { peers: vec![six, four], current: 0, bind: None, options };
         assert_eq!((route.peer(), route.socket().only_v6), (six, true));
-        assert!(route.turn());
+        route.turn_from(four);
+        assert_eq!(route.peer(), six, "another is asked already");
+        route.turn_from(six);
         let socket = route.socket();
         assert_eq!((route.peer(), socket.only_v6), (four, false));
         assert_eq!(socket.bind, Some(SocketAddr::new(unspecified(false), 0)));
-        assert!(!route.turn());
-        assert_eq!(route.peer(), four);
+        route.turn_from(four);
+        assert_eq!(route.peer(), six);
     }
 }

@@ -1,17 +1,19 @@
 //! The receiving half: what came, and what did not come in time.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use udp_core::Error;
-use udp_core::Operation;
+use udp_core::cli::parse::ShownDuration;
 use udp_core::clock::{self, Mono};
 use udp_core::endpoint::host_port;
+use udp_core::socket::icmp::IcmpError;
 use udp_core::source_port::PortId;
+use udp_core::{Error, Operation, Shown};
 
 use super::{BLOCK, HEARD_IN_A_ROW, Pending, Session};
 use crate::network::{Arrived, Batch, Receiver, What};
-use crate::outcome::{Due, Message, Outcome};
-use crate::transcript::Event;
+use crate::outcome::{Due, Lost, Message, Outcome};
+use crate::transcript::{Event, refused_by};
 
 /// By how much a deadline is missed when something held everything up.
 const OVERSLEPT: Duration = Duration::from_millis(50);
@@ -25,14 +27,14 @@ impl Session {
             match what {
                 What::Datagram(peer, range) => {
                     let bytes = batch.bytes(range);
-                    let outcome = self.exchange.arrival(*port_id, bytes, *at);
+                    let outcome = self.exchange.arrival(*port_id, *peer, bytes, *at);
                     self.tell(outcome, *peer, bytes, *at);
                 }
                 What::Stranger(peer, range) => {
                     let outcome = self.exchange.stranger();
                     self.tell(outcome, *peer, batch.bytes(range), *at);
                 }
-                What::Refused => self.refused(*port_id, *at),
+                What::Icmp(error) => self.icmp(*port_id, error, *at),
                 What::Failed(error) => self.receive_failed(*port_id, error, *at),
             }
             if self.said.out.len() >= BLOCK {
@@ -41,37 +43,59 @@ impl Session {
         }
     }
 
-    fn tell(&mut self, outcome: Outcome, peer: std::net::SocketAddr, bytes: &[u8], at: Mono) {
+    fn tell(&mut self, outcome: Outcome, peer: SocketAddr, bytes: &[u8], at: Mono) {
         let event = match outcome {
             Outcome::Reply { seq, rtt, wrong } => {
                 self.last_rtt = rtt;
                 Event::Reply { seq, peer, bytes, rtt, wrong }
             }
             Outcome::Late { seq, after } => Event::Late { seq, peer, bytes, rtt: after },
-            Outcome::Unexpected { seq, stray } => Event::Unexpected { seq, peer, bytes, stray },
+            Outcome::Unsolicited { seq, kind } => Event::Unsolicited { seq, peer, bytes, kind },
         };
         self.event(event, at);
     }
 
-    /// Nothing listens at the address asked. Where the target has others and none has answered
-    /// yet, as a name may stand for both families, the message goes to the next.
-    pub(super) fn refused(&mut self, port_id: PortId, at: Mono) {
+    /// What the network says about what was sent on this port: where the target has an address that
+    /// was not asked yet and none has ever answered, the message goes there; a refusal ends it
+    /// otherwise, and anything else it may survive.
+    pub(super) fn icmp(&mut self, port_id: PortId, error: &IcmpError, at: Mono) {
         let peer = self.network.peer_of(port_id);
-        let fresh = self.exchange.message(port_id).is_some() && self.exchange.tally().replied == 0;
-        if fresh && self.network.turn_from(port_id) {
-            log::info!(
-                "{} refused, going on to {}",
-                host_port(peer),
-                host_port(self.network.peer())
-            );
-            if let Some(message) = self.exchange.recall(port_id, at) {
-                self.put_back(message);
-            }
-            return;
+        let seq = self.exchange.message(port_id).map(|message| message.seq);
+        let text = if error.is_refusal() { refused_by(peer) } else { error.to_string() };
+        if self.turn(port_id, peer) {
+            return self.event(Event::Network { seq, peer, text: &text }, at);
+        }
+        if !error.is_refusal() {
+            return self.event(Event::Network { seq, peer, text: &text }, at);
         }
         if let Some(message) = self.exchange.refused(port_id, at) {
             self.event(Event::Refused { seq: Some(message.seq), peer }, at);
         }
+    }
+
+    /// Whether a message that was sent to `asked` addresses before and found nobody at `peer` may
+    /// be sent to another: each is asked once, as long as none has ever answered. From now on the
+    /// next one is asked in any case.
+    pub(super) fn may_turn(&mut self, asked: usize, peer: SocketAddr) -> bool {
+        if self.exchange.tally().replied > 0 {
+            return false;
+        }
+        self.network.turn_from(peer);
+        asked + 1 < self.network.addresses()
+    }
+
+    /// Puts the message outstanding on the port back, to be sent to the target's next address.
+    fn turn(&mut self, port_id: PortId, peer: SocketAddr) -> bool {
+        let Some(asked) = self.exchange.message(port_id).map(|message| message.asked) else {
+            return false;
+        };
+        if !self.may_turn(asked, peer) {
+            return false;
+        }
+        let Some(message) = self.exchange.turn(port_id) else { return false };
+        self.network.close(port_id);
+        self.put_back(message);
+        true
     }
 
     /// Puts a message back where its number belongs.
@@ -118,14 +142,26 @@ impl Session {
             match due {
                 Due::Again { port_id, attempt } => self.send_again(port_id, attempt),
                 Due::Heard { .. } => {}
-                Due::Lost { seq, waited, attempts } => {
-                    let peer = self.network.peer();
-                    self.event(Event::Timeout { seq, peer, waited, attempts }, now);
-                }
+                Due::Silent { port_id } => self.silent(port_id, now),
             }
         }
         while let Some(port_id) = self.exchange.close_due(now) {
             self.network.close(port_id);
+        }
+    }
+
+    /// A message's time is over.
+    fn silent(&mut self, port_id: PortId, now: Mono) {
+        let peer = self.network.peer_of(port_id);
+        let seq = self.exchange.message(port_id).map(|message| message.seq);
+        if self.turn(port_id, peer) {
+            let waited = ShownDuration(self.config.settings.timeout);
+            let text =
+                format!("no reply from {} within {waited}, asking the next address", Shown(peer));
+            return self.event(Event::Network { seq, peer, text: &text }, now);
+        }
+        if let Some(Lost { seq, waited, attempts }) = self.exchange.give_up(port_id, now) {
+            self.event(Event::Timeout { seq, peer, waited, attempts }, now);
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{never, select};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
-use udp_core::cli::{Console, Exit, Failure};
+use udp_core::cli::{Console, Exit, Failure, Tone};
 use udp_core::clock::{self, Mono, Wall};
 
 use crate::config::{Config, Format, Source};
@@ -21,12 +21,12 @@ use crate::input::{self, Fault, Feed, Input, PROMPT, Restore};
 use crate::network::{Network, Receiver, Route};
 use crate::outcome::{Message, Replies};
 use crate::output::{Notes, Output, Reader};
-use crate::tally::Manner;
-use crate::transcript::{Event, Json, Raw, Said, Text, Transcript};
+use crate::stats::Mode;
+use crate::transcript::{Demands, Event, Json, PendingOutput, Raw, Text, Transcript};
 
 /// After the last reply, a second one is listened for: twice as long as the last reply took, and
 /// within these bounds.
-const AFTERMATH: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));
+const AFTER_LAST: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));
 /// What is said is handed on at the latest when it is so long.
 const BLOCK: usize = 64 * 1024;
 /// Batches that are heard in a row before anything else gets its turn.
@@ -40,7 +40,7 @@ const LONG: Duration = Duration::from_secs(3600);
 /// A target that does not resolve, or a local failure.
 pub fn run(config: Config, console: &Console) -> Result<Exit, Failure> {
     let route = Route::resolve(&config)?;
-    let (network, receiver) = Network::start(route, config.manner).map_err(|error| {
+    let (network, receiver) = Network::start(route, config.mode).map_err(|error| {
         let hint = send::denied(&error);
         let failure = Failure::from(error);
         match hint.filter(|_| failure.hint.is_none()) {
@@ -50,15 +50,19 @@ pub fn run(config: Config, console: &Console) -> Result<Exit, Failure> {
     })?;
     let signals = Signals::install(Hangup::Stop)?;
     let editing = config.source == Source::Editor;
-    let restore = editing.then(Restore::note);
+    let restore = editing.then(Restore::take_over);
     let (input, screen) = input::start(&config)?;
     let notes = if config.source.is_prompt() { Notes::Together } else { Notes::Apart };
     let output = Output::start(screen, notes, console, &signals)?;
     let mut session = Session::new(config, network, output);
     let ending = session.converse(&receiver, &input, &signals);
-    // Stopped in the middle of a line, the editor shows nothing more and leaves the terminal raw.
-    let at_work = restore.filter(|_| session.prompt == Prompt::Asked);
-    session.finish(ending, at_work.as_ref())
+    // Stopped in the middle of a line, the editor shows nothing more.
+    let at_work = session.prompt == Prompt::Asked;
+    let exit = session.finish(ending, restore.as_ref().filter(|_| at_work));
+    if let Some(restore) = restore {
+        restore.put_back();
+    }
+    exit
 }
 
 /// What waits for its turn.
@@ -100,7 +104,7 @@ struct Session {
     exchange: Exchange,
     network: Network,
     transcript: Box<dyn Transcript>,
-    said: Said,
+    said: PendingOutput,
     output: Output,
     queue: VecDeque<Pending>,
     /// The number of the last message.
@@ -115,7 +119,7 @@ struct Session {
     busy_since: Option<Mono>,
     last_rtt: Duration,
     /// Until when a second reply to the last message is listened for.
-    aftermath: Option<Mono>,
+    linger: Option<Mono>,
     /// Two readings of the same moment, to tell the wall time of others.
     anchor: (Mono, Wall),
     /// What went wrong with the input.
@@ -125,9 +129,10 @@ struct Session {
 impl Session {
     fn new(config: Config, network: Network, output: Output) -> Session {
         let expectation = config.settings.expectation.clone();
+        let demands = Demands { expectation, max_rtt: config.settings.max_rtt };
         let transcript: Box<dyn Transcript> = match config.format {
-            Format::Text => Box::new(Text::new(config.coding, expectation)),
-            Format::Raw => Box::new(Raw::new(expectation)),
+            Format::Text => Box::new(Text::new(config.coding, demands, config.look)),
+            Format::Raw => Box::new(Raw::new(demands)),
             Format::Json => Box::new(Json),
         };
         Session {
@@ -135,7 +140,7 @@ impl Session {
             config,
             network,
             transcript,
-            said: Said::default(),
+            said: PendingOutput::default(),
             output,
             queue: VecDeque::new(),
             seq: 0,
@@ -145,7 +150,7 @@ impl Session {
             ports: PortsReady::Now,
             busy_since: None,
             last_rtt: Duration::ZERO,
-            aftermath: None,
+            linger: None,
             anchor: (clock::mono(), clock::wall()),
             failure: None,
         }
@@ -203,7 +208,7 @@ impl Session {
             self.queue.push_back(match item {
                 Ok(payload) => {
                     self.seq += 1;
-                    Pending::Message(Message { seq: self.seq, payload })
+                    Pending::Message(Message { seq: self.seq, payload, ..Message::default() })
                 }
                 Err(fault) => Pending::Unusable(fault),
             });
@@ -235,6 +240,9 @@ impl Session {
         }
         self.say();
         self.output.settle();
+        if self.config.source == Source::ApartPrompt {
+            input::prompt_apart();
+        }
         self.prompt = Prompt::Asked;
         // There is room for it: it is asked for one line at a time.
         let _ = ask.try_send(());
@@ -258,6 +266,15 @@ impl Session {
     fn event(&mut self, event: Event<'_>, at: Mono) {
         let at = self.wall_time(at);
         self.transcript.event(event, at, &mut self.said);
+        if self.config.source.is_prompt() && self.config.source != Source::ApartPrompt {
+            // A person at the prompt is to see everything in one place.
+            for note in self.said.notes.drain(..) {
+                let start = self.said.out.len();
+                self.said.out.extend_from_slice(note.as_bytes());
+                self.said.out.push(b'\n');
+                self.config.look.style.dress(&mut self.said.out, start, at, Tone::Bad);
+            }
+        }
     }
 
     fn wall_time(&self, at: Mono) -> Wall {
@@ -282,8 +299,8 @@ impl Session {
             return true;
         }
         let now = clock::mono();
-        let span = (self.last_rtt * 2).clamp(AFTERMATH.0, AFTERMATH.1);
-        now >= *self.aftermath.get_or_insert(now + span)
+        let span = (self.last_rtt * 2).clamp(AFTER_LAST.0, AFTER_LAST.1);
+        now >= *self.linger.get_or_insert(now + span)
     }
 
     /// How long there is nothing to do unless something happens.
@@ -295,7 +312,7 @@ impl Session {
             PortsReady::At(due) => Some(due),
             PortsReady::Later => None,
         };
-        let dues = [self.exchange.next_due(), self.exchange.next_close(), send, self.aftermath];
+        let dues = [self.exchange.next_due(), self.exchange.next_close(), send, self.linger];
         let next = dues.into_iter().flatten().min();
         next.map_or(LONG, |due| due.saturating_since(clock::mono()))
     }
@@ -315,11 +332,17 @@ impl Session {
         let peer = self.network.peer();
         let tally = self.exchange.tally();
         self.transcript.summary(tally, peer, clock::wall(), &mut self.said);
-        let exit = tally.exit(self.config.manner);
-        match editor {
-            Some(editor) => editor.leave(&self.said.out),
-            None => self.output.say(&mut self.said),
+        let mut exit = tally.exit(self.config.mode);
+        let silent = tally.sent + tally.failed + tally.unusable == 0;
+        if silent && ending == Ending::Done && !self.config.source.is_prompt() {
+            self.said.notes.push("error: nothing was sent: stdin is empty".into());
+            exit = Exit::Failed;
         }
+        match editor {
+            Some(editor) => editor.leave(&std::mem::take(&mut self.said.out)),
+            None => {}
+        }
+        self.output.say(&mut self.said);
         match (self.output.finish()?, self.failure) {
             (Reader::Gone, _) => Ok(Exit::Worked),
             (_, Some(failure)) => Err(failure),
@@ -328,6 +351,6 @@ impl Session {
     }
 
     fn waits(&self) -> bool {
-        self.config.manner == Manner::Ask
+        self.config.mode == Mode::Request
     }
 }

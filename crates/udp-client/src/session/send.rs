@@ -1,15 +1,18 @@
 //! The sending half: messages leave as the window, the interval and the ports allow.
 
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use udp_core::clock::{self, Mono};
+use udp_core::endpoint::host_port;
+use udp_core::socket::icmp::{IcmpError, IcmpKind};
 use udp_core::source_port::{Lease, PortId};
 use udp_core::{Error, ErrorClass};
 
 use super::{BLOCK, Pending, PortsReady, Session};
 use crate::input::Fault;
-use crate::network::{PortsFull, Sent};
+use crate::network::Sent;
 use crate::outcome::Message;
 use crate::transcript::Event;
 
@@ -85,18 +88,41 @@ impl Session {
                 return self.busy(message, now);
             }
             Sent::Failed(error) => {
+                let peer = self.network.peer_of(port_id);
                 self.exchange.unsent(port_id, now);
-                self.failed(&message, &error, now);
+                if let Some(message) = self.unreachable(message, peer, &error) {
+                    self.failed(&message, &error, now);
+                }
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// There is no way to this address: the message goes to the target's next one, if it may. What
+    /// comes back has to be given up.
+    fn unreachable(
+        &mut self,
+        mut message: Message,
+        peer: SocketAddr,
+        error: &Error,
+    ) -> Option<Message> {
+        use ErrorClass::{AddressNotAvailable, Denied, Invalid, Unreachable};
+        let way = matches!(error.class(), Unreachable | AddressNotAvailable | Invalid | Denied);
+        if !way || !self.may_turn(message.asked, peer) {
+            return Some(message);
+        }
+        log::info!("{error}, going on to {}", host_port(self.network.peer()));
+        message.asked += 1;
+        self.queue.push_front(Pending::Message(message));
+        None
     }
 
     /// A message is on its way. What the send reported besides was about earlier ones.
     fn left(&mut self, port_id: PortId, message: Message, at: Mono, refusals: u64) {
         let peer = self.network.peer_of(port_id);
         let said_before = self.exchange.tally().refused > 0;
-        let sent = Event::Sent { seq: message.seq, attempt: 1, peer, bytes: &message.payload };
+        let attempt = message.sent_before + 1;
+        let sent = Event::Sent { seq: message.seq, attempt, peer, bytes: &message.payload };
         let wall = self.wall_time(at);
         self.transcript.event(sent, wall, &mut self.said);
         if self.waits() {
@@ -132,7 +158,7 @@ impl Session {
             }
         }
         if refused {
-            self.refused(port_id, now);
+            self.icmp(port_id, &IcmpError::new(IcmpKind::PortUnreachable), now);
         }
     }
 
@@ -144,12 +170,12 @@ impl Session {
         error: &Error,
         now: Mono,
     ) -> ControlFlow<()> {
-        let full = PortsFull::of(error) == PortsFull::Yes;
+        let full = error.class() == ErrorClass::Exhausted;
         self.exchange.unopened(port_id, full);
         if full && self.exchange.ports() > 0 {
             log::info!("{error}: going on with {} ports", self.exchange.ports());
             self.queue.push_front(Pending::Message(message));
-        } else {
+        } else if let Some(message) = self.unreachable(message, self.network.peer(), error) {
             self.failed(&message, error, now);
         }
         ControlFlow::Continue(())
@@ -172,7 +198,10 @@ impl Session {
 
     /// The message cannot leave this host. The others still go.
     fn failed(&mut self, message: &Message, error: &Error, now: Mono) {
-        self.exchange.tally_mut().failed += 1;
+        let tally = self.exchange.tally_mut();
+        tally.failed += 1;
+        // It was counted when it left for another address.
+        tally.sent -= u64::from(message.sent_before > 0);
         self.next_send = now + self.config.interval;
         let hint = match error.class() {
             ErrorClass::TooLarge => Some(format!(

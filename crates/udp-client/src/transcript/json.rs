@@ -7,9 +7,9 @@ use udp_core::cli::json::{Payload, nanos, object};
 use udp_core::clock::Wall;
 use udp_core::endpoint::{host_port, ip_text};
 
-use super::{Event, Said, Transcript};
-use crate::outcome::Stray;
-use crate::tally::Tally;
+use super::{Event, PendingOutput, Transcript};
+use crate::outcome::Unsolicited;
+use crate::stats::Tally;
 
 /// The transcript in JSON.
 #[derive(Debug, Default)]
@@ -49,9 +49,7 @@ struct Late {
 }
 
 #[derive(Serialize)]
-struct Unexpected<'a> {
-    reason: &'a str,
-}
+struct Nothing {}
 
 #[derive(Serialize)]
 struct Timeout {
@@ -72,8 +70,16 @@ struct Refused {
 #[derive(Serialize)]
 struct Error<'a> {
     seq: Option<u64>,
-    error: &'a str,
+    reason: &'a str,
     hint: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Network<'a> {
+    seq: Option<u64>,
+    #[serde(flatten)]
+    peer: Peer,
+    reason: &'a str,
 }
 
 #[derive(Serialize)]
@@ -86,7 +92,10 @@ struct Summary {
     refused: u64,
     pending: u64,
     late: u64,
-    unexpected: u64,
+    /// Left out where there is none.
+    #[serde(skip_serializing_if = "is_zero")]
+    duplicate: u64,
+    unsolicited: u64,
     wrong: u64,
     failed: u64,
     unusable: u64,
@@ -97,8 +106,13 @@ struct Summary {
     rtt_mdev_ns: Option<u64>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Transcript for Json {
-    fn event(&mut self, event: Event<'_>, at: Wall, said: &mut Said) {
+    fn event(&mut self, event: Event<'_>, at: Wall, said: &mut PendingOutput) {
         let out = &mut said.out;
         match event {
             Event::Sent { seq, attempt, peer, bytes } => {
@@ -112,13 +126,12 @@ impl Transcript for Json {
                 let rest = Late { rtt_ns: nanos(rtt) };
                 object("late", at, datagram(Some(seq), peer, bytes, rest), out);
             }
-            Event::Unexpected { seq, peer, bytes, stray } => {
-                let reason = match stray {
-                    Stray::Duplicate => "duplicate",
-                    Stray::Another => "unasked",
-                    Stray::Stranger => "sender",
+            Event::Unsolicited { seq, peer, bytes, kind } => {
+                let name = match kind {
+                    Unsolicited::Duplicate => "duplicate",
+                    Unsolicited::Extra | Unsolicited::Elsewhere => "unsolicited",
                 };
-                object("unexpected", at, datagram(seq, peer, bytes, Unexpected { reason }), out);
+                object(name, at, datagram(seq, peer, bytes, Nothing {}), out);
             }
             Event::Timeout { seq, peer, waited, attempts } => {
                 let timeout_ns = nanos(waited);
@@ -129,12 +142,16 @@ impl Transcript for Json {
                 object("refused", at, Refused { seq, peer: Peer::new(peer) }, out);
             }
             Event::Error { seq, text, hint } => {
-                object("error", at, Error { seq, error: text, hint }, out);
+                object("error", at, Error { seq, reason: text, hint }, out);
+            }
+            Event::Network { seq, peer, text } => {
+                let said = Network { seq, peer: Peer::new(peer), reason: text };
+                object("error", at, said, out);
             }
         }
     }
 
-    fn summary(&mut self, tally: &Tally, peer: SocketAddr, at: Wall, said: &mut Said) {
+    fn summary(&mut self, tally: &Tally, peer: SocketAddr, at: Wall, said: &mut PendingOutput) {
         let rtt = tally.rtt.figures();
         let summary = Summary {
             target: host_port(peer),
@@ -145,7 +162,8 @@ impl Transcript for Json {
             refused: tally.refused,
             pending: tally.pending,
             late: tally.late,
-            unexpected: tally.unexpected,
+            duplicate: tally.duplicate,
+            unsolicited: tally.unsolicited,
             wrong: tally.wrong,
             failed: tally.failed,
             unusable: tally.unusable,
@@ -182,8 +200,8 @@ mod tests {
         "127.0.0.1:7000".parse().unwrap()
     }
 
-    fn written(write: impl FnOnce(&mut Json, &mut Said)) -> String {
-        let mut said = Said::default();
+    fn written(write: impl FnOnce(&mut Json, &mut PendingOutput)) -> String {
+        let mut said = PendingOutput::default();
         write(&mut Json, &mut said);
         assert!(said.notes.is_empty());
         String::from_utf8(said.out).unwrap()
@@ -233,9 +251,9 @@ mod tests {
                 json!({"seq": 1, "rtt_ns": 1_500_000, "bytes": 0, "data": ""}),
             ),
             (
-                Event::Unexpected { seq: None, peer, bytes: b"x", stray: Stray::Stranger },
-                "unexpected",
-                json!({"seq": null, "reason": "sender", "bytes": 1, "data": "x"}),
+                Event::Unsolicited { seq: None, peer, bytes: b"x", kind: Unsolicited::Elsewhere },
+                "unsolicited",
+                json!({"seq": null, "bytes": 1, "data": "x"}),
             ),
             (
                 Event::Timeout { seq: 4, peer, waited: RTT, attempts: 1 },
@@ -243,6 +261,11 @@ mod tests {
                 json!({"seq": 4, "timeout_ns": 1_500_000, "attempts": 1}),
             ),
             (Event::Refused { seq: Some(4), peer }, "refused", json!({"seq": 4})),
+            (
+                Event::Network { seq: Some(4), peer, text: "no route by ::1" },
+                "error",
+                json!({"seq": 4, "reason": "no route by ::1"}),
+            ),
         ];
         for (it, kind, fields) in cases {
             let mut expected = common(kind);
@@ -251,7 +274,7 @@ mod tests {
             assert_eq!(event(it), expected);
         }
         let error = event(Event::Error { seq: None, text: "cannot", hint: None });
-        assert_eq!((&error["error"], &error["hint"]), (&json!("cannot"), &Value::Null));
+        assert_eq!((&error["reason"], &error["hint"]), (&json!("cannot"), &Value::Null));
     }
 
     #[test]

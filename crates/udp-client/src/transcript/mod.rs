@@ -9,15 +9,18 @@ mod text;
 
 pub use json::Json;
 pub use raw::Raw;
-pub use text::Text;
+pub use text::{Look, Text};
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use udp_core::Shown;
+use udp_core::cli::parse::ShownDuration;
 use udp_core::clock::Wall;
 
-use crate::outcome::Stray;
-use crate::tally::Tally;
+use crate::expectation::Expectation;
+use crate::outcome::Unsolicited;
+use crate::stats::Tally;
 
 /// Something that happened.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +61,7 @@ pub enum Event<'a> {
         rtt: Duration,
     },
     /// A datagram that answers nothing.
-    Unexpected {
+    Unsolicited {
         /// The message that its port was last used for, if any.
         seq: Option<u64>,
         /// From whom.
@@ -66,7 +69,7 @@ pub enum Event<'a> {
         /// Its payload.
         bytes: &'a [u8],
         /// What is known about it.
-        stray: Stray,
+        kind: Unsolicited,
     },
     /// A message stays unanswered.
     Timeout {
@@ -86,6 +89,15 @@ pub enum Event<'a> {
         /// Who was asked.
         peer: SocketAddr,
     },
+    /// The network says something, or an address is silent, that ends no message.
+    Network {
+        /// The message that it is about, where it is known.
+        seq: Option<u64>,
+        /// Who was asked.
+        peer: SocketAddr,
+        /// What it says and who says it.
+        text: &'a str,
+    },
     /// Something failed in this host.
     Error {
         /// The message that it is about, if it is about one.
@@ -99,24 +111,74 @@ pub enum Event<'a> {
 
 /// What there is to say.
 #[derive(Debug, Default)]
-pub struct Said {
+pub struct PendingOutput {
     /// For stdout.
     pub out: Vec<u8>,
     /// For stderr, a line each.
     pub notes: Vec<String>,
 }
 
-impl Said {
+impl PendingOutput {
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.out.is_empty() && self.notes.is_empty()
     }
 }
 
+/// What is said about refusals.
+pub fn refused_by(peer: SocketAddr) -> String {
+    format!("refused by {}: nothing listens there", Shown(peer))
+}
+
+/// What replies are held to.
+#[derive(Debug, Clone)]
+pub struct Demands {
+    /// What every reply must be.
+    pub expectation: Expectation,
+    /// How long it may take.
+    pub max_rtt: Option<Duration>,
+}
+
+/// Notes what went wrong, which is the same for people and for pipes.
+fn note_failure(event: Event<'_>, demands: &Demands, said: &mut PendingOutput) {
+    let note = match event {
+        Event::Reply { seq, bytes, rtt, wrong: true, .. } => {
+            let complaint = if demands.expectation.holds(bytes) {
+                format!("too slow, {} ms", Millis(rtt))
+            } else {
+                demands.expectation.complaint(bytes)
+            };
+            format!("wrong reply to message {seq}: {complaint}")
+        }
+        Event::Timeout { peer, waited, .. } => {
+            format!("no reply from {} within {}", Shown(peer), ShownDuration(waited))
+        }
+        Event::Refused { peer, .. } => refused_by(peer),
+        Event::Network { text, .. } => text.to_string(),
+        Event::Error { text, hint, .. } => {
+            said.notes.push(format!("error: {text}"));
+            said.notes.extend(hint.map(|hint| format!("hint: {hint}")));
+            return;
+        }
+        _ => return,
+    };
+    said.notes.push(note);
+}
+
+/// Milliseconds with three decimals, as `ping` prints them.
+struct Millis(Duration);
+
+impl std::fmt::Display for Millis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let micros = (self.0.as_nanos() + 500) / 1000;
+        write!(f, "{}.{:03}", micros / 1000, micros % 1000)
+    }
+}
+
 /// A way to tell it.
 pub trait Transcript {
     /// Tells what happened at `at`.
-    fn event(&mut self, event: Event<'_>, at: Wall, said: &mut Said);
+    fn event(&mut self, event: Event<'_>, at: Wall, said: &mut PendingOutput);
     /// Tells the counts at the end of a conversation with `peer`.
-    fn summary(&mut self, tally: &Tally, peer: SocketAddr, at: Wall, said: &mut Said);
+    fn summary(&mut self, tally: &Tally, peer: SocketAddr, at: Wall, said: &mut PendingOutput);
 }

@@ -4,58 +4,40 @@
 use std::net::SocketAddr;
 
 use udp_core::Shown;
-use udp_core::cli::parse::ShownDuration;
 use udp_core::clock::Wall;
 
-use super::{Event, Said, Transcript};
-use crate::expectation::Expectation;
-use crate::tally::Tally;
+use super::{Demands, Event, PendingOutput, Transcript, note_failure};
+use crate::stats::Tally;
 
 /// The raw transcript.
 #[derive(Debug)]
 pub struct Raw {
-    expectation: Expectation,
+    demands: Demands,
 }
 
 impl Raw {
-    /// One that holds replies to `expectation` when it says why they are wrong.
-    pub fn new(expectation: Expectation) -> Self {
-        Raw { expectation }
+    /// One that holds replies to `demands` when it says why they are wrong.
+    pub fn new(demands: Demands) -> Self {
+        Raw { demands }
     }
 }
 
 impl Transcript for Raw {
-    fn event(&mut self, event: Event<'_>, _at: Wall, said: &mut Said) {
+    fn event(&mut self, event: Event<'_>, _at: Wall, said: &mut PendingOutput) {
+        note_failure(event, &self.demands, said);
         match event {
-            Event::Reply { seq, bytes, wrong, .. } => {
-                said.out.extend_from_slice(bytes);
-                if wrong {
-                    let complaint = self.expectation.complaint(bytes);
-                    said.notes.push(format!("wrong reply to message {seq}: {complaint}"));
-                }
-            }
-            Event::Timeout { peer, waited, .. } => {
-                let waited = ShownDuration(waited);
-                said.notes.push(format!("no reply from {} within {waited}", Shown(peer)));
-            }
-            Event::Refused { peer, .. } => {
-                said.notes.push(format!("refused by {}: nothing listens there", Shown(peer)));
-            }
-            Event::Error { text, hint, .. } => {
-                said.notes.push(format!("error: {text}"));
-                said.notes.extend(hint.map(|hint| format!("hint: {hint}")));
-            }
+            Event::Reply { bytes, .. } => said.out.extend_from_slice(bytes),
             Event::Late { seq, peer, .. } => {
                 log::info!("a late reply to message {seq} from {}", Shown(peer));
             }
-            Event::Unexpected { peer, .. } => {
-                log::info!("an unexpected datagram from {}", Shown(peer));
+            Event::Unsolicited { peer, .. } => {
+                log::info!("an unsolicited datagram from {}", Shown(peer));
             }
-            Event::Sent { .. } => {}
+            _ => {}
         }
     }
 
-    fn summary(&mut self, tally: &Tally, _peer: SocketAddr, _at: Wall, _said: &mut Said) {
+    fn summary(&mut self, tally: &Tally, _peer: SocketAddr, _at: Wall, _said: &mut PendingOutput) {
         log::info!("{tally}");
     }
 }

@@ -8,15 +8,14 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use udp_core::Shown;
-use udp_core::cli::parse::ShownDuration;
+use udp_core::cli::{Style, Tone};
 use udp_core::clock::Wall;
 use udp_core::text::{escape, hex};
 
-use super::{Event, Said, Transcript};
+use super::{Demands, Event, PendingOutput, Transcript, note_failure};
 use crate::config::Coding;
-use crate::expectation::Expectation;
-use crate::outcome::Stray;
-use crate::tally::Tally;
+use crate::outcome::Unsolicited;
+use crate::stats::Tally;
 
 /// Datagrams that answer nothing are shown up to this many a second; anyone can send them.
 const UNEXPECTED_PER_SECOND: u64 = 20;
@@ -25,10 +24,37 @@ const UNEXPECTED_PER_SECOND: u64 = 20;
 #[derive(Debug)]
 pub struct Text {
     coding: Coding,
-    expectation: Expectation,
+    demands: Demands,
+    look: Look,
     /// The last peer, as it is shown.
     shown: Option<(SocketAddr, String)>,
     quota: Quota,
+}
+
+/// How lines are shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Look {
+    /// The summary alone.
+    pub quiet: bool,
+    /// What came is shown as `xxd` does, below its line.
+    pub hexdump: bool,
+    /// Time and colour.
+    pub style: Style,
+}
+
+/// Offset, hex and ASCII, 16 bytes a line, as `xxd(1)` prints them.
+fn hexdump(bytes: &[u8], out: &mut Vec<u8>) {
+    for (index, row) in bytes.chunks(16).enumerate() {
+        let hex: String = row
+            .chunks(2)
+            .map(|pair| {
+                pair.iter().fold(String::from(" "), |text, byte| format!("{text}{byte:02x}"))
+            })
+            .collect();
+        let shown = |byte: &u8| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' };
+        let text: String = row.iter().map(shown).collect();
+        line(out, format_args!("{:08x}:{hex:<40}  {text}", index * 16));
+    }
 }
 
 #[derive(Debug, Default)]
@@ -39,10 +65,18 @@ struct Quota {
 }
 
 impl Text {
-    /// One that shows payloads in `coding` and holds replies to `expectation` when it says why
-    /// they are wrong.
-    pub fn new(coding: Coding, expectation: Expectation) -> Self {
-        Text { coding, expectation, shown: None, quota: Quota::default() }
+    /// One that shows payloads in `coding` and holds replies to `demands` when it says why they
+    /// are wrong.
+    pub fn new(coding: Coding, demands: Demands, look: Look) -> Self {
+        Text { coding, demands, look, shown: None, quota: Quota::default() }
+    }
+
+    /// A datagram that came, and below it its bytes if they were asked for.
+    fn received(&mut self, verb: &str, peer: SocketAddr, bytes: &[u8], out: &mut Vec<u8>) {
+        self.line(verb, peer, bytes, out);
+        if self.look.hexdump {
+            hexdump(bytes, out);
+        }
     }
 
     /// `sendto ('127.0.0.1', 7000): hello`
@@ -67,50 +101,39 @@ impl Text {
 }
 
 impl Transcript for Text {
-    fn event(&mut self, event: Event<'_>, at: Wall, said: &mut Said) {
+    fn event(&mut self, event: Event<'_>, at: Wall, said: &mut PendingOutput) {
+        note_failure(event, &self.demands, said);
+        let start = said.out.len();
         let out = &mut said.out;
         match event {
+            _ if self.look.quiet => {}
             Event::Sent { peer, bytes, .. } => self.line("sendto", peer, bytes, out),
-            Event::Reply { seq, peer, bytes, wrong, .. } => {
-                self.line("recvfrom", peer, bytes, out);
-                if wrong {
-                    let complaint = self.expectation.complaint(bytes);
-                    said.notes.push(format!("wrong reply to message {seq}: {complaint}"));
-                }
-            }
+            Event::Reply { peer, bytes, .. } => self.received("recvfrom", peer, bytes, out),
             Event::Late { seq, peer, bytes, .. } => {
-                self.line(&format!("late (message {seq}): recvfrom"), peer, bytes, out);
+                self.received(&format!("late (message {seq}): recvfrom"), peer, bytes, out);
             }
-            Event::Unexpected { peer, bytes, stray, .. } => {
+            Event::Unsolicited { peer, bytes, kind, .. } => {
                 if self.quota.admits(at, out) {
-                    let label = match stray {
-                        Stray::Duplicate => "duplicate: recvfrom",
-                        Stray::Another => "unexpected: recvfrom",
-                        Stray::Stranger => "unexpected sender: recvfrom",
+                    let label = match kind {
+                        Unsolicited::Duplicate => "duplicate: recvfrom",
+                        Unsolicited::Extra | Unsolicited::Elsewhere => "unsolicited: recvfrom",
                     };
-                    self.line(label, peer, bytes, out);
+                    self.received(label, peer, bytes, out);
                 }
             }
-            Event::Timeout { peer, waited, .. } => {
-                let waited = ShownDuration(waited);
-                line(out, format_args!("no reply from {} within {waited}", Shown(peer)));
-            }
-            Event::Refused { peer, .. } => {
-                line(out, format_args!("refused by {}: nothing listens there", Shown(peer)));
-            }
-            Event::Error { text, hint, .. } => {
-                said.notes.push(format!("error: {text}"));
-                said.notes.extend(hint.map(|hint| format!("hint: {hint}")));
-            }
+            _ => {}
         }
+        self.look.style.dress(out, start, at, Tone::Plain);
     }
 
-    fn summary(&mut self, tally: &Tally, _peer: SocketAddr, _at: Wall, said: &mut Said) {
+    fn summary(&mut self, tally: &Tally, _peer: SocketAddr, at: Wall, said: &mut PendingOutput) {
+        let start = said.out.len();
         self.quota.tell(&mut said.out);
         line(&mut said.out, format_args!("{tally}"));
         if let Some(figures) = tally.rtt.figures() {
             line(&mut said.out, format_args!("{figures}"));
         }
+        self.look.style.dress(&mut said.out, start, at, Tone::Plain);
     }
 }
 
@@ -144,6 +167,11 @@ fn line(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expectation::Expectation;
+
+    fn demands(expectation: Expectation) -> Demands {
+        Demands { expectation, max_rtt: None }
+    }
     use std::time::Duration;
 
     const AT: Wall = Wall::from_nanos(1_700_000_000_123_456_789);
@@ -153,7 +181,7 @@ mod tests {
     }
 
     fn told(text: &mut Text, event: Event<'_>) -> (String, Vec<String>) {
-        let mut said = Said::default();
+        let mut said = PendingOutput::default();
         text.event(event, AT, &mut said);
         (String::from_utf8(said.out).unwrap(), said.notes)
     }
@@ -180,42 +208,89 @@ mod tests {
                 "late (message 3): recvfrom ('127.0.0.1', 7000): x\n",
             ),
             (
-                Event::Unexpected { seq: Some(1), peer, bytes: b"x", stray: Stray::Duplicate },
+                Event::Unsolicited {
+                    seq: Some(1),
+                    peer,
+                    bytes: b"x",
+                    kind: Unsolicited::Duplicate,
+                },
                 "duplicate: recvfrom ('127.0.0.1', 7000): x\n",
             ),
             (
-                Event::Unexpected { seq: None, peer, bytes: b"x", stray: Stray::Another },
-                "unexpected: recvfrom ('127.0.0.1', 7000): x\n",
+                Event::Unsolicited { seq: None, peer, bytes: b"x", kind: Unsolicited::Extra },
+                "unsolicited: recvfrom ('127.0.0.1', 7000): x\n",
             ),
             (
-                Event::Unexpected { seq: None, peer: v6, bytes: b"x", stray: Stray::Stranger },
-                "unexpected sender: recvfrom ('::1', 7000): x\n",
-            ),
-            (
-                Event::Timeout { seq: 1, peer, waited: Duration::from_secs(1), attempts: 1 },
-                "no reply from ('127.0.0.1', 7000) within 1s\n",
-            ),
-            (
-                Event::Refused { seq: Some(1), peer },
-                "refused by ('127.0.0.1', 7000): nothing listens there\n",
+                Event::Unsolicited {
+                    seq: None,
+                    peer: v6,
+                    bytes: b"x",
+                    kind: Unsolicited::Elsewhere,
+                },
+                "unsolicited: recvfrom ('::1', 7000): x\n",
             ),
         ];
-        let mut text = Text::new(Coding::Text, Expectation::Anything);
+        let mut text = Text::new(Coding::Text, demands(Expectation::Anything), Look::default());
         for (event, line) in cases {
             assert_eq!(told(&mut text, event), (line.to_string(), Vec::new()), "{event:?}");
         }
     }
 
     #[test]
+    fn what_went_wrong_is_a_note() {
+        let peer = peer();
+        for (event, note) in [
+            (
+                Event::Timeout { seq: 1, peer, waited: Duration::from_secs(1), attempts: 1 },
+                "no reply from ('127.0.0.1', 7000) within 1s",
+            ),
+            (
+                Event::Refused { seq: Some(1), peer },
+                "refused by ('127.0.0.1', 7000): nothing listens there",
+            ),
+            (
+                Event::Network { seq: Some(1), peer, text: "host unreachable by 192.0.2.1" },
+                "host unreachable by 192.0.2.1",
+            ),
+            (
+                Event::Reply {
+                    seq: 1,
+                    peer,
+                    bytes: b"x",
+                    rtt: Duration::from_micros(1500),
+                    wrong: true,
+                },
+                "wrong reply to message 1: too slow, 1.500 ms",
+            ),
+        ] {
+            let look = Look { quiet: true, ..Look::default() };
+            let mut text = Text::new(Coding::Text, demands(Expectation::Anything), look);
+            assert_eq!(told(&mut text, event), (String::new(), vec![note.into()]), "{event:?}");
+        }
+    }
+
+    #[test]
+    fn a_hexdump_is_as_xxd_prints_it() {
+        let mut out = Vec::new();
+        hexdump(b"\x00\x01hello, world\x7f\xff\nx", &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "00000000: 0001 6865 6c6c 6f2c 2077 6f72 6c64 7fff  ..hello, world..\n\
+             00000010: 0a78                                     .x\n"
+        );
+    }
+
+    #[test]
     fn hex_is_shown_as_hex() {
-        let mut text = Text::new(Coding::Hex, Expectation::Anything);
+        let mut text = Text::new(Coding::Hex, demands(Expectation::Anything), Look::default());
         let sent = Event::Sent { seq: 1, attempt: 1, peer: peer(), bytes: b"\x00k" };
         assert_eq!(told(&mut text, sent).0, "sendto ('127.0.0.1', 7000): 006b\n");
     }
 
     #[test]
     fn complaints_go_to_stderr() {
-        let mut text = Text::new(Coding::Text, Expectation::Text(b"a".to_vec()));
+        let mut text =
+            Text::new(Coding::Text, demands(Expectation::Text(b"a".to_vec())), Look::default());
         let rtt = Duration::ZERO;
         let wrong = Event::Reply { seq: 7, peer: peer(), bytes: b"b\n", rtt, wrong: true };
         let (out, notes) = told(&mut text, wrong);
@@ -228,16 +303,16 @@ mod tests {
 
     #[test]
     fn a_flood_of_strangers_is_shown_in_part_and_counted() {
-        let mut text = Text::new(Coding::Text, Expectation::Anything);
-        let stray = Stray::Stranger;
-        let event = Event::Unexpected { seq: None, peer: peer(), bytes: b"x", stray };
-        let mut said = Said::default();
+        let mut text = Text::new(Coding::Text, demands(Expectation::Anything), Look::default());
+        let kind = Unsolicited::Elsewhere;
+        let event = Event::Unsolicited { seq: None, peer: peer(), bytes: b"x", kind };
+        let mut said = PendingOutput::default();
         for _ in 0..1000 {
             text.event(event, AT, &mut said);
         }
         assert_eq!(said.out.iter().filter(|&&b| b == b'\n').count(), 20);
         let later = Wall::from_nanos(AT.as_nanos() + 1_000_000_000);
-        let mut said = Said::default();
+        let mut said = PendingOutput::default();
         text.event(event, later, &mut said);
         let lines = String::from_utf8(said.out).unwrap();
         assert!(lines.starts_with("... 980 unexpected datagrams not shown\n"), "{lines}");
@@ -246,9 +321,9 @@ mod tests {
 
     #[test]
     fn the_summary_has_round_trips_only_where_there_were_any() {
-        let mut text = Text::new(Coding::Text, Expectation::Anything);
+        let mut text = Text::new(Coding::Text, demands(Expectation::Anything), Look::default());
         let mut tally = Tally { sent: 1, lost: 1, ..Tally::default() };
-        let mut said = Said::default();
+        let mut said = PendingOutput::default();
         text.summary(&tally, peer(), AT, &mut said);
         tally = Tally { sent: 1, replied: 1, ..Tally::default() };
         tally.rtt.record(Duration::from_micros(250));

@@ -143,6 +143,14 @@ pub fn endpoint(text: &str) -> Result<crate::Endpoint, String> {
     })
 }
 
+/// A value parser's message and its hint.
+pub fn split_hint(error: &str) -> (&str, Option<&str>) {
+    match error.split_once(HINT) {
+        Some((message, hint)) => (message, Some(hint)),
+        None => (error, None),
+    }
+}
+
 /// Stands between a value parser's message and its hint, on the way through clap.
 pub(super) const HINT: &str = "\nhint: ";
 

@@ -25,9 +25,11 @@ pub struct Tally {
     pub refused: u64,
     /// Lost messages whose reply came after all.
     pub late: u64,
-    /// Datagrams that answered nothing: second replies, and what others sent.
-    pub unexpected: u64,
-    /// Replies other than expected.
+    /// Replies that came once more.
+    pub duplicate: u64,
+    /// Datagrams that answered nothing: further replies, and what others sent.
+    pub unsolicited: u64,
+    /// Replies other than expected, or slower than allowed.
     pub wrong: u64,
     /// Messages that could not be sent.
     pub failed: u64,
@@ -43,25 +45,25 @@ pub struct Tally {
 
 /// Whether replies are awaited at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub enum Mode {
     /// Every message is to be answered.
-    Ask,
+    Request,
     /// Messages are sent and that is all.
-    Tell,
+    OneWay,
 }
 
 impl Tally {
     /// How the program ends.
     ///
-    /// In [`Manner::Tell`] refusals do not count: whether one is heard at all is luck.
-    pub fn exit(&self, manner: Manner) -> Exit {
+    /// In [`Mode::OneWay`] refusals do not count: whether one is heard at all is luck.
+    pub fn exit(&self, mode: Mode) -> Exit {
         if self.unusable > 0 {
             Exit::Usage
         } else if self.sent == 0 && self.failed > 0 {
             Exit::Local
         } else if self.failed > 0 {
             Exit::Failed
-        } else if manner == Manner::Tell {
+        } else if mode == Mode::OneWay {
             Exit::Worked
         } else if self.replied == 0 && self.refused > 0 {
             Exit::Refused
@@ -80,7 +82,8 @@ impl fmt::Display for Tally {
         let others = [
             (self.refused, "refused"),
             (self.late, "late"),
-            (self.unexpected, "unexpected"),
+            (self.duplicate, "duplicate"),
+            (self.unsolicited, "unsolicited"),
             (self.wrong, "wrong"),
             (self.failed, "failed"),
             (self.unusable, "unusable"),
@@ -164,7 +167,7 @@ mod tests {
         let cases = [
             (fresh(), Exit::Worked),
             (Tally { sent: 2, replied: 2, ..fresh() }, Exit::Worked),
-            (Tally { sent: 2, replied: 2, unexpected: 3, late: 1, ..fresh() }, Exit::Worked),
+            (Tally { sent: 2, replied: 2, unsolicited: 3, late: 1, ..fresh() }, Exit::Worked),
             (Tally { sent: 2, replied: 1, lost: 1, ..fresh() }, Exit::Failed),
             (Tally { sent: 1, lost: 1, late: 1, ..fresh() }, Exit::Failed),
             (Tally { sent: 1, refused: 1, ..fresh() }, Exit::Refused),
@@ -177,7 +180,7 @@ mod tests {
             (Tally { sent: 1, replied: 1, unusable: 1, ..fresh() }, Exit::Usage),
         ];
         for (tally, exit) in cases {
-            assert_eq!(tally.exit(Manner::Ask), exit, "{tally:?}");
+            assert_eq!(tally.exit(Mode::Request), exit, "{tally:?}");
         }
     }
 
@@ -192,7 +195,7 @@ mod tests {
             (Tally { sent: 1, unusable: 1, ..fresh() }, Exit::Usage),
         ];
         for (tally, exit) in cases {
-            assert_eq!(tally.exit(Manner::Tell), exit, "{tally:?}");
+            assert_eq!(tally.exit(Mode::OneWay), exit, "{tally:?}");
         }
     }
 
@@ -206,8 +209,8 @@ mod tests {
                 "4 sent, 2 replied, 1 lost, 1 refused, 1 late",
             ),
             (
-                Tally { sent: 1, replied: 1, unexpected: 2, wrong: 1, pending: 0, ..fresh() },
-                "1 sent, 1 replied, 0 lost, 2 unexpected, 1 wrong",
+                Tally { sent: 1, replied: 1, duplicate: 1, unsolicited: 2, wrong: 1, ..fresh() },
+                "1 sent, 1 replied, 0 lost, 1 duplicate, 2 unsolicited, 1 wrong",
             ),
             (
                 Tally { sent: 1, failed: 3, unusable: 2, pending: 1, ..fresh() },
