@@ -292,3 +292,44 @@ fn a_terminal_that_goes_away_ends_the_client() {
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(0), "{screen}");
 }
+
+#[test]
+fn every_line_typed_ahead_is_a_message() {
+    let many: String = (0..300).map(|n| format!("line{n}\r")).collect();
+    let long: String = (0..200).map(|n| format!("{n} {}\n", "x".repeat(60))).collect();
+    for (keys, count) in [("one\rtwo\rthree\r", 3), ("one\ntwo\n", 2), (&many, 300), (&long, 200)] {
+        // The first waits for its answer while the others are typed, with the end behind them.
+        let state = tempfile::tempdir().unwrap();
+        let peer = Peer::new(|socket, bytes, from, number| {
+            if number == 1 {
+                udp_core::clock::sleep(std::time::Duration::from_millis(100));
+            }
+            socket.send_to(bytes, from).unwrap();
+        });
+        let terminal = Terminal::start(&[&peer.target(), "-W", "20"], state.path());
+        terminal.shows("please input message:");
+        terminal.press(keys);
+        terminal.press("\u{4}");
+        let (code, screen) = terminal.end();
+        assert_eq!(code, Some(0), "{screen}");
+        let summary = format!("{count} sent, {count} replied, 0 lost");
+        assert!(screen.contains(&summary), "{summary}:\n{screen}");
+    }
+}
+
+#[test]
+fn a_tab_is_a_character_and_the_quit_key_asks_for_a_snapshot() {
+    let state = tempfile::tempdir().unwrap();
+    let peer = Peer::echo();
+    let terminal = Terminal::start(&[&peer.target(), "-W", "20"], state.path());
+    terminal.shows("please input message:");
+    terminal.press("a\tb\r");
+    terminal.until("the tab", |screen| screen.contains(r": a\tb"));
+    terminal.press("\u{1c}");
+    terminal
+        .until("the snapshot", |screen| screen.contains("1 sent, 1 replied, 0 lost, 0 in flight"));
+    terminal.press("on\r");
+    terminal.until("the reply", |screen| screen.contains("echo on"));
+    terminal.press("\u{4}");
+    assert_eq!(terminal.end().0, Some(0));
+}

@@ -14,7 +14,7 @@ scenarios!("client_matching":
     retries_that_fail,
     a_window_of_eight,
     one_at_a_time_without_a_window,
-    a_second_reply_is_unexpected,
+    a_second_reply_is_a_duplicate,
     a_stranger_is_not_the_peer,
     refused_among_answered,
     refused_alone,
@@ -101,7 +101,7 @@ fn one_at_a_time_without_a_window(context: &Context) -> Result<()> {
 }
 
 /// Every reply comes twice: the copy is no answer to the next message.
-fn a_second_reply_is_unexpected(context: &Context) -> Result<()> {
+fn a_second_reply_is_a_duplicate(context: &Context) -> Result<()> {
     let peer = Peer::new(|r| match r.number {
         1 => vec![r.echo(), r.echo()],
         // Silence: should the copy be credited to this message, the exit code would be 0.
@@ -110,7 +110,7 @@ fn a_second_reply_is_unexpected(context: &Context) -> Result<()> {
     let target = peer.address.to_string();
     let finished = context.ask([target.as_str(), "-W", "400ms", "-m", "one", "-m", "two"])?;
     finished.exits(1)?;
-    check::same("the counts", "2 sent, 1 replied, 1 lost, 1 unexpected", summary(&finished.out()))
+    check::same("the counts", "2 sent, 1 replied, 1 lost, 1 duplicate", summary(&finished.out()))
 }
 
 /// A datagram from another port than the one that was asked is not its reply.

@@ -194,11 +194,12 @@ fn one_unanswered_among_many(context: &Context) -> Result<()> {
     let target = peer.address.to_string();
     let lines = "one\ntwo\nthree\nfour\n";
     let client = context.client().args([&target, "-W", "500ms"]).stdin(lines);
-    client.finish()?.exits(1)?.prints(&format!(
+    let finished = client.finish()?;
+    finished.complains(&format!("no reply from ('127.0.0.1', {port}) within 500ms\n"))?;
+    finished.exits(1)?.prints(&format!(
         "sendto ('127.0.0.1', {port}): one\nrecvfrom ('127.0.0.1', {port}): echo one\n\
          sendto ('127.0.0.1', {port}): two\nrecvfrom ('127.0.0.1', {port}): echo two\n\
          sendto ('127.0.0.1', {port}): three\n\
-         no reply from ('127.0.0.1', {port}) within 500ms\n\
          sendto ('127.0.0.1', {port}): four\nrecvfrom ('127.0.0.1', {port}): echo four\n\
          4 sent, 3 replied, 1 lost\nrtt min/avg/max/mdev = <ms>/<ms>/<ms>/<ms> ms\n"
     ))?;

@@ -113,7 +113,7 @@ fn all_three(context: &Context) -> Result<()> {
          --- 127.0.0.1:7000 heartbeat statistics ---\n\
          1 sent, 1 received, 0 lost (0.0%), 0 late, 0 duplicate, 0 reordered<missed>\n\
          rtt min/avg/max/mdev = <ms>/<ms>/<ms>/<ms> ms\n\
-         rtt p50/p90/p99 = <ms>/-/- ms, jitter <any> ms\n",
+         rtt p50/p90/p99 = -/-/- ms, jitter <any> ms\n",
     )?;
     server.stop()?.exits(0)?.prints(
         "server start at: 0.0.0.0:7000\n\

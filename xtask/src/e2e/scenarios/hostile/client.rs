@@ -131,7 +131,7 @@ fn replayed_replies(context: &Context) -> Result<()> {
         (20, 20),
         (count(&finished, "sent"), count(&finished, "replied")),
     )?;
-    let unasked = count(&finished, "unexpected") + count(&finished, "late");
+    let unasked = count(&finished, "duplicate") + count(&finished, "unsolicited");
     check::holds(&format!("replays are counted: {told}"), (15..=20 * 5).contains(&unasked))
 }
 

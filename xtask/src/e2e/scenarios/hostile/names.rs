@@ -172,8 +172,7 @@ fn the_client_tries_each_address(context: &Context) -> Result<()> {
     drop(peer);
     let refused = client().args(["-m", "x"]).finish()?;
     refused.exits(3)?.prints(&format!(
-        "{}{}refused by ('127.0.0.1', {port}): nothing listens there\n\
-         1 sent, 0 replied, 0 lost, 1 refused\n",
+        "{}{}1 sent, 0 replied, 0 lost, 1 refused\n",
         asked("::1", "x"),
         asked("127.0.0.1", "x"),
     ))?;
