@@ -338,9 +338,8 @@ impl Session {
             self.said.notes.push("error: nothing was sent: stdin is empty".into());
             exit = Exit::Failed;
         }
-        match editor {
-            Some(editor) => editor.leave(&std::mem::take(&mut self.said.out)),
-            None => {}
+        if let Some(editor) = editor {
+            editor.leave(&std::mem::take(&mut self.said.out))
         }
         self.output.say(&mut self.said);
         match (self.output.finish()?, self.failure) {

@@ -112,14 +112,12 @@ impl Transcript for Text {
             Event::Late { seq, peer, bytes, .. } => {
                 self.received(&format!("late (message {seq}): recvfrom"), peer, bytes, out);
             }
-            Event::Unsolicited { peer, bytes, kind, .. } => {
-                if self.quota.admits(at, out) {
-                    let label = match kind {
-                        Unsolicited::Duplicate => "duplicate: recvfrom",
-                        Unsolicited::Extra | Unsolicited::Elsewhere => "unsolicited: recvfrom",
-                    };
-                    self.received(label, peer, bytes, out);
-                }
+            Event::Unsolicited { peer, bytes, kind, .. } if self.quota.admits(at, out) => {
+                let label = match kind {
+                    Unsolicited::Duplicate => "duplicate: recvfrom",
+                    Unsolicited::Extra | Unsolicited::Elsewhere => "unsolicited: recvfrom",
+                };
+                self.received(label, peer, bytes, out);
             }
             _ => {}
         }
