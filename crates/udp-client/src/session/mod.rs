@@ -339,7 +339,7 @@ impl Session {
             exit = Exit::Failed;
         }
         if let Some(editor) = editor {
-            editor.leave(&std::mem::take(&mut self.said.out))
+            editor.leave(&std::mem::take(&mut self.said.out));
         }
         self.output.say(&mut self.said);
         match (self.output.finish()?, self.failure) {
