@@ -27,6 +27,41 @@ pub enum Policy {
     Lossless,
 }
 
+/// Turns values into text. It belongs to the printer's thread, so it needs no lock.
+pub trait Render<T>: Send {
+    /// Appends the text of one value.
+    fn value(&mut self, value: T, out: &mut Vec<u8>);
+    /// Appends what says that so many values were not shown (the count since it was last said).
+    fn missed(&mut self, count: u64, out: &mut Vec<u8>);
+}
+
+impl<T, R: Render<T> + ?Sized> Render<T> for Box<R> {
+    fn value(&mut self, value: T, out: &mut Vec<u8>) {
+        (**self).value(value, out);
+    }
+
+    fn missed(&mut self, count: u64, out: &mut Vec<u8>) {
+        (**self).missed(count, out);
+    }
+}
+
+/// Two functions as one.
+struct Functions<R, M>(R, M);
+
+impl<T, R, M> Render<T> for Functions<R, M>
+where
+    R: FnMut(T, &mut Vec<u8>) + Send,
+    M: FnMut(u64, &mut Vec<u8>) + Send,
+{
+    fn value(&mut self, value: T, out: &mut Vec<u8>) {
+        (self.0)(value, out);
+    }
+
+    fn missed(&mut self, count: u64, out: &mut Vec<u8>) {
+        (self.1)(count, out);
+    }
+}
+
 /// How far a lossy printer steps back, of 19.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
@@ -101,6 +136,23 @@ impl<T: Send + 'static> Printer<T> {
         R: FnMut(T, &mut Vec<u8>) + Send + 'static,
         M: FnMut(u64, &mut Vec<u8>) + Send + 'static,
     {
+        Printer::rendered(output, Functions(render, missed), capacity, policy)
+    }
+
+    /// The same with one renderer.
+    ///
+    /// # Errors
+    /// When the system has no thread for it.
+    pub fn rendered<W, R>(
+        output: W,
+        mut render: R,
+        capacity: usize,
+        policy: Policy,
+    ) -> io::Result<Printer<T>>
+    where
+        W: Write + Send + 'static,
+        R: Render<T> + 'static,
+    {
         let (values, incoming) = bounded(capacity);
         let (done, finished) = bounded(1);
         let (gone, reader_gone) = bounded(1);
@@ -111,7 +163,7 @@ impl<T: Send + 'static> Printer<T> {
                 step_back();
             }
             let mut writer = Writer { output, shared: state, gone, error: None };
-            writer.run(&incoming, render, missed);
+            writer.run(&incoming, &mut render);
             // The receiver may have given up waiting.
             let _ = done.send(writer.error);
         })?;
@@ -261,25 +313,20 @@ struct Writer<W> {
 impl<W: Write> Writer<W> {
     /// Renders and writes until every handle is dropped and the channel is empty. After a failed
     /// write it goes on: a disk may get room again, and values must keep flowing in any case.
-    fn run<T>(
-        &mut self,
-        incoming: &Receiver<T>,
-        mut render: impl FnMut(T, &mut Vec<u8>),
-        mut missed: impl FnMut(u64, &mut Vec<u8>),
-    ) {
+    fn run<T>(&mut self, incoming: &Receiver<T>, render: &mut impl Render<T>) {
         let mut text = Vec::new();
         let mut said = 0;
         while let Ok(value) = incoming.recv() {
-            render(value, &mut text);
+            render.value(value, &mut text);
             let mut rendered = 1;
             while text.len() < BLOCK {
                 let Ok(value) = incoming.try_recv() else { break };
-                render(value, &mut text);
+                render.value(value, &mut text);
                 rendered += 1;
             }
             let dropped = self.shared.dropped.load(Ordering::Relaxed);
             if dropped > said {
-                missed(dropped - said, &mut text);
+                render.missed(dropped - said, &mut text);
                 said = dropped;
             }
             self.write(&text);
@@ -289,7 +336,7 @@ impl<W: Write> Writer<W> {
         }
         let dropped = self.shared.dropped.load(Ordering::Relaxed);
         if dropped > said {
-            missed(dropped - said, &mut text);
+            render.missed(dropped - said, &mut text);
             self.write(&text);
         }
     }

@@ -1,6 +1,7 @@
-//! How what happens is told: one reporter a file behind one trait. Reporters run on the printer's
-//! thread and turn values into text; they decide nothing.
+//! What is printed: one reporter a file. A reporter runs on the printer's thread and turns values
+//! into text; it decides nothing.
 
+mod held;
 mod json;
 mod nagios;
 mod show;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use udp_core::cli::Style;
+use udp_core::cli::printer::Render;
 use udp_core::clock::Wall;
 
 use crate::config::{Config, Form};
@@ -20,15 +22,16 @@ use crate::probe::session::{Interval, Received};
 use crate::probe::state::Change;
 use crate::targets_file::Labels;
 
+pub(crate) use held::{Budget, Held};
 pub(crate) use json::Json;
 pub(crate) use nagios::{Nagios, Status, unknown};
 pub(crate) use show::{Kind, Show};
 pub(crate) use summary::{Figures, Percentiles, RunSummary, StampSummary, TargetSummary};
 pub(crate) use text::{Text, place, snapshot};
 
-/// Something to tell.
+/// What goes to the printer.
 #[derive(Debug)]
-pub(crate) enum Line {
+pub(crate) enum Item {
     /// The run begins.
     Start(Box<Start>),
     /// Something happened to a target.
@@ -73,37 +76,37 @@ pub(crate) struct StartTarget {
     pub(crate) labels: Labels,
 }
 
-/// An event with its bytes, to be told on another thread.
-#[derive(Debug, Clone, PartialEq)]
+/// An event of a target.
+#[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) at: Wall,
     /// The target's name, `host:port`.
     pub(crate) label: Arc<str>,
     pub(crate) address: Option<SocketAddr>,
-    pub(crate) told: Told,
+    pub(crate) event: ReportEvent,
 }
 
-/// What there is to tell of an event.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Told {
+/// What happened, with all that is printed of it.
+#[derive(Debug)]
+pub(crate) enum ReportEvent {
     Sent {
         seq: u64,
-        bytes: Box<[u8]>,
+        bytes: Held,
     },
     Reply {
         seq: u64,
         reply: Received,
-        bytes: Box<[u8]>,
+        bytes: Held,
     },
     Late {
         seq: u64,
         rtt: Duration,
-        bytes: Box<[u8]>,
+        bytes: Held,
     },
     Duplicate {
         seq: u64,
         rtt: Duration,
-        bytes: Box<[u8]>,
+        bytes: Held,
     },
     Lost {
         seq: u64,
@@ -123,20 +126,20 @@ pub(crate) enum Told {
     },
 }
 
-impl Told {
+impl ReportEvent {
     /// Which event it is, if it can be left out.
     pub(crate) fn kind(&self) -> Option<Kind> {
         Some(match self {
-            Told::Sent { .. } => Kind::Sent,
-            Told::Reply { .. } => Kind::Reply,
-            Told::Late { .. } => Kind::Late,
-            Told::Duplicate { .. } => Kind::Duplicate,
-            Told::Lost { .. } => Kind::Lost,
-            Told::Refused { .. } => Kind::Refused,
-            Told::Error { .. } => Kind::Error,
-            Told::State(_) => Kind::State,
-            Told::Interval(_) => Kind::Interval,
-            Told::Moved { .. } => return None,
+            ReportEvent::Sent { .. } => Kind::Sent,
+            ReportEvent::Reply { .. } => Kind::Reply,
+            ReportEvent::Late { .. } => Kind::Late,
+            ReportEvent::Duplicate { .. } => Kind::Duplicate,
+            ReportEvent::Lost { .. } => Kind::Lost,
+            ReportEvent::Refused { .. } => Kind::Refused,
+            ReportEvent::Error { .. } => Kind::Error,
+            ReportEvent::State(_) => Kind::State,
+            ReportEvent::Interval(_) => Kind::Interval,
+            ReportEvent::Moved { .. } => return None,
         })
     }
 }
@@ -151,16 +154,8 @@ pub(crate) struct StateChange {
     pub(crate) lost: u64,
 }
 
-/// A way to tell.
-pub(crate) trait Report: Send {
-    /// Appends what there is to say of `line`.
-    fn tell(&mut self, line: &Line, out: &mut Vec<u8>);
-    /// Appends that so many events were not told for want of room.
-    fn not_shown(&mut self, events: u64, at: Wall, out: &mut Vec<u8>);
-}
-
 /// The reporter that was asked for.
-pub(crate) fn reporter(config: &Config, style: Style) -> Box<dyn Report> {
+pub(crate) fn reporter(config: &Config, style: Style) -> Box<dyn Render<Item>> {
     let stamp = config.format.is_stamp();
     let payload = match (stamp, config.output.hex) {
         (true, _) => Payload::Stamp,

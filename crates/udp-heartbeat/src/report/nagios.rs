@@ -8,10 +8,10 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use udp_core::cli::printer::Render;
 use udp_core::cli::{Exit, Failure};
-use udp_core::clock::Wall;
 
-use super::{Line, Report, RunSummary, TargetSummary, snapshot};
+use super::{Item, RunSummary, TargetSummary, snapshot};
 use crate::probe::session::Counts;
 use crate::probe::thresholds::{RttLimit, Thresholds};
 
@@ -151,15 +151,15 @@ fn average(targets: &[TargetSummary]) -> Option<Duration> {
     Some(Duration::from_nanos(u64::try_from(mean).ok()?))
 }
 
-impl Report for Nagios {
-    fn tell(&mut self, line: &Line, out: &mut Vec<u8>) {
-        if let Line::Summary(summary) = line {
+impl Render<Item> for Nagios {
+    fn value(&mut self, item: Item, out: &mut Vec<u8>) {
+        if let Item::Summary(summary) = &item {
             out.extend_from_slice(self.line(summary).as_bytes());
             out.push(b'\n');
         }
     }
 
-    fn not_shown(&mut self, _: u64, _: Wall, _: &mut Vec<u8>) {}
+    fn missed(&mut self, _: u64, _: &mut Vec<u8>) {}
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ use crate::probe::schedule::{Spacing, Timeline};
 use crate::probe::stats::distribution::{Distribution, Precision};
 use crate::probe::thresholds;
 use crate::report::{
-    Kind, Line, Report, RunSummary, Show, Start, Status, TargetSummary, reporter as make_reporter,
+    Item, Kind, RunSummary, Show, Start, Status, TargetSummary, reporter as make_reporter,
 };
 use engine::{Call, Ended, Engine, Fixed};
 use hook::Hook;
@@ -101,7 +101,7 @@ fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 struct Run<'a> {
     config: Config,
     engine: Engine<'a>,
-    printer: Printer<Line>,
+    printer: Printer<Item>,
     start: Start,
 }
 
@@ -138,7 +138,8 @@ impl<'a> Run<'a> {
         let labels: Vec<String> =
             config.targets.iter().map(|it| it.endpoint.label(config.default_port)).collect();
         let reporter = make_reporter(&config, style);
-        let printer = start_printer(reporter).map_err(thread_failed)?;
+        let printer = Printer::rendered(io::stdout(), reporter, LINES, Policy::Lossy);
+        let printer = printer.map_err(thread_failed)?;
         let gone = printer.reader_gone().clone();
         forward(&signals, gone, requests, caller, bell).map_err(thread_failed)?;
         let hook = config.on_change.take().map(Hook::start).transpose().map_err(thread_failed)?;
@@ -232,27 +233,11 @@ impl<'a> Run<'a> {
             self.engine.console.note(rate);
         }
         if config.output.form == Form::Json {
-            let line = Line::Start(Box::new(self.start.clone()));
+            let line = Item::Start(Box::new(self.start.clone()));
             // A full channel at the very start is not to be expected; the printer counts it.
             drop(self.printer.handle().offer(line));
         }
     }
-}
-
-fn start_printer(reporter: Box<dyn Report>) -> io::Result<Printer<Line>> {
-    let reporter = std::sync::Arc::new(std::sync::Mutex::new(reporter));
-    let missing = std::sync::Arc::clone(&reporter);
-    let show = move |line: Line, out: &mut Vec<u8>| {
-        if let Ok(mut reporter) = reporter.lock() {
-            reporter.tell(&line, out);
-        }
-    };
-    let missed = move |count: u64, out: &mut Vec<u8>| {
-        if let Ok(mut reporter) = missing.lock() {
-            reporter.not_shown(count, clock::wall(), out);
-        }
-    };
-    Printer::start(io::stdout(), show, missed, LINES, Policy::Lossy)
 }
 
 /// Starts the thread that reads files again; where it is asked to.
@@ -313,8 +298,8 @@ fn forward(
 
 /// Prints the summary and lets the printer end. Whether its reader is gone.
 fn finish(
-    printer: Printer<Line>,
-    lines: Option<Handle<Line>>,
+    printer: Printer<Item>,
+    lines: Option<Handle<Item>>,
     ended: Ended,
     summary: RunSummary,
     show: Show,
@@ -322,7 +307,7 @@ fn finish(
     let handle = printer.handle();
     if ended != Ended::Gone
         && show.has(Kind::Summary)
-        && handle.offer_within(Line::Summary(Box::new(summary)), PATIENCE).is_err()
+        && handle.offer_within(Item::Summary(Box::new(summary)), PATIENCE).is_err()
     {
         log::warn!("nobody reads what is printed: no summary");
     }

@@ -21,7 +21,7 @@ use super::reporter::Name;
 use super::{read_key, read_list, setup};
 use crate::config::merge;
 use crate::probe::schedule::TargetId;
-use crate::report::{Line, Reloaded};
+use crate::report::{Item, Reloaded};
 use crate::targets_file::{self, Listed};
 
 /// How often it is looked whether the list has changed, and how long it has to stay the same.
@@ -123,7 +123,7 @@ impl Engine<'_> {
         let targets = self.targets.present().count();
         log::info!("read again: {targets} targets, {added} added, {removed} removed");
         let reloaded = Reloaded { at: clock::wall(), targets, added, removed };
-        self.reporter.say(Line::Reloaded(reloaded));
+        self.reporter.say(Item::Reloaded(reloaded));
     }
 
     /// How many were added, and removed.
@@ -162,7 +162,7 @@ impl Engine<'_> {
         self.reporter.lookups.remove(id);
         self.targets.retire(id, clock::mono());
         if self.fixed.summaries {
-            self.reporter.say(Line::Summary(Box::new(summary)));
+            self.reporter.say(Item::Summary(Box::new(summary)));
         }
     }
 

@@ -18,7 +18,7 @@ use crate::probe::event::{Event, Observer, What};
 use crate::probe::schedule::TargetId;
 use crate::probe::session::Counts;
 use crate::probe::state::Change;
-use crate::report::{Kind, Line, Record, StateChange, Told, place};
+use crate::report::{Budget, Held, Item, Kind, Record, ReportEvent, StateChange, place};
 use crate::targets_file::Labels;
 
 /// How often the same trouble is said.
@@ -40,8 +40,9 @@ pub(crate) struct Name {
 pub(crate) struct Reporter {
     names: Vec<Name>,
     output: Output,
-    lines: Option<Handle<Line>>,
+    lines: Option<Handle<Item>>,
     hook: Option<Hook>,
+    budget: Budget,
     /// Since when each kind of trouble is not said, and how often it came in that time.
     said: HashMap<String, (Mono, u64)>,
     /// Targets whose name has to be looked up, and why.
@@ -53,7 +54,7 @@ impl Reporter {
     pub(crate) fn new(
         names: Vec<Name>,
         output: Output,
-        lines: Option<Handle<Line>>,
+        lines: Option<Handle<Item>>,
         hook: Option<Hook>,
     ) -> Self {
         Reporter {
@@ -61,6 +62,7 @@ impl Reporter {
             output,
             lines,
             hook,
+            budget: Budget::default(),
             said: HashMap::new(),
             lost: Vec::new(),
             lookups: LookUps::default(),
@@ -92,23 +94,22 @@ impl Reporter {
     }
 
     /// Hands over a line of its own.
-    pub(crate) fn say(&self, line: Line) {
-        self.offer(|| line);
+    pub(crate) fn say(&self, line: Item) {
+        self.offer(|| Some(line));
     }
 
-    /// Hands over a line that may be dropped.
-    fn offer(&self, make: impl FnOnce() -> Line) {
+    /// Hands over a line that may be dropped; `make` has none if there is no room for it.
+    fn offer(&self, make: impl FnOnce() -> Option<Item>) {
         let Some(lines) = &self.lines else { return };
-        if lines.has_room() {
+        match lines.has_room().then(make).flatten() {
             // No room after all: the printer has counted it.
-            drop(lines.offer(make()));
-        } else {
-            lines.count_dropped(1);
+            Some(item) => drop(lines.offer(item)),
+            None => lines.count_dropped(1),
         }
     }
 
     /// Ends: gives the handle back, for the summary, and the hook.
-    pub(crate) fn into_parts(self) -> (Option<Handle<Line>>, Option<Hook>) {
+    pub(crate) fn into_parts(self) -> (Option<Handle<Item>>, Option<Hook>) {
         (self.lines, self.hook)
     }
 
@@ -128,23 +129,36 @@ impl Reporter {
                 change: change.clone(),
             });
         }
-        self.record(event, Kind::State, || Told::State(change));
+        self.record(event, Kind::State, || ReportEvent::State(change));
     }
 
-    fn record(&self, event: &Event<'_>, kind: Kind, told: impl FnOnce() -> Told) {
+    fn record(&self, event: &Event<'_>, kind: Kind, make: impl FnOnce() -> ReportEvent) {
         if self.output.show.has(kind) {
-            self.tell(event, told);
+            self.tell(event, || Some(make()));
         }
     }
 
-    fn tell(&self, event: &Event<'_>, told: impl FnOnce() -> Told) {
+    /// The same for an event with a payload.
+    fn datagram(
+        &self,
+        event: &Event<'_>,
+        kind: Kind,
+        bytes: &[u8],
+        make: impl FnOnce(Held) -> ReportEvent,
+    ) {
+        if self.output.show.has(kind) {
+            self.tell(event, || self.budget.hold(bytes).map(make));
+        }
+    }
+
+    fn tell(&self, event: &Event<'_>, make: impl FnOnce() -> Option<ReportEvent>) {
         self.offer(|| {
-            Line::Record(Record {
+            Some(Item::Record(Record {
                 at: on_wall(event.at),
                 label: self.label(event.target),
                 address: event.address,
-                told: told(),
-            })
+                event: make()?,
+            }))
         });
     }
 
@@ -172,36 +186,41 @@ impl Observer for Reporter {
     fn observe(&mut self, event: &Event<'_>) {
         match event.what {
             What::Sent { seq, bytes } => {
-                self.record(event, Kind::Sent, || Told::Sent { seq: seq.0, bytes: bytes.into() });
+                self.datagram(event, Kind::Sent, bytes, |bytes| ReportEvent::Sent {
+                    seq: seq.0,
+                    bytes,
+                });
             }
             What::Reply { seq, reply, bytes } => {
-                self.record(event, Kind::Reply, || Told::Reply {
+                self.datagram(event, Kind::Reply, bytes, |bytes| ReportEvent::Reply {
                     seq: seq.0,
                     reply,
-                    bytes: bytes.into(),
+                    bytes,
                 });
             }
             What::Late { seq, rtt, bytes } => {
-                self.record(event, Kind::Late, || Told::Late {
+                self.datagram(event, Kind::Late, bytes, |bytes| ReportEvent::Late {
                     seq: seq.0,
                     rtt,
-                    bytes: bytes.into(),
+                    bytes,
                 });
             }
             What::Duplicate { seq, rtt, bytes } => {
-                self.record(event, Kind::Duplicate, || Told::Duplicate {
+                self.datagram(event, Kind::Duplicate, bytes, |bytes| ReportEvent::Duplicate {
                     seq: seq.0,
                     rtt,
-                    bytes: bytes.into(),
+                    bytes,
                 });
             }
             What::Unsolicited { bytes } => log::debug!("{} bytes answer no beat", bytes.len()),
-            What::Lost { seq } => self.record(event, Kind::Lost, || Told::Lost { seq: seq.0 }),
+            What::Lost { seq } => {
+                self.record(event, Kind::Lost, || ReportEvent::Lost { seq: seq.0 });
+            }
             What::Refused { seq } => {
-                self.record(event, Kind::Refused, || Told::Refused { seq: seq.0 });
+                self.record(event, Kind::Refused, || ReportEvent::Refused { seq: seq.0 });
             }
             What::Failed { seq, reason } => {
-                self.record(event, Kind::Error, || Told::Error {
+                self.record(event, Kind::Error, || ReportEvent::Error {
                     seq: Some(seq.0),
                     reason: reason.into(),
                 });
@@ -209,7 +228,7 @@ impl Observer for Reporter {
             What::Trouble { reason } => {
                 self.trouble(event, reason);
                 if self.output.form == Form::Json {
-                    self.record(event, Kind::Error, || Told::Error {
+                    self.record(event, Kind::Error, || ReportEvent::Error {
                         seq: None,
                         reason: reason.into(),
                     });
@@ -217,7 +236,7 @@ impl Observer for Reporter {
             }
             What::State { change, counts } => self.change(event, change, counts),
             What::Interval { figures } => {
-                self.record(event, Kind::Interval, || Told::Interval(figures));
+                self.record(event, Kind::Interval, || ReportEvent::Interval(figures));
             }
             What::InARow { unanswered, before } => {
                 if let Some(reason) = Reason::of(unanswered, before) {
@@ -227,7 +246,7 @@ impl Observer for Reporter {
             What::Moved { from } => {
                 let now = event.address.map(host_port).unwrap_or_default();
                 if self.output.form == Form::Json {
-                    self.tell(event, || Told::Moved { from });
+                    self.tell(event, || Some(ReportEvent::Moved { from }));
                 }
                 let label = self.label(event.target);
                 match from {

@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 use udp_core::cli::json::{Payload, nanos, object};
-use udp_core::clock::Wall;
+use udp_core::cli::printer::Render;
+use udp_core::clock;
 use udp_core::endpoint::ip_text;
 
-use super::{Kind, Line, Record, Reloaded, Report, Start, StartTarget, StateChange, Told};
+use super::{Item, Kind, Record, Reloaded, ReportEvent, Start, StartTarget, StateChange};
 use crate::probe::schedule::Spacing;
 use crate::probe::session::Interval;
 use crate::probe::verdict::Verdict;
@@ -30,12 +31,12 @@ impl Json {
 
     fn record(&self, record: &Record, out: &mut Vec<u8>) {
         let place = Place::new(Some(&record.label), record.address);
-        let kind = record.told.kind().map_or("moved", Kind::name);
-        match &record.told {
-            Told::Sent { seq, bytes } => {
+        let kind = record.event.kind().map_or("moved", Kind::name);
+        match &record.event {
+            ReportEvent::Sent { seq, bytes } => {
                 object(kind, record.at, Datagram::new(place, Some(*seq), bytes, Nothing {}), out);
             }
-            Told::Reply { seq, reply, bytes } => {
+            ReportEvent::Reply { seq, reply, bytes } => {
                 let rtt_total = self.stamp.then(|| nanos(reply.rtt_total));
                 let rest = Replied {
                     rtt_ns: nanos(reply.rtt),
@@ -46,42 +47,42 @@ impl Json {
                 };
                 object(kind, record.at, Datagram::new(place, Some(*seq), bytes, rest), out);
             }
-            Told::Late { seq, rtt, bytes } | Told::Duplicate { seq, rtt, bytes } => {
+            ReportEvent::Late { seq, rtt, bytes } | ReportEvent::Duplicate { seq, rtt, bytes } => {
                 let rest = Timed { rtt_ns: nanos(*rtt) };
                 object(kind, record.at, Datagram::new(place, Some(*seq), bytes, rest), out);
             }
-            Told::Lost { seq } | Told::Refused { seq } => {
+            ReportEvent::Lost { seq } | ReportEvent::Refused { seq } => {
                 object(kind, record.at, About { place, seq: Some(*seq), rest: Nothing {} }, out);
             }
-            Told::Error { seq, reason } => {
+            ReportEvent::Error { seq, reason } => {
                 object(kind, record.at, About { place, seq: *seq, rest: Reason { reason } }, out);
             }
-            Told::Moved { from } => {
+            ReportEvent::Moved { from } => {
                 let rest = Moved {
                     previous_address: from.map(ip_text),
                     previous_port: from.map(|from| from.port()),
                 };
                 object(kind, record.at, Of { place, rest }, out);
             }
-            Told::Interval(figures) => {
+            ReportEvent::Interval(figures) => {
                 let rest = IntervalFigures::new(figures);
                 object(kind, record.at, Of { place, rest }, out);
             }
-            Told::State(change) => object(kind, record.at, Changed::new(place, change), out),
+            ReportEvent::State(change) => object(kind, record.at, Changed::new(place, change), out),
         }
     }
 }
 
-impl Report for Json {
-    fn tell(&mut self, line: &Line, out: &mut Vec<u8>) {
-        match line {
-            Line::Start(start) => object("start", start.at, Started::new(start), out),
-            Line::Record(record) => self.record(record, out),
-            Line::Reloaded(Reloaded { at, targets, added, removed }) => {
+impl Render<Item> for Json {
+    fn value(&mut self, item: Item, out: &mut Vec<u8>) {
+        match &item {
+            Item::Start(start) => object("start", start.at, Started::new(start), out),
+            Item::Record(record) => self.record(record, out),
+            Item::Reloaded(Reloaded { at, targets, added, removed }) => {
                 let rest = FreshTargets { targets: *targets, added: *added, removed: *removed };
                 object("reloaded", *at, rest, out);
             }
-            Line::Summary(run) => {
+            Item::Summary(run) => {
                 for target in &run.targets {
                     object("summary", run.at, Summary::of_target(run, target), out);
                 }
@@ -92,8 +93,8 @@ impl Report for Json {
         }
     }
 
-    fn not_shown(&mut self, events: u64, at: Wall, out: &mut Vec<u8>) {
-        object("not_shown", at, NotShown { count: events }, out);
+    fn missed(&mut self, count: u64, out: &mut Vec<u8>) {
+        object("not_shown", clock::wall(), NotShown { count }, out);
     }
 }
 

@@ -10,12 +10,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use udp_core::cli::parse::ShownDuration;
+use udp_core::cli::printer::Render;
 use udp_core::cli::{Style, Tone};
-use udp_core::clock::Wall;
+use udp_core::clock;
 use udp_core::endpoint::Shown;
 use udp_core::text::{escape, hex};
 
-use super::{Line, Payload, Record, Report, Told};
+use super::{Item, Payload, Record, ReportEvent};
 use crate::probe::session::Counts;
 use crate::probe::state::{Change, State};
 use crate::probe::verdict::Verdict;
@@ -36,13 +37,13 @@ impl Text {
 
     fn record(&self, record: &Record, out: &mut Vec<u8>) {
         let whom = Self::whom(record);
-        match &record.told {
-            Told::Sent { bytes, .. } => {
+        match &record.event {
+            ReportEvent::Sent { bytes, .. } => {
                 put(out, format_args!("sendto {whom}: "));
                 self.payload(bytes, out);
                 out.push(b'\n');
             }
-            Told::Reply { seq, reply, bytes } => {
+            ReportEvent::Reply { seq, reply, bytes } => {
                 put(out, format_args!("recvfrom {whom}: "));
                 self.payload(bytes, out);
                 put(out, format_args!("  seq={seq} rtt={} ms", Millis(reply.rtt)));
@@ -54,24 +55,24 @@ impl Text {
                 }
                 out.push(b'\n');
             }
-            Told::Late { seq, rtt, .. } => {
+            ReportEvent::Late { seq, rtt, .. } => {
                 put(out, format_args!("late {whom}: seq={seq} rtt={} ms\n", Millis(*rtt)));
             }
-            Told::Duplicate { seq, .. } => {
+            ReportEvent::Duplicate { seq, .. } => {
                 put(out, format_args!("duplicate {whom}: seq={seq}\n"));
             }
-            Told::Lost { seq } => {
+            ReportEvent::Lost { seq } => {
                 let timeout = ShownDuration(self.timeout);
                 put(out, format_args!("no reply {whom}: seq={seq} within {timeout}\n"));
             }
-            Told::Refused { seq } => put(out, format_args!("refused {whom}: seq={seq}\n")),
-            Told::Error { seq: Some(seq), reason } => {
+            ReportEvent::Refused { seq } => put(out, format_args!("refused {whom}: seq={seq}\n")),
+            ReportEvent::Error { seq: Some(seq), reason } => {
                 put(out, format_args!("failed {whom}: seq={seq} {}\n", one_line(reason)));
             }
-            Told::Error { seq: None, reason } => {
+            ReportEvent::Error { seq: None, reason } => {
                 put(out, format_args!("error {whom}: {}\n", one_line(reason)));
             }
-            Told::Interval(figures) => {
+            ReportEvent::Interval(figures) => {
                 let counts = figures.counts();
                 let Counts { sent, received, lost, .. } = counts;
                 put(
@@ -87,8 +88,8 @@ impl Text {
                 out.push(b'\n');
             }
             // stderr has it.
-            Told::Moved { .. } => {}
-            Told::State(change) => {
+            ReportEvent::Moved { .. } => {}
+            ReportEvent::State(change) => {
                 let Change { state, previous, lasted, .. } = change.change;
                 let since = change.since.rfc3339();
                 let (since, lasted) = (since.get(..19).unwrap_or_default(), lasted.as_secs_f64());
@@ -120,36 +121,38 @@ impl Text {
     }
 }
 
-impl Report for Text {
-    fn tell(&mut self, line: &Line, out: &mut Vec<u8>) {
+impl Render<Item> for Text {
+    fn value(&mut self, item: Item, out: &mut Vec<u8>) {
         let start = out.len();
-        match line {
-            Line::Start(_) | Line::Reloaded(_) => {}
-            Line::Record(record) => {
+        match &item {
+            Item::Start(_) | Item::Reloaded(_) => {}
+            Item::Record(record) => {
                 self.record(record, out);
-                self.style.dress(out, start, record.at, tone(&record.told));
+                self.style.dress(out, start, record.at, tone(&record.event));
             }
-            Line::Summary(summary) => {
+            Item::Summary(summary) => {
                 summary::run(summary, out);
                 self.style.dress(out, start, summary.at, Tone::Plain);
             }
         }
     }
 
-    fn not_shown(&mut self, events: u64, at: Wall, out: &mut Vec<u8>) {
+    fn missed(&mut self, count: u64, out: &mut Vec<u8>) {
         let start = out.len();
-        put(out, format_args!("... {events} lines not shown\n"));
-        self.style.dress(out, start, at, Tone::Plain);
+        put(out, format_args!("... {count} lines not shown\n"));
+        self.style.dress(out, start, clock::wall(), Tone::Plain);
     }
 }
 
 /// Whether something went wrong, or recovered.
-fn tone(told: &Told) -> Tone {
-    match told {
-        Told::Lost { .. } | Told::Refused { .. } | Told::Error { .. } => Tone::Bad,
-        Told::Reply { reply, .. } if reply.verdict != Verdict::Ok => Tone::Bad,
-        Told::State(change) if change.change.state == State::Up => Tone::Good,
-        Told::State(_) => Tone::Bad,
+fn tone(event: &ReportEvent) -> Tone {
+    match event {
+        ReportEvent::Lost { .. } | ReportEvent::Refused { .. } | ReportEvent::Error { .. } => {
+            Tone::Bad
+        }
+        ReportEvent::Reply { reply, .. } if reply.verdict != Verdict::Ok => Tone::Bad,
+        ReportEvent::State(change) if change.change.state == State::Up => Tone::Good,
+        ReportEvent::State(_) => Tone::Bad,
         _ => Tone::Plain,
     }
 }
@@ -201,8 +204,9 @@ mod tests {
     use super::*;
     use crate::probe::session::{Interval, Received};
     use crate::probe::state::Reason;
+    use crate::report::Held;
     use crate::report::StateChange;
-    use udp_core::clock::Mono;
+    use udp_core::clock::{Mono, Wall};
 
     const MICRO: Duration = Duration::from_micros(1);
 
@@ -210,12 +214,12 @@ mod tests {
         Text::new(payload, Duration::from_secs(1), Style::default())
     }
 
-    fn told(payload: Payload, target: usize, told: Told) -> String {
+    fn shown(payload: Payload, target: usize, event: ReportEvent) -> String {
         let address = (target == 0).then(|| "127.0.0.1:7000".parse().unwrap());
         let label = ["127.0.0.1:7000", "no\u{1b}where:7"][target].into();
-        let record = Record { at: Wall::from_nanos(0), label, address, told };
+        let record = Record { at: Wall::from_nanos(0), label, address, event };
         let mut out = Vec::new();
-        text(payload).tell(&Line::Record(record), &mut out);
+        text(payload).value(Item::Record(record), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -236,7 +240,7 @@ mod tests {
     fn a_line_for_each_event() {
         let first_up = Change { state: State::Up, ..down(State::Unknown).change };
         let rtt = 143 * MICRO;
-        let bytes = || b"echo heartbeat".to_vec().into_boxed_slice();
+        let bytes = || Held::from(&b"echo heartbeat"[..]);
         let reply = Received {
             rtt,
             rtt_total: rtt,
@@ -246,58 +250,66 @@ mod tests {
         };
         let hinted = Received { after_refusal: true, verdict: Verdict::Unexpected, ..reply };
         let cases = [
-            (Told::Sent { seq: 1, bytes: bytes() }, "sendto ('127.0.0.1', 7000): echo heartbeat\n"),
             (
-                Told::Reply { seq: 1, reply, bytes: bytes() },
+                ReportEvent::Sent { seq: 1, bytes: bytes() },
+                "sendto ('127.0.0.1', 7000): echo heartbeat\n",
+            ),
+            (
+                ReportEvent::Reply { seq: 1, reply, bytes: bytes() },
                 "recvfrom ('127.0.0.1', 7000): echo heartbeat  seq=1 rtt=0.143 ms\n",
             ),
             (
-                Told::Reply { seq: 3, reply: hinted, bytes: (*b"\x1b[2J\n").into() },
+                ReportEvent::Reply { seq: 3, reply: hinted, bytes: b"\x1b[2J\n"[..].into() },
                 "recvfrom ('127.0.0.1', 7000): \\x1b[2J\\n  seq=3 rtt=0.143 ms after_refusal \
                  unexpected\n",
             ),
             (
-                Told::Late { seq: 2, rtt: 1_200_500 * MICRO, bytes: bytes() },
+                ReportEvent::Late { seq: 2, rtt: 1_200_500 * MICRO, bytes: bytes() },
                 "late ('127.0.0.1', 7000): seq=2 rtt=1200.500 ms\n",
             ),
             (
-                Told::Duplicate { seq: 2, rtt, bytes: bytes() },
+                ReportEvent::Duplicate { seq: 2, rtt, bytes: bytes() },
                 "duplicate ('127.0.0.1', 7000): seq=2\n",
             ),
-            (Told::Lost { seq: 2 }, "no reply ('127.0.0.1', 7000): seq=2 within 1s\n"),
-            (Told::Refused { seq: 4 }, "refused ('127.0.0.1', 7000): seq=4\n"),
+            (ReportEvent::Lost { seq: 2 }, "no reply ('127.0.0.1', 7000): seq=2 within 1s\n"),
+            (ReportEvent::Refused { seq: 4 }, "refused ('127.0.0.1', 7000): seq=4\n"),
             (
-                Told::Error { seq: Some(5), reason: "network is unreachable".into() },
+                ReportEvent::Error { seq: Some(5), reason: "network is unreachable".into() },
                 "failed ('127.0.0.1', 7000): seq=5 network is unreachable\n",
             ),
             (
-                Told::State(down(State::Up)),
+                ReportEvent::State(down(State::Up)),
                 "state ('127.0.0.1', 7000): down since 2023-11-14T22:13:20Z, after 12.3 s up\n",
             ),
-            (Told::State(StateChange { change: first_up, ..down(State::Up) }), ""),
+            (ReportEvent::State(StateChange { change: first_up, ..down(State::Up) }), ""),
             (
-                Told::Interval(Interval { sent: 10, received: 9, lost: 1, rtt: Some([rtt; 3]) }),
+                ReportEvent::Interval(Interval {
+                    sent: 10,
+                    received: 9,
+                    lost: 1,
+                    rtt: Some([rtt; 3]),
+                }),
                 "interval ('127.0.0.1', 7000): 10 sent, 9 received, 1 lost (10.0%), \
                  rtt min/avg/max = 0.143/0.143/0.143 ms\n",
             ),
             (
-                Told::Interval(Interval { sent: 1, ..Interval::default() }),
+                ReportEvent::Interval(Interval { sent: 1, ..Interval::default() }),
                 "interval ('127.0.0.1', 7000): 1 sent, 0 received, 0 lost (-)\n",
             ),
         ];
         for (event, expected) in cases {
-            assert_eq!(told(Payload::Text, 0, event), expected);
+            assert_eq!(shown(Payload::Text, 0, event), expected);
         }
-        let unresolved = Told::Error { seq: Some(1), reason: "cannot resolve".into() };
+        let unresolved = ReportEvent::Error { seq: Some(1), reason: "cannot resolve".into() };
         assert_eq!(
-            told(Payload::Text, 1, unresolved),
+            shown(Payload::Text, 1, unresolved),
             "failed no\\x1bwhere:7: seq=1 cannot resolve\n"
         );
     }
 
     #[test]
     fn payloads_as_they_were_asked_for() {
-        let sent = || Told::Sent { seq: 1, bytes: [0, 255].into() };
+        let sent = || ReportEvent::Sent { seq: 1, bytes: [0, 255][..].into() };
         let cases = [
             (Payload::Text, "\\0\\xff"),
             (Payload::Hex, "00ff"),
@@ -305,7 +317,7 @@ mod tests {
         ];
         for (payload, expected) in cases {
             let line = format!("sendto ('127.0.0.1', 7000): {expected}\n");
-            assert_eq!(told(payload, 0, sent()), line);
+            assert_eq!(shown(payload, 0, sent()), line);
         }
     }
 
