@@ -222,6 +222,17 @@ impl<T: Copy> PortPool<T> {
         outstanding
     }
 
+    /// Every source port is closed: what still comes there is nobody's.
+    pub fn clear(&mut self) {
+        for slot in 0..self.pool.len() {
+            if self.pool[slot].state != State::Closed {
+                self.vacate(slot as u32);
+            }
+        }
+        self.resting.clear();
+        self.lingering.clear();
+    }
+
     /// No socket could be opened for the source port: it is as if it had never been asked for. If that
     /// is for want of file descriptors, no more than are open now will be asked for again.
     pub fn unopened(&mut self, port_id: PortId, exhausted: bool) {
@@ -400,6 +411,13 @@ mod tests {
             assert_ne!(first, second);
             assert_eq!(pool.arrival(first, at(1)), Arrival::Extra(None));
             assert_eq!(pool.arrival(second, at(1)), Arrival::Answers(1));
+            pool.settle(second, at(1));
+            pool.clear();
+            assert_eq!((pool.open(), pool.next_close()), (0, None));
+            assert_eq!(pool.arrival(second, at(2)), Arrival::Extra(None));
+            let third = opened(pool.lease(2, at(2)));
+            pool.settle(second, at(3));
+            assert_eq!(pool.outstanding(third), Some(2), "another generation");
         }
     }
 

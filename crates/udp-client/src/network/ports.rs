@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::net::UdpSocket;
 use mio::{Interest, Poll, Registry, Token, Waker};
-use socket2::SockRef;
+use udp_core::Error;
 use udp_core::endpoint::host_port;
 use udp_core::socket::SocketConfig;
 use udp_core::source_port::PortId;
-use udp_core::{Error, Operation};
 
 use super::receiver::{self, Receiver};
 use super::route::{Audience, Route};
@@ -131,38 +130,15 @@ impl Port {
             let socket = UdpSocket::from_std(socket);
             return Ok(Port { socket, strangers: None, peer });
         }
-        if mode == Mode::Request && cfg!(target_os = "linux") {
-            return Port::with_companion(&config, peer);
+        let connected = SocketConfig { connect: Some(peer), ..config };
+        if mode == Mode::OneWay {
+            let socket = UdpSocket::from_std(connected.open()?.socket);
+            return Ok(Port { socket, strangers: None, peer });
         }
-        let socket = SocketConfig { connect: Some(peer), ..config }.open()?.socket;
-        Ok(Port { socket: UdpSocket::from_std(socket), strangers: None, peer })
-    }
-
-    /// Two sockets on one port. Linux delivers a datagram to the one whose address fits best, so
-    /// the connected one gets the peer's and the other the rest. SO_REUSEADDR is what lets the
-    /// second in, and is cleared again on both, lest other users come in too.
-    fn with_companion(config: &SocketConfig, peer: SocketAddr) -> Result<Port, Error> {
-        let strangers = config.open()?.socket;
-        let at = config.bind.map(host_port);
-        let fail = |option| {
-            let address = at.clone();
-            move |source| Error { operation: Operation::Configure(option), address, source }
-        };
-        let local = strangers.local_addr().map_err(fail("its port"))?;
-        let share = |on| SockRef::from(&strangers).set_reuse_address(on);
-        share(true).map_err(fail("SO_REUSEADDR"))?;
-        let connected = SocketConfig {
-            bind: Some(local),
-            connect: Some(peer),
-            reuse_address: true,
-            ..config.clone()
-        };
-        let opened = connected.open();
-        share(false).map_err(fail("SO_REUSEADDR"))?;
-        let socket = opened?.socket;
+        let (socket, strangers) = connected.open_beside()?;
         prepare(&socket);
-        let socket = UdpSocket::from_std(socket);
-        Ok(Port { socket, strangers: Some(UdpSocket::from_std(strangers)), peer })
+        let strangers = strangers.map(UdpSocket::from_std);
+        Ok(Port { socket: UdpSocket::from_std(socket), strangers, peer })
     }
 
     /// Whom it leads to.

@@ -1,12 +1,12 @@
 //! The order of system calls that opens a socket.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 #[cfg(target_os = "linux")]
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::{Granted, ReceiveMode, SocketConfig};
 use crate::endpoint::{Family, canonical, host_port};
@@ -127,6 +127,38 @@ impl SocketConfig {
             }
         }
         Ok(())
+    }
+
+    /// Opens a socket that is connected to the peer of [`SocketConfig::connect`] and, on Linux, a
+    /// second one on the same port that is not: Linux delivers a datagram to the one whose address
+    /// fits best, so the first gets the peer's and hears its ICMP errors, the second the rest.
+    ///
+    /// SO_REUSEADDR is what lets the second in, and is cleared again on both, lest other users come
+    /// in too (`socket(7)`).
+    ///
+    /// # Errors
+    /// The first system call that failed.
+    pub fn open_beside(&self) -> Result<(UdpSocket, Option<UdpSocket>), Error> {
+        let Some(peer) = self.connect.filter(|_| cfg!(target_os = "linux")) else {
+            return Ok((self.open()?.socket, None));
+        };
+        let any = match peer {
+            SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+        };
+        let bind = self.bind.unwrap_or_else(|| SocketAddr::new(any, 0));
+        let alone = SocketConfig { bind: Some(bind), connect: None, ..self.clone() };
+        let others = alone.open()?.socket;
+        let fail = |option| {
+            move |source| Error::new(Operation::Configure(option), host_port(bind), source)
+        };
+        let local = others.local_addr().map_err(fail("its port"))?;
+        let share = |on| SockRef::from(&others).set_reuse_address(on);
+        share(true).map_err(fail("SO_REUSEADDR"))?;
+        let connected = SocketConfig { bind: Some(local), reuse_address: true, ..self.clone() };
+        let opened = connected.open();
+        share(false).map_err(fail("SO_REUSEADDR"))?;
+        Ok((opened?.socket, Some(others)))
     }
 }
 

@@ -15,6 +15,9 @@ use udp_core::source_port::PortId;
 
 use crate::probe::verdict::Verdict;
 
+/// Which path, by its place in the list of paths.
+pub(crate) type PathId = u32;
+
 /// Which beat of a target: 1, 2, 3…, whatever its number on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Seq(pub(crate) u64);
@@ -45,13 +48,21 @@ pub(crate) enum Class {
     Unaddressed,
 }
 
+/// Where a beat left from and went. A port's name says nothing without its path's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) path: PathId,
+    pub(crate) port_id: Option<PortId>,
+}
+
 /// A beat in the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Beat {
     /// When it was sent.
     pub(crate) sent: Mono,
-    /// The source port it left by, in a mode that needs one.
-    pub(crate) port_id: Option<PortId>,
+    /// Where it went, and the source port it left by, in a mode that needs one; none if it has not
+    /// been sent. What becomes of it is booked there, wherever its target is by then.
+    pub(crate) route: Option<Route>,
     /// What became of it.
     pub(crate) class: Class,
     /// The peer's host said that nothing listens there.
@@ -113,11 +124,11 @@ impl Window {
     }
 
     /// A beat is about to be sent.
-    pub(crate) fn announce(&mut self, sent: Mono, port_id: Option<PortId>) -> Seq {
+    pub(crate) fn announce(&mut self, sent: Mono, route: Option<Route>) -> Seq {
         let seq = self.next();
         self.beats.push_back(Beat {
             sent,
-            port_id,
+            route,
             class: Class::InFlight,
             refused: false,
             verdict: Verdict::Ok,

@@ -21,6 +21,7 @@ impl Engine<'_> {
     /// Listens, and asks, until no more is to be expected.
     pub(super) fn drain(&mut self) -> Ended {
         if self.targets.totals().received == 0 {
+            self.take_strays();
             return Ended::Done;
         }
         let longest = self.targets.targets().iter().filter_map(|it| it.session.rtt().max()).max();
@@ -32,6 +33,7 @@ impl Engine<'_> {
                 return ended;
             }
             if !asked {
+                self.take_strays();
                 return Ended::Done;
             }
         }

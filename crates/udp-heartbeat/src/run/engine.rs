@@ -151,7 +151,14 @@ impl Engine<'_> {
         };
         if expiring {
             self.targets.expire(told_until, &mut self.reporter);
+            self.take_strays();
         }
+    }
+
+    /// What others than those that were asked sent to our ports. Seldom: it is no beat's answer.
+    pub(super) fn take_strays(&mut self) {
+        let targets = &mut self.targets;
+        self.ports.strays(|from| targets.stray(from));
     }
 
     /// Takes what came until `until`, and beyond that twice as many as beats were sent: where
@@ -168,6 +175,7 @@ impl Engine<'_> {
         if self.take_in(&[], now + TURN) == Drained::All {
             self.targets.expire(now, &mut self.reporter);
         }
+        self.take_strays();
     }
 
     /// Does what other threads ask for; the reason to end, if they ask for that.
@@ -296,7 +304,7 @@ impl Engine<'_> {
         }
     }
 
-    fn close_ports(&mut self, now: Mono) {
+    pub(super) fn close_ports(&mut self, now: Mono) {
         while let Some(closing) = self.targets.close_due(now) {
             match closing {
                 PortsToClose::One(port) => self.ports.close(port),
@@ -337,19 +345,20 @@ pub(super) fn note(
     targets: &mut Targets,
     reporter: &mut Reporter,
     came: &Came<'_>,
-    current: Option<Seq>,
+    current: Option<(TargetId, Seq)>,
 ) {
     match came {
         Came::Datagram(datagram) => targets.arrive(datagram, reporter),
-        Came::Error(port, Some(peer), trouble) => {
+        Came::Error(port, Some(peer), error) => {
             let now = clock::mono();
             let place = (*port, *peer);
-            if trouble.refused {
-                targets.refuse(place, trouble.quoted.as_deref(), current, now, reporter);
+            if error.is_refusal() {
+                let quoted = Some(error.quoted.as_slice()).filter(|bytes| !bytes.is_empty());
+                targets.refuse(place, quoted, current, now, reporter);
             } else {
-                targets.trouble(place, &trouble.reason, now, reporter);
+                targets.trouble(place, &error.to_string(), now, reporter);
             }
         }
-        Came::Error(_, None, trouble) => log::debug!("an error on a socket: {}", trouble.reason),
+        Came::Error(_, None, error) => log::debug!("an error on a socket: {error}"),
     }
 }

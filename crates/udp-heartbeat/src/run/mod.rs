@@ -2,7 +2,6 @@
 
 mod ending;
 mod engine;
-mod errors;
 mod hook;
 mod incoming;
 mod lookup;

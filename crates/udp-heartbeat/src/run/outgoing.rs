@@ -6,6 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use udp_core::ErrorClass;
 use udp_core::clock::{self, Mono};
 use udp_core::error::describe;
 
@@ -66,6 +67,8 @@ impl Engine<'_> {
         let target = slot.target;
         self.targets.skipped(target, slot.missed);
         self.follow_early(target, now);
+        // A fixed port has to be free before it leads elsewhere.
+        self.close_ports(now);
         self.lag.record(now.saturating_since(slot.due));
         match self.targets.begin(target, now, &mut self.reporter) {
             Dispatch::Send { seq, port, to, close } => {
@@ -85,7 +88,7 @@ impl Engine<'_> {
     fn send_beat(&mut self, beat: Beat) {
         let Beat { target, seq, port, to } = beat;
         if let Err(error) = self.ports.ensure(port, to) {
-            let exhausted = is_exhaustion(&error.source);
+            let exhausted = error.class() == ErrorClass::Exhausted;
             let reason = error.to_string();
             let now = clock::mono();
             self.targets.unopened(target, seq, (&reason, exhausted), now, &mut self.reporter);
@@ -116,18 +119,25 @@ impl Engine<'_> {
         }
     }
 
-    /// Sends the batch, and times each beat by its place in it.
+    /// Sends the batch. Each beat's time is that before the call: no round trip is shorter than it was
+    /// on the wire, and a batch is so short that none is much longer.
     fn flush(&mut self) {
         let Some(port) = self.batch.port.take() else { return };
         let beats = std::mem::take(&mut self.batch.beats);
         let mut results = std::mem::take(&mut self.batch.results);
+        results.clear();
+        results.extend(beats.iter().map(|_| Ok(())));
         let start = clock::mono();
-        self.ports.flush(port, |_, result| results.push(result));
+        // Told in the order of the calls, which joins what goes to one peer.
+        self.ports.flush(port, |number, result| {
+            if let Some(place) = results.get_mut(number) {
+                *place = result;
+            }
+        });
         let end = clock::mono();
-        let each = end.saturating_since(start) / u32::try_from(beats.len().max(1)).unwrap_or(1);
         let mut bytes = std::mem::take(&mut self.batch.bytes);
-        for (place, beat) in (0..).zip(&beats) {
-            self.targets.correct(beat.target, beat.seq, start + each * place);
+        for beat in &beats {
+            self.targets.correct(beat.target, beat.seq, start);
             if self.reporter.is_telling() {
                 self.targets.encode(beat.target, beat.seq, &mut bytes);
                 self.tell_sent(*beat, &bytes, end);
@@ -149,7 +159,8 @@ impl Engine<'_> {
         let Beat { target, seq, port, to } = beat;
         for _ in 1..TRIES {
             let (targets, reporter) = (&mut self.targets, &mut self.reporter);
-            let take = |came: super::ports::Came<'_>| note(targets, reporter, &came, Some(seq));
+            let take =
+                |came: super::ports::Came<'_>| note(targets, reporter, &came, Some((target, seq)));
             if !self.ports.earlier_errors(port, &error, take) {
                 break;
             }
@@ -181,20 +192,5 @@ impl Engine<'_> {
                  with --number one port is enough"
             );
         }
-    }
-}
-
-/// Whether a socket could not be opened for want of descriptors.
-fn is_exhaustion(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    {
-        use nix::errno::Errno;
-        let number = error.raw_os_error().map(Errno::from_raw);
-        matches!(number, Some(Errno::EMFILE | Errno::ENFILE))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = error;
-        false
     }
 }

@@ -85,6 +85,7 @@ impl Poller {
                 // The sockets are read anyway; do not spin on an error that stays.
                 Err(_) => {
                     clock::sleep(Duration::from_millis(1));
+                    ready.fill(true);
                     return;
                 }
             };

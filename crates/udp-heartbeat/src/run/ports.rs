@@ -12,10 +12,11 @@ use udp_core::batch::{
     Abilities, Backend, Io, Options, Outbox, Receiver, SLOT, Sender, Slots, Wait,
 };
 use udp_core::clock::Mono;
+use udp_core::endpoint::canonical;
+use udp_core::socket::icmp::{self, IcmpError, IcmpKind};
 use udp_core::socket::{ReceiveMode, SocketConfig};
 use udp_core::{Error, ErrorClass, Family};
 
-use super::errors::{self, Trouble};
 use super::incoming::{Gathered, now, onto_mono};
 use crate::probe::targets::{Datagram, PortKey, PortOwner};
 
@@ -56,15 +57,17 @@ struct Port {
     receiver: Receiver,
     /// Of a shared port.
     sender: Option<(Sender, Outbox)>,
-    /// Refusals come by an error queue.
+    /// ICMP errors come by an error queue.
     queue: bool,
+    /// Of a connected one: on the same port, what others than the peer send.
+    others: Option<UdpSocket>,
 }
 
 /// What came back from a receive.
 pub(crate) enum Came<'a> {
     Datagram(Datagram<'a>),
     /// An error on the port; `None` for a peer that is not known.
-    Error(PortKey, Option<SocketAddr>, Trouble),
+    Error(PortKey, Option<SocketAddr>, IcmpError),
 }
 
 /// How far a receive got.
@@ -136,15 +139,17 @@ impl Ports {
             mode: ReceiveMode::NonBlocking,
             ..self.template.clone()
         };
-        let opened = config.open()?;
-        let stamps = self.backend == Backend::Auto;
+        let (socket, others) = match shared {
+            true => (config.open()?.socket, None),
+            false => config.open_beside()?,
+        };
         let options =
-            Options { gro: false, destination: false, timestamps: stamps, ..Options::default() };
-        let io = Io::new(opened.socket, self.backend, &options)?;
+            Options { gro: false, destination: false, timestamps: true, ..Options::default() };
+        let io = Io::new(socket, self.backend, &options)?;
         let abilities = io.abilities();
         let (receiver, sender) = io.split();
         udp_core::socket::set_mode(receiver.socket(), ReceiveMode::NonBlocking)?;
-        let queue = self.backend == Backend::Auto && errors::enable(receiver.socket());
+        let queue = icmp::enable(receiver.socket());
         let outbox = || Outbox::new(SENDS, SENDS * SLOT);
         self.abilities.get_or_insert(abilities);
         self.by_key.insert(key, self.open.len());
@@ -154,6 +159,7 @@ impl Ports {
             receiver,
             sender: shared.then(|| (sender, outbox())),
             queue,
+            others,
         });
         Ok(())
     }
@@ -288,6 +294,17 @@ impl Ports {
         }
     }
 
+    /// Says who sent to a connected port without being its peer.
+    pub(crate) fn strays(&mut self, mut take: impl FnMut(SocketAddr)) {
+        for others in self.open.iter().filter_map(|port| port.others.as_ref()) {
+            for _ in 0..BATCH {
+                // An error is about nothing of ours: this socket sends nothing.
+                let Ok((_, from)) = others.recv_from(&mut [0; 1]) else { break };
+                take(canonical(from));
+            }
+        }
+    }
+
     /// Takes the errors that wait on a port after a send from it failed with `error`. True if they
     /// were about earlier datagrams, so that the one that failed is worth another try.
     pub(crate) fn earlier_errors(
@@ -314,14 +331,15 @@ impl Port {
     /// Tells what a failed call was about. True if it was about earlier datagrams.
     fn errors(&mut self, error: &io::Error, take: &mut impl FnMut(Came<'_>)) -> bool {
         if self.queue {
-            return errors::drain(self.receiver.socket(), |peer, trouble| {
-                take(Came::Error(self.key, peer.or(self.peer), trouble));
+            return icmp::drain(self.receiver.socket(), |error| {
+                take(Came::Error(self.key, error.destination.or(self.peer), error));
             });
         }
         // Without an error queue, only a connected socket hears of a refusal, and not of which.
         let refused = ErrorClass::of(error) == ErrorClass::Refused;
         if refused {
-            take(Came::Error(self.key, self.peer, Trouble::refused()));
+            let error = IcmpError::new(IcmpKind::PortUnreachable);
+            take(Came::Error(self.key, self.peer, error));
         }
         refused
     }

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
-use udp_core::Family;
 use udp_core::cli::Failure;
 use udp_core::cli::parse::ShownDuration;
 use udp_core::clock::{self, Mono, Wall};
@@ -13,6 +12,7 @@ use udp_core::endpoint::{Role, host_port};
 use udp_core::socket::SocketConfig;
 use udp_core::source_port;
 use udp_core::stamp::Ssid;
+use udp_core::{ErrorClass, Family, Operation};
 
 use super::engine::Call;
 use super::lookup::Resolver;
@@ -185,7 +185,16 @@ fn first_socket(targets: &Targets, ports: &mut Ports) -> Result<&'static str, Fa
             (false, SocketAddr::V4(_)) => PortOwner::SharedV4,
             (false, SocketAddr::V6(_)) => PortOwner::SharedV6,
         };
-        ports.ensure(PortKey { owner, slot: 0 }, place.address)?;
+        match ports.ensure(PortKey { owner, slot: 0 }, place.address) {
+            // There is no way there now; there may be one later.
+            Err(error)
+                if error.operation == Operation::Connect
+                    && error.class() != ErrorClass::Invalid =>
+            {
+                log::warn!("{error}");
+            }
+            other => other?,
+        }
     }
     Ok(if ports.kernel_stamps() { "kernel" } else { "program" })
 }
@@ -233,7 +242,8 @@ fn pool(config: &Config, many: bool) -> source_port::Rules {
         }
         (false, true) => config.timeout.max(Duration::from_secs(60)),
     };
-    source_port::Rules { ports, rest: Duration::ZERO, linger }
+    // An answered port rests, so that a second copy of the reply meets no other beat there.
+    source_port::Rules { ports, rest: config.timeout / 2, linger }
 }
 
 /// How many descriptors this process may have, after asking for `wanted`.

@@ -10,7 +10,6 @@ mod interval;
 use std::time::Duration;
 
 use udp_core::clock::Mono;
-use udp_core::source_port::PortId;
 
 use crate::probe::recent::{Limits, Recent};
 use crate::probe::state::{Change, Hysteresis, Outcome, Reason, State, Tracker};
@@ -20,7 +19,7 @@ use crate::probe::stats::jitter::Jitter;
 use crate::probe::stats::loss::LossRuns;
 use crate::probe::stats::variation::Variation;
 use crate::probe::verdict::Verdict;
-use crate::probe::window::{Arrival, Beat, Class, Seq, Window};
+use crate::probe::window::{Arrival, Beat, Class, Route, Seq, Window};
 
 pub(crate) use counts::Counts;
 pub(crate) use interval::Interval;
@@ -156,9 +155,9 @@ impl Session {
     }
 
     /// A beat is about to be sent.
-    pub(crate) fn announce(&mut self, sent: Mono, port_id: Option<PortId>) -> Seq {
+    pub(crate) fn announce(&mut self, sent: Mono, route: Option<Route>) -> Seq {
         self.counts.sent += 1;
-        self.window.announce(sent, port_id)
+        self.window.announce(sent, route)
     }
 
     /// Slots were skipped.

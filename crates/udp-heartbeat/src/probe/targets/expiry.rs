@@ -46,12 +46,15 @@ impl Targets {
                 continue;
             };
             self.in_flight -= 1;
-            let (address, place) = (entry.address(), entry.place);
-            if let Some(place) = place {
-                self.paths[place.peer as usize].expire(beat.port_id, now);
+            let address = beat.route.map(|route| self.paths[route.path as usize].address);
+            if let Some(route) = beat.route {
+                self.paths[route.path as usize].expire(route.port_id, now);
             }
             observer.observe(&Event { target, address, at: now, what: What::Lost { seq } });
             self.tell_changes(target, now, observer);
+            if let Some(route) = beat.route {
+                self.turn(target, route.path, now, observer);
+            }
         }
     }
 

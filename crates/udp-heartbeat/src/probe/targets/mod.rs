@@ -25,6 +25,7 @@ use crate::probe::event::{Event, Observer, What};
 use crate::probe::format::{Format, StampSession};
 use crate::probe::schedule::TargetId;
 use crate::probe::session::{Counts, Rules, Session};
+pub(crate) use crate::probe::window::PathId;
 use crate::probe::window::{Class, Seq};
 
 use expiry::Expiry;
@@ -35,9 +36,6 @@ pub(crate) use target::{Place, Target};
 
 /// How long at most the end of a run waits for an answer to what was refused.
 const HINT: Duration = Duration::from_secs(1);
-
-/// Which peer, by its place in the list of paths.
-pub(crate) type PathId = u32;
 
 /// A local port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,6 +81,12 @@ pub(crate) struct Targets {
     targets: Vec<Target>,
     paths: Vec<Path>,
     by_address: HashMap<SocketAddr, PathId>,
+    /// Places in `paths` that nobody needs any more.
+    free_paths: Vec<PathId>,
+    /// When the first of the paths that were left is to be given up.
+    next_free: Option<Mono>,
+    /// Paths whose ports are to be closed at once.
+    closing: Vec<PathId>,
     /// Beats in the order they were sent in, to find what expires; settled ones are passed over.
     expiry: VecDeque<Expiry>,
     /// How many of them are gone.
@@ -106,6 +110,9 @@ impl Targets {
             targets: Vec::new(),
             paths: Vec::new(),
             by_address: HashMap::new(),
+            free_paths: Vec::new(),
+            next_free: None,
+            closing: Vec::new(),
             expiry: VecDeque::new(),
             expired: 0,
             in_turn: 0,
@@ -155,8 +162,8 @@ impl Targets {
                 Class::Refused => self.refused_open -= 1,
                 _ => self.in_flight -= 1,
             }
-            if let Some(place) = place {
-                self.paths[place.peer as usize].expire(beat.port_id, now);
+            if let Some(route) = beat.route {
+                self.paths[route.path as usize].expire(route.port_id, now);
             }
         }
         if let Some(place) = place {
@@ -164,12 +171,40 @@ impl Targets {
         }
     }
 
-    /// The path is not the target's any more; what is under way may still come.
+    /// The path is not the target's any more; what is under way may still come. With one fixed port
+    /// it may not: the port is needed for another address.
     fn leave(&mut self, target: TargetId, place: Place, now: Mono) {
         let path = &mut self.paths[place.peer as usize];
         if path.leave(target) {
-            path.retired = Some(now + self.setup.rules.timeout + self.setup.pool.linger);
+            let when = now + self.setup.rules.timeout + self.setup.pool.linger;
+            path.free_at = Some(when);
+            self.next_free = Some(self.next_free.map_or(when, |next| next.min(when)));
+            if self.setup.pool.ports == source_port::Ports::One {
+                path.abandon();
+                self.closing.push(place.peer);
+            }
         }
+    }
+
+    /// A path to the address: the one there is, one that nobody needs any more, or a new one.
+    fn path_to(&mut self, address: SocketAddr) -> PathId {
+        if let Some(path) = self.by_address.get(&address) {
+            return *path;
+        }
+        let rules = self.setup.format.needs_ports().then_some(self.setup.pool);
+        let path = Path::new(address, rules);
+        let id = match self.free_paths.pop() {
+            Some(id) => {
+                self.paths[id as usize] = path;
+                id
+            }
+            None => {
+                self.paths.push(path);
+                (self.paths.len() - 1) as PathId
+            }
+        };
+        self.by_address.insert(address, id);
+        id
     }
 
     /// The targets there are.
@@ -208,7 +243,7 @@ impl Targets {
     }
 
     /// A datagram came from an address that was never asked.
-    fn stray(&mut self, from: SocketAddr) {
+    pub(crate) fn stray(&mut self, from: SocketAddr) {
         self.unsolicited_from.get_or_insert(from);
         match &mut self.targets[..] {
             [only] => only.session.unsolicited(),
@@ -253,13 +288,17 @@ impl Targets {
         self.place_at(target, *first, now, observer);
     }
 
-    /// Nothing listens at the target's address: on to the next of its name, as one may stand for
-    /// both families, unless it was answered before.
-    fn turn(&mut self, target: TargetId, now: Mono, observer: &mut dyn Observer) {
+    /// Nobody answers at the path, or there is no way to it: on to the next address of the name, as
+    /// one may stand for both families, unless one was answered before or the target has moved on;
+    /// after the last one the first again.
+    fn turn(&mut self, target: TargetId, path: PathId, now: Mono, observer: &mut dyn Observer) {
         let entry = &mut self.targets[target as usize];
-        if entry.session.counts().received == 0
+        if let Some(place) = entry.place
+            && place.peer == path
+            && entry.session.counts().received == 0
             && let Some(next) = entry.others.pop()
         {
+            entry.others.insert(0, place.address);
             self.place_at(target, next, now, observer);
         }
     }
@@ -275,16 +314,7 @@ impl Targets {
         if was.is_some_and(|place| place.address == address) {
             return;
         }
-        let peer = match self.by_address.get(&address) {
-            Some(peer) => *peer,
-            None => {
-                let rules = self.setup.format.needs_ports().then_some(self.setup.pool);
-                self.paths.push(Path::new(rules));
-                let peer = (self.paths.len() - 1) as PathId;
-                self.by_address.insert(address, peer);
-                peer
-            }
-        };
+        let peer = self.path_to(address);
         self.paths[peer as usize].join(target);
         if let Some(place) = was {
             self.leave(target, place, now);
@@ -329,20 +359,43 @@ impl Targets {
 
     /// A port that is no longer needed: ask until there is none. Shared ones stay.
     pub(crate) fn close_due(&mut self, now: Mono) -> Option<PortsToClose> {
+        if let Some(path) = self.closing.pop() {
+            return Some(PortsToClose::All(PortOwner::Path(path)));
+        }
+        if self.next_free.is_some_and(|when| when <= now) {
+            return self.free_path(now);
+        }
         if self.setup.sharing == Sharing::Shared {
             return None;
         }
-        for (id, peer) in self.paths.iter_mut().enumerate() {
+        for (id, path) in self.paths.iter_mut().enumerate() {
             let owner = PortOwner::Path(id as PathId);
-            if peer.retired.is_some_and(|when| when <= now) {
-                peer.retired = None;
-                return Some(PortsToClose::All(owner));
-            }
-            if let Some(slot) = peer.close_due(now) {
+            if let Some(slot) = path.close_due(now) {
                 return Some(PortsToClose::One(PortKey { owner, slot }));
             }
         }
         None
+    }
+
+    /// Gives up a path that has been left for so long that nothing of it is under way any more.
+    fn free_path(&mut self, now: Mono) -> Option<PortsToClose> {
+        let mut next: Option<Mono> = None;
+        let mut due = None;
+        for (id, path) in self.paths.iter().enumerate() {
+            match path.free_at {
+                Some(when) if when <= now && due.is_none() => due = Some(id as PathId),
+                Some(when) => next = Some(next.map_or(when, |next| next.min(when))),
+                None => {}
+            }
+        }
+        self.next_free = next;
+        let id = due?;
+        let path = &mut self.paths[id as usize];
+        path.free_at = None;
+        self.by_address.remove(&path.address);
+        self.free_paths.push(id);
+        // Shared ports stay; there are none of the path's own.
+        Some(PortsToClose::All(PortOwner::Path(id)))
     }
 
     fn owner(&self, place: Place) -> PortOwner {

@@ -4,6 +4,8 @@
 //! back to: a plain beat has its source port to itself whosever it is, and of the targets whose beats name
 //! themselves each one keeps to a port of its own.
 
+use std::net::SocketAddr;
+
 use udp_core::clock::Mono;
 use udp_core::source_port::{Arrival, Lease, PortId, PortPool, Rules};
 
@@ -16,9 +18,10 @@ pub(crate) type BeatKey = (TargetId, Seq);
 /// An address and what is under way to it.
 #[derive(Debug)]
 pub(crate) struct Path {
+    pub(crate) address: SocketAddr,
     ports: Ports,
-    /// When its ports are to be closed, if no target is there any more.
-    pub(crate) retired: Option<Mono>,
+    /// When it is to be given up, if no target is there any more.
+    pub(crate) free_at: Option<Mono>,
 }
 
 #[derive(Debug)]
@@ -61,7 +64,7 @@ pub(crate) enum Owner {
 
 impl Path {
     /// `rules` if beats carry no identity.
-    pub(crate) fn new(rules: Option<Rules>) -> Self {
+    pub(crate) fn new(address: SocketAddr, rules: Option<Rules>) -> Self {
         let ports = match rules {
             Some(rules) => Ports::Leased(Box::new(Leased {
                 pool: PortPool::new(rules),
@@ -70,14 +73,16 @@ impl Path {
             })),
             None => Ports::Own(Vec::new()),
         };
-        Path { ports, retired: None }
+        Path { address, ports, free_at: None }
     }
 
     /// `target` has this address from now on.
     pub(crate) fn join(&mut self, target: TargetId) {
-        self.retired = None;
+        self.free_at = None;
         match &mut self.ports {
             Ports::Leased(leased) => leased.targets.push(target),
+            // It may have been here before.
+            Ports::Own(slots) if slots.contains(&Some(target)) => {}
             Ports::Own(slots) => match slots.iter_mut().find(|slot| slot.is_none()) {
                 Some(slot) => *slot = Some(target),
                 None => slots.push(Some(target)),
@@ -94,6 +99,14 @@ impl Path {
             }
             // Its port stays its own, or its late replies would be another's.
             Ports::Own(slots) => slots.iter().flatten().all(|it| *it == target),
+        }
+    }
+
+    /// Its ports are needed elsewhere: what is under way comes to nobody.
+    pub(crate) fn abandon(&mut self) {
+        if let Ports::Leased(leased) = &mut self.ports {
+            leased.pool.clear();
+            leased.open.clear();
         }
     }
 

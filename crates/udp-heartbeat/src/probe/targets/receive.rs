@@ -130,7 +130,12 @@ impl Targets {
             false => Verdict::Unexpected,
         };
         let beat = entry.session.beat(seq);
-        let port_id = beat.and_then(|beat| beat.port_id);
+        // From a path that it was not sent on, whatever it names, it answers nothing.
+        if beat.and_then(|beat| beat.route).is_some_and(|route| route.path != peer) {
+            entry.session.unsolicited();
+            return tell(What::Unsolicited { bytes });
+        }
+        let port_id = beat.and_then(|beat| beat.route).and_then(|route| route.port_id);
         let refused = beat.is_some_and(|beat| beat.class == Class::Refused);
         self.refused_open -= u64::from(refused);
         match entry.session.reply(seq, at, verdict, reflected.as_ref()) {
@@ -161,7 +166,7 @@ impl Targets {
         &mut self,
         (port, from): (PortKey, SocketAddr),
         quoted: Option<&[u8]>,
-        current: Option<Seq>,
+        current: Option<(TargetId, Seq)>,
         at: Mono,
         observer: &mut dyn Observer,
     ) {
@@ -177,8 +182,9 @@ impl Targets {
         };
         let Some((target, seq)) = concerned else { return };
         let entry = &mut self.targets[target as usize];
-        let port_id = entry.session.beat(seq).and_then(|beat| beat.port_id);
-        if current == Some(seq) || !entry.session.refused(seq) {
+        let route = entry.session.beat(seq).and_then(|beat| beat.route);
+        let port_id = route.filter(|route| route.path == peer).and_then(|route| route.port_id);
+        if current == Some((target, seq)) || !entry.session.refused(seq) {
             return;
         }
         self.in_flight -= 1;
@@ -188,9 +194,7 @@ impl Targets {
         let what = What::Refused { seq };
         observer.observe(&Event { target, address: Some(from), at, what });
         self.tell_changes(target, at, observer);
-        if self.targets[target as usize].address() == Some(from) {
-            self.turn(target, at, observer);
-        }
+        self.turn(target, peer, at, observer);
     }
 
     /// Which beat of the target a request that was quoted to us is.
@@ -211,6 +215,7 @@ impl Targets {
         if let Some(target) = self.paths[peer as usize].some_target() {
             let what = What::Trouble { reason };
             observer.observe(&Event { target, address: Some(from), at, what });
+            self.turn(target, peer, at, observer);
         }
     }
 

@@ -3,13 +3,12 @@
 use std::net::SocketAddr;
 
 use udp_core::clock::Mono;
-use udp_core::source_port;
 
 use super::expiry::Expiry;
 use super::{PortKey, Sharing, Targets};
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::schedule::TargetId;
-use crate::probe::window::{Class, Seq};
+use crate::probe::window::{Class, Route, Seq};
 
 /// What a beat needs to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,21 +52,17 @@ impl Targets {
             entry.session.skipped(1);
             return Dispatch::NoPort;
         };
-        self.announce(target, now, departure.port_id);
+        let route = Route { path: place.peer, port_id: departure.port_id };
+        self.announce(target, now, Some(route));
         let port = |slot| PortKey { owner: self.owner(place), slot };
         let close = departure.close.filter(|_| self.setup.sharing == Sharing::Own).map(port);
         Dispatch::Send { seq, port: port(departure.slot), to: place.address, close }
     }
 
-    fn announce(
-        &mut self,
-        target: TargetId,
-        now: Mono,
-        port_id: Option<source_port::PortId>,
-    ) -> Seq {
+    fn announce(&mut self, target: TargetId, now: Mono, route: Option<Route>) -> Seq {
         let entry = &mut self.targets[target as usize];
         entry.left = entry.left.map(|left| left - 1);
-        let seq = entry.session.announce(now, port_id);
+        let seq = entry.session.announce(now, route);
         self.in_flight += 1;
         entry.newest = (seq, self.expired + self.expiry.len() as u64);
         let due = self.expires(now);
@@ -100,18 +95,21 @@ impl Targets {
         observer: &mut dyn Observer,
     ) {
         let entry = &mut self.targets[target as usize];
-        let port_id = entry.session.beat(seq).and_then(|beat| beat.port_id);
-        let class = if entry.place.is_some() { Class::Failed } else { Class::Unaddressed };
+        let route = entry.session.beat(seq).and_then(|beat| beat.route);
+        let class = if route.is_some() { Class::Failed } else { Class::Unaddressed };
         if !entry.session.failed(seq, class) {
             return;
         }
         self.in_flight -= 1;
-        let (address, place) = (entry.address(), entry.place);
-        if let Some(place) = place {
-            self.paths[place.peer as usize].settle(port_id, now);
+        let address = route.map(|route| self.paths[route.path as usize].address);
+        if let Some(route) = route {
+            self.paths[route.path as usize].settle(route.port_id, now);
         }
         observer.observe(&Event { target, address, at: now, what: What::Failed { seq, reason } });
         self.tell_changes(target, now, observer);
+        if let Some(route) = route {
+            self.turn(target, route.path, now, observer);
+        }
     }
 
     /// No socket could be opened for the beat; `exhausted` if for want of file descriptors.
@@ -124,9 +122,8 @@ impl Targets {
         observer: &mut dyn Observer,
     ) {
         let entry = &self.targets[target as usize];
-        let port_id = entry.session.beat(seq).and_then(|beat| beat.port_id);
-        if let Some(place) = entry.place {
-            self.paths[place.peer as usize].unopened(port_id, exhausted);
+        if let Some(route) = entry.session.beat(seq).and_then(|beat| beat.route) {
+            self.paths[route.path as usize].unopened(route.port_id, exhausted);
         }
         self.fail(target, seq, reason, now, observer);
     }
