@@ -116,6 +116,8 @@ impl Engine<'_> {
                 return ended;
             }
             let now = clock::mono();
+            // Of paths that a call has left, before anything more comes from there.
+            self.close_ports(now);
             self.receive(&mut ready, now);
             self.close_ports(now);
             self.tell_intervals(now);

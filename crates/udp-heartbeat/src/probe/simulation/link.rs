@@ -52,6 +52,12 @@ pub(super) struct Link {
     pub(super) retire: bool,
     /// Stop before the end.
     pub(super) stop_early: bool,
+    /// How often a target's name has another address, or one that it had before.
+    pub(super) moves: f64,
+    /// The name has two addresses from the start.
+    pub(super) twin: bool,
+    /// Every beat leaves from one port that the user chose.
+    pub(super) fixed: bool,
 }
 
 pub(super) fn chance(random: &mut fastrand::Rng, most: f64) -> f64 {
@@ -73,15 +79,26 @@ impl Link {
             // What no source port can tell apart is not asked of it: a copy that comes much later.
             up.copies = 0.0;
         }
+        let interval_ms = random.u64(2..60);
+        let timeout_ms = random.u64(20..150);
+        let targets = random.u32(1..4);
+        let slowest = up.delay_ms + up.jitter_ms + down.delay_ms + down.jitter_ms;
+        // One port cannot tell a reply that comes after it has been used again.
+        let tells = kind != Kind::Plain || slowest <= 3 * timeout_ms;
+        let fixed = targets == 1 && tells && random.u8(0..4) == 0;
+        let sharing = if fixed || random.bool() { Sharing::Own } else { Sharing::Shared };
         Link {
+            moves: if random.u8(0..3) == 0 { random.f64() * 0.3 } else { 0.0 },
+            twin: random.u8(0..4) == 0,
+            fixed,
             kind,
             keyed: random.bool(),
-            sharing: if random.bool() { Sharing::Own } else { Sharing::Shared },
-            targets: random.u32(1..4),
+            sharing,
+            targets,
             same_address: random.bool(),
             beats: random.u64(1..80),
-            interval_ms: random.u64(2..60),
-            timeout_ms: random.u64(20..150),
+            interval_ms,
+            timeout_ms,
             poisson: random.bool(),
             up,
             down,
@@ -168,6 +185,8 @@ pub(super) struct Flying {
     pub(super) socket: u64,
     pub(super) port: PortKey,
     pub(super) target: TargetId,
+    /// Where it went, and where its answer comes from.
+    pub(super) to: SocketAddr,
     pub(super) beat: Option<(TargetId, u64)>,
     pub(super) bytes: Vec<u8>,
     pub(super) kind: Flight,
@@ -184,7 +203,8 @@ pub(super) fn at(ns: u64) -> Mono {
     Mono::from_nanos(ns)
 }
 
-pub(super) fn address(link: &Link, target: TargetId) -> SocketAddr {
+/// The addresses that a target's name may have: a few, so that it comes back to them.
+pub(super) fn address(link: &Link, target: TargetId, which: u8) -> SocketAddr {
     let host = if link.same_address { 1 } else { target as u8 + 1 };
-    SocketAddr::from(([10, 0, 0, host], 7000))
+    SocketAddr::from(([10, 0, which, host], 7000))
 }

@@ -24,12 +24,48 @@ fn what_is_reported_is_the_truth_on_any_link() {
             let mut world = World::new(link, random);
             let end = world.run();
             verify(&world, end);
-            if !world.link.stop_early {
+            if !world.link.stop_early && world.link.moves == 0.0 && !world.link.twin {
                 world.counter_probe(end + 10_000 * MS);
                 verify_direction(&world);
             }
         });
         assert!(outcome.is_ok(), "{shown}");
+    }
+}
+
+/// A name on rotating addresses, for days: paths, ports and the cost of a turn stay flat.
+#[test]
+fn a_name_that_moves_for_ever_leaves_nothing_behind() {
+    for (kind, sharing, fixed) in [
+        (Kind::Plain, Sharing::Own, false),
+        (Kind::Plain, Sharing::Own, true),
+        (Kind::Numbered, Sharing::Own, true),
+        (Kind::Stamp, Sharing::Shared, false),
+    ] {
+        let mut link = Link::random(&mut fastrand::Rng::with_seed(1));
+        (link.kind, link.sharing, link.fixed, link.targets) = (kind, sharing, fixed, 1);
+        (link.beats, link.timeout_ms, link.twin) = (u64::MAX, 500, false);
+        let mut world = World::new(link, fastrand::Rng::with_seed(1));
+        let mut sizes = Vec::new();
+        let mut skipped = 0;
+        for minute in 1..20_000u64 {
+            let now = minute * 60_000 * MS;
+            world.targets.expire(at(now), &mut world.log);
+            let host = [10, 1, (minute / 200 % 250) as u8, (minute % 200) as u8];
+            let address = std::net::SocketAddr::from((host, 7000));
+            world.targets.place(0, &[address], at(now), &mut world.log);
+            while world.targets.close_due(at(now)).is_some() {}
+            match world.targets.begin(0, at(now), &mut world.log) {
+                Dispatch::Send { to, .. } => assert_eq!(to, address),
+                _ => skipped += 1,
+            }
+            world.log.beats.clear();
+            if minute % 2_000 == 1_999 {
+                sizes.push(world.targets.footprint());
+            }
+        }
+        assert_eq!(skipped, 0);
+        assert!(sizes.iter().all(|size| *size <= sizes[0] + 8), "{kind:?} {sizes:?}");
     }
 }
 
@@ -54,6 +90,9 @@ fn an_endless_run_stays_in_constant_memory() {
         hint: 0.0,
         retire: false,
         stop_early: false,
+        moves: 0.0,
+        twin: false,
+        fixed: false,
     };
     let mut world = World::new(link, fastrand::Rng::with_seed(1));
     struct Nobody;

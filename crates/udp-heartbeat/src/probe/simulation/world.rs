@@ -62,19 +62,24 @@ impl World {
             format,
             sharing: link.sharing,
             pool: source_port::Rules {
-                ports: source_port::Ports::UpTo(1000),
-                rest: Duration::ZERO,
-                linger: Duration::from_secs(3600),
+                ports: match link.fixed {
+                    true => source_port::Ports::One,
+                    false => source_port::Ports::UpTo(1000),
+                },
+                rest: timeout / 2,
+                linger: if link.fixed { timeout * 2 } else { Duration::from_secs(3600) },
             },
         };
         let mut targets = Targets::new(setup);
         let mut log = Log::default();
         for target in 0..link.targets {
             let stamp = StampSession { ssid: Ssid(target as u16 + 1), epoch: Wall::from_nanos(1) };
-            let address = address(&link, target);
+            let addresses = [address(&link, target, 0), address(&link, target, 1)];
+            let address = addresses[0];
             let endpoint = address.to_string().parse().unwrap();
             targets.add(address.to_string(), endpoint, stamp, Some(link.beats), at(0));
-            targets.place(target, &[address], at(0), &mut log);
+            let known = &addresses[..1 + usize::from(link.twin)];
+            targets.place(target, known, at(0), &mut log);
         }
         World {
             link,
@@ -89,6 +94,15 @@ impl World {
             truth: HashMap::new(),
             counters: HashMap::new(),
             unsolicited: 0,
+        }
+    }
+
+    fn close_ports(&mut self, now: u64) {
+        while let Some(closing) = self.targets.close_due(at(now)) {
+            match closing {
+                PortsToClose::One(port) => drop(self.sockets.remove(&port)),
+                PortsToClose::All(owner) => self.sockets.retain(|port, _| port.owner != owner),
+            }
         }
     }
 
@@ -114,9 +128,16 @@ impl World {
     }
 
     pub(super) fn send(&mut self, target: TargetId, now: u64) {
+        if self.random.f64() < self.link.moves {
+            let found = [address(&self.link, target, self.random.u8(0..3))];
+            self.targets.place(target, &found, at(now), &mut self.log);
+            self.close_ports(now);
+        }
         let begun = self.targets.begin(target, at(now), &mut self.log);
-        let Dispatch::Send { seq, port, close, .. } = begun else {
-            assert_eq!(begun, Dispatch::Ended);
+        let Dispatch::Send { seq, port, to, close } = begun else {
+            // One port may have to wait for what may come late.
+            let waits = self.link.fixed && self.link.kind == Kind::Plain;
+            assert!(begun == Dispatch::Ended || (begun == Dispatch::NoPort && waits), "{begun:?}");
             return;
         };
         if let Some(port) = close {
@@ -137,7 +158,7 @@ impl World {
             self.targets.fail(target, seq, "no route", at(now), &mut self.log);
             return;
         }
-        let flying = Flying { socket, port, target, beat: Some(beat), bytes, kind: Flight::Up };
+        let flying = Flying { socket, port, target, to, beat: Some(beat), bytes, kind: Flight::Up };
         if self.random.f64() < self.link.refusal {
             let when = now + self.random.u64(0..=20 * MS);
             self.throw(when, Flying { kind: Flight::Refusal, ..flying.clone() });
@@ -161,7 +182,7 @@ impl World {
                 if !open {
                     return;
                 }
-                let from = address(&self.link, beat.0);
+                let from = flying.to;
                 let truth = self.truth.get_mut(&beat).unwrap();
                 let in_time = now - truth.sent <= self.link.timeout_ms * MS;
                 truth.refused |= in_time && truth.replies.is_empty();
@@ -172,7 +193,7 @@ impl World {
                 if !open {
                     return;
                 }
-                let from = address(&self.link, flying.target);
+                let from = flying.to;
                 match flying.beat {
                     Some(beat) if intact => {
                         self.truth.get_mut(&beat).unwrap().replies.push(now);
@@ -264,7 +285,8 @@ impl World {
     /// Never up for what the reflector received, at any moment.
     pub(super) fn check_direction(&self) {
         let slow = self.link.up.delay_ms + self.link.up.jitter_ms;
-        if self.link.kind != Kind::Stamp || slow * 2 > self.link.timeout_ms {
+        let moved = self.link.moves > 0.0 || self.link.twin;
+        if self.link.kind != Kind::Stamp || slow * 2 > self.link.timeout_ms || moved {
             return;
         }
         for target in 0..self.link.targets {
@@ -316,12 +338,7 @@ impl World {
                 self.land(now, &flying);
             }
             self.targets.expire(at(now), &mut self.log);
-            while let Some(closing) = self.targets.close_due(at(now)) {
-                match closing {
-                    PortsToClose::One(port) => drop(self.sockets.remove(&port)),
-                    PortsToClose::All(owner) => self.sockets.retain(|port, _| port.owner != owner),
-                }
-            }
+            self.close_ports(now);
             while sending && let Some(slot) = timeline.take(at(now)) {
                 assert_eq!(slot.missed, 0);
                 self.send(slot.target, now);
@@ -334,6 +351,7 @@ impl World {
                 self.log.unsolicited -= gone;
                 self.targets.retire(0, at(now));
                 timeline.end(0);
+                self.close_ports(now);
             }
             self.check_books();
             self.check_direction();
@@ -348,11 +366,11 @@ impl World {
                 continue;
             }
             let mut bytes = Vec::new();
-            let Some((port, _)) = self.targets.counter_probe(target, at(now), &mut bytes) else {
+            let Some((port, to)) = self.targets.counter_probe(target, at(now), &mut bytes) else {
                 continue;
             };
             let Some(socket) = self.sockets.get(&port).copied() else { continue };
-            let flying = Flying { socket, port, target, beat: None, bytes, kind: Flight::Up };
+            let flying = Flying { socket, port, target, to, beat: None, bytes, kind: Flight::Up };
             self.throw(now + 1, flying);
         }
         while let Some(((when, _), flying)) = self.air.pop_first() {
