@@ -10,149 +10,215 @@ use clap::{ArgGroup, Parser, ValueEnum};
 use regex::bytes::Regex;
 use udp_core::Endpoint;
 use udp_core::cli::{CommonArgs, Failure, HasCommon, parse};
-use udp_core::socket::Dscp;
+use udp_core::socket::{Dscp, Ecn};
 
 use crate::probe::thresholds::RttLimit;
 use crate::report::{self, Show};
 
-/// Watch UDP paths: send a beat at a fixed rate and measure what comes back.
-///
-/// A reply is only ever credited to the beat that it answers. Every beat ends in exactly one class:
-/// sent = received + lost + failed + pending.
-///
-/// Exit code: 0 each target answered and every threshold and expectation held, 1 not so, 2 bad
-/// usage or a name that does not resolve, 3 refused and never answered, 4 a local failure. TARGET is
-/// host, host:port, :port, [v6] or [v6]:port; DUR is seconds, or with ns us ms s m h.
-#[allow(rustdoc::broken_intra_doc_links, reason = "[v6] is help text, and no link")]
+/// The groups of the options.
+const TARGETS: &str = "Targets";
+const TIMING: &str = "Timing";
+const PAYLOAD: &str = "Payload";
+const STAMP: &str = "STAMP";
+const CHECKS: &str = "Checks";
+const STATE: &str = "State and alerts";
+const OUTPUT: &str = "Output";
+const SOCKET: &str = "Socket";
+
+/// What `--help` ends with.
+const MORE: &str = "\
+Values:
+  TARGET  host, host:port, [v6]:port, :port, udp://host:port; a port is a number or a service
+  DUR     a number with ns us ms s m min h d; a bare number is seconds
+  N       bytes may have K or M (x 1024)
+
+Each beat ends in one class: sent = received + lost + failed + pending. Late and refused beats are
+parts of lost, failed ones never left this host, pending ones were in flight at the end. The jitter
+is that of RFC 3550, over round trips. A percentile that so few replies cannot support is \"-\".
+
+States: unknown, up, degraded, down. --on-change finds in its environment UDP_STATE, UDP_PREVIOUS,
+UDP_TARGET, UDP_ADDRESS, UDP_SINCE, UDP_DURATION (s), UDP_SENT, UDP_LOST, UDP_VERDICT, UDP_REASON.
+
+Signals:
+  INT, TERM  stop, print the summary, exit by its verdict; a later INT ends at once
+  USR1       print a line for each target on stderr (QUIT, from a terminal, too)
+  HUP        read --targets-file and --stamp-key-file again; without them, as TERM
+
+Environment: RUST_LOG (wins over -v), NO_COLOR
+
+Files: --targets-file, --stamp-key-file; schema/heartbeat.schema.json describes --json
+
+Exit codes:
+  0  each target answered, every answer was ok, all thresholds held
+  1  not so, or nothing was sent
+  2  bad usage, a bad file, or a name that does not resolve
+  3  refused, and nothing was ever answered
+  4  a local failure: nothing ever left this host, an address in use, a file that cannot be read
+
+Examples:
+  udp-heartbeat 192.0.2.7 -i 0.2 -c 50 --number
+  udp-heartbeat --targets-file hosts -q --on-change 'logger \"$UDP_TARGET is $UDP_STATE\"'
+  udp-heartbeat --stamp 192.0.2.7 -c 100 -q --max-loss 1 --max-rtt p99=20ms
+  udp-heartbeat 192.0.2.7:53 --payload-hex '1234 0100 0001 0000 0000 0000 00 0001 0001' --json";
+
+/// Watch UDP paths: send a beat at a fixed rate and measure what comes back
 #[derive(Parser, Debug, Clone)]
-#[command(name = "udp-heartbeat", version, max_term_width = 100)]
+#[command(name = "udp-heartbeat", version, max_term_width = 100, after_long_help = MORE)]
 #[command(group = ArgGroup::new("expectation").args(["expect", "expect_hex", "expect_regex"]))]
 pub struct Args {
-    /// Whom to watch [default: 127.0.0.1:7000, with --stamp 127.0.0.1:862]
-    #[arg(value_name = "TARGET", value_parser = parse::endpoint)]
+    /// Targets to probe [default: 127.0.0.1:7000, with --stamp port 862]
+    #[arg(value_name = "TARGET", value_parser = parse::endpoint, help_heading = TARGETS)]
     pub(crate) targets: Vec<Endpoint>,
+    /// More targets, one a line: TARGET [label=value]…, # begins a comment
+    ///
+    /// Or JSON as Prometheus' file_sd has it: [{"targets":[…],"labels":{…}}]. - is stdin. The file is
+    /// read again on SIGHUP and when it has changed: targets that stay keep their figures, new ones start,
+    /// those gone end with their summary.
+    #[arg(long, value_name = "FILE", help_heading = TARGETS)]
+    pub(crate) targets_file: Option<PathBuf>,
     /// Time from one beat to the next, by a fixed schedule
-    #[arg(short, long, value_name = "DUR", default_value = "1s", value_parser = parse::positive_duration)]
+    ///
+    /// Counted from the start. A slot that could not be kept is skipped and counted, never made up for in
+    /// a burst.
+    #[arg(short, long, value_name = "DUR", default_value = "1s", value_parser = parse::positive_duration, help_heading = TIMING)]
     pub(crate) interval: Duration,
-    /// Stop after N beats, once each is answered or its timeout has passed
-    #[arg(short, long, value_name = "N", value_parser = parse::count)]
+    /// Stop after N beats, each answered or its timeout passed
+    #[arg(short, long, value_name = "N", value_parser = parse::count, help_heading = TIMING)]
     pub(crate) count: Option<u64>,
     /// Stop after this long
-    #[arg(short = 'w', long, value_name = "DUR", value_parser = parse::positive_duration)]
+    #[arg(short = 'w', long, value_name = "DUR", value_parser = parse::positive_duration, help_heading = TIMING)]
     pub(crate) deadline: Option<Duration>,
-    /// A beat unanswered for this long is lost
-    #[arg(short = 'W', long, value_name = "DUR", default_value = "1s", value_parser = parse::positive_duration)]
+    /// Unanswered for this long, a beat is lost
+    #[arg(short = 'W', long, value_name = "DUR", default_value = "1s", value_parser = parse::positive_duration, help_heading = TIMING)]
     pub(crate) timeout: Duration,
-    /// What is sent [default: heartbeat]
-    #[arg(
-        short,
-        long,
-        value_name = "TEXT",
-        allow_hyphen_values = true,
-        conflicts_with = "payload_hex"
-    )]
-    pub(crate) payload: Option<OsString>,
-    /// What is sent, in hex; payloads are then shown so
-    #[arg(long, value_name = "HEX")]
-    pub(crate) payload_hex: Option<String>,
-    /// Append " N" to the payload, so that each reply names its beat
-    #[arg(long)]
-    pub(crate) number: bool,
-    /// Measure as a STAMP session-sender (RFC 8762) against a STAMP or TWAMP-Light reflector
-    #[arg(long, conflicts_with_all = ["number", "payload", "payload_hex", "expectation"])]
-    pub(crate) stamp: bool,
-    /// Authenticated STAMP with the key in FILE (its bytes, less one line end)
-    #[arg(long, value_name = "FILE", requires = "stamp")]
-    pub(crate) stamp_key_file: Option<PathBuf>,
-    /// Pad each datagram to N bytes
-    #[arg(short, long, value_name = "N", value_parser = parse::size)]
-    pub(crate) size: Option<usize>,
     /// Allow an interval below 10 ms towards an address that is not loopback
-    #[arg(long)]
+    #[arg(long, help_heading = TIMING, hide_short_help = true)]
     pub(crate) fast: bool,
     /// How beats are spaced
-    #[arg(long, value_enum, value_name = "HOW", default_value = "periodic")]
+    #[arg(long, value_enum, value_name = "HOW", default_value = "periodic", help_heading = TIMING, hide_short_help = true)]
     pub(crate) schedule: Schedule,
-    /// Repeats a Poisson schedule
-    #[arg(long, value_name = "N", value_parser = parse::whole)]
+    /// RNG seed for --schedule poisson, to repeat a run
+    #[arg(long, value_name = "N", value_parser = parse::whole, help_heading = TIMING, hide_short_help = true)]
     pub(crate) seed: Option<u64>,
+    /// Payload to send [default: heartbeat]
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "payload_hex", help_heading = PAYLOAD)]
+    pub(crate) payload: Option<OsString>,
+    /// Payload in hex (spaces, colons allowed); replies are shown so
+    #[arg(long, value_name = "HEX", help_heading = PAYLOAD)]
+    pub(crate) payload_hex: Option<String>,
+    /// Append " N" to the payload, so that each reply names its beat
+    ///
+    /// Duplicates, reordering and lateness are then told exactly against any echo server, with any number
+    /// of beats in flight from one port. Without it a source port has one beat in flight at most.
+    #[arg(long, help_heading = PAYLOAD)]
+    pub(crate) number: bool,
+    /// Pad each datagram to N bytes
+    ///
+    /// With "." for a text payload, zero bytes otherwise.
+    #[arg(short, long, value_name = "N", value_parser = parse::size, help_heading = PAYLOAD)]
+    pub(crate) size: Option<usize>,
+    /// Be a STAMP session-sender (RFC 8762): loss and delay by direction
+    ///
+    /// Against any STAMP or TWAMP-Light reflector; the default port is 862. The reflector's own time is
+    /// taken out of the round trip.
+    #[arg(long, conflicts_with_all = ["number", "payload", "payload_hex", "expectation"], help_heading = STAMP)]
+    pub(crate) stamp: bool,
+    /// Authenticate with the key in FILE (HMAC-SHA-256; trailing newline stripped)
+    ///
+    /// Read again on SIGHUP.
+    #[arg(long, value_name = "FILE", requires = "stamp", help_heading = STAMP, hide_short_help = true)]
+    pub(crate) stamp_key_file: Option<PathBuf>,
     /// Every reply must be TEXT
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    ///
+    /// A reply with other content is received all the same, with the verdict "unexpected"; loss and round
+    /// trips do not depend on it.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = CHECKS)]
     pub(crate) expect: Option<OsString>,
     /// Every reply must be these bytes
-    #[arg(long, value_name = "HEX")]
+    #[arg(long, value_name = "HEX", help_heading = CHECKS, hide_short_help = true)]
     pub(crate) expect_hex: Option<String>,
-    /// Every reply must hold a match of RE
-    #[arg(long, value_name = "RE", allow_hyphen_values = true, value_parser = pattern)]
+    /// Every reply must match RE (unanchored)
+    #[arg(long, value_name = "RE", allow_hyphen_values = true, value_parser = pattern, help_heading = CHECKS, hide_short_help = true)]
     pub(crate) expect_regex: Option<Regex>,
     /// Any authentic answer is ok, whatever --expect… says
-    #[arg(long)]
+    #[arg(long, help_heading = CHECKS, hide_short_help = true)]
     pub(crate) alive: bool,
-    /// At most this loss, in percent, else exit 1
-    #[arg(long, value_name = "PCT", value_parser = share)]
+    /// Fail (exit 1) if loss exceeds PCT percent
+    #[arg(long, value_name = "PCT", value_parser = share, help_heading = CHECKS)]
     pub(crate) max_loss: Option<f64>,
-    /// At most this round trip, for every reply or for a percentile such as p99=50ms, else exit 1
-    #[arg(long, value_name = "[pNN=]DUR")]
+    /// Fail if a round trip exceeds DUR; p99=DUR: if that percentile does
+    ///
+    /// Repeatable. A percentile that the sample cannot support fails, and says so: p50 takes 2 replies, p90
+    /// 10, p99 100.
+    #[arg(long, value_name = "[pNN=]DUR", help_heading = CHECKS)]
     pub(crate) max_rtt: Vec<RttLimit>,
-    /// At least so many beats answered, else exit 1
-    #[arg(long, value_name = "N", value_parser = parse::whole)]
+    /// Fail if fewer than N replies came in time
+    #[arg(long, value_name = "N", value_parser = parse::whole, help_heading = CHECKS, hide_short_help = true)]
     pub(crate) min_replies: Option<u64>,
-    /// At most this share of the answers not ok, in percent, else exit 1 [default: 0]
-    #[arg(long, value_name = "PCT", value_parser = share)]
+    /// Fail if more than PCT percent of the answers were not ok [default: 0]
+    #[arg(long, value_name = "PCT", value_parser = share, help_heading = CHECKS, hide_short_help = true)]
     pub(crate) max_not_ok: Option<f64>,
-    /// Down after N unanswered beats in a row, degraded after as many that were not ok
-    #[arg(long, value_name = "N", default_value = "3", value_parser = parse::count)]
+    /// Down after N beats in a row without an answer
+    ///
+    /// Degraded after as many that were not ok, at least one of them answered.
+    #[arg(long, value_name = "N", default_value = "3", value_parser = parse::count, help_heading = STATE)]
     pub(crate) down_after: u64,
     /// Up after N beats in a row that were ok
-    #[arg(long, value_name = "N", default_value = "1", value_parser = parse::count)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse::count, help_heading = STATE, hide_short_help = true)]
     pub(crate) up_after: u64,
-    /// Degraded while --max-loss or --max-rtt does not hold over this long (or the last 10 beats)
-    #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse::positive_duration)]
+    /// Degraded while --max-loss or --max-rtt fails over the last DUR
+    ///
+    /// At least the last 10 beats.
+    #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse::positive_duration, help_heading = STATE, hide_short_help = true)]
     pub(crate) window: Duration,
-    /// Run CMD in the shell on each change, with UDP_STATE, UDP_PREVIOUS, UDP_TARGET, UDP_ADDRESS,
-    /// UDP_SINCE, UDP_DURATION, UDP_SENT, UDP_LOST, UDP_VERDICT and UDP_REASON in its environment
-    #[arg(long, value_name = "CMD")]
+    /// Run CMD in the shell on each change of state
+    ///
+    /// Its facts are in the environment, see below. The first "up" runs nothing. While a command runs,
+    /// only the newest change of its target waits.
+    #[arg(long, value_name = "CMD", help_heading = STATE)]
     pub(crate) on_change: Option<OsString>,
-    /// No line per beat: states, intervals and the summary only
-    #[arg(short, long)]
+    /// No line per beat: states, intervals and summary only
+    #[arg(short, long, help_heading = OUTPUT)]
     pub(crate) quiet: bool,
-    /// Which events are shown: sent, reply, lost, late, duplicate, refused, error, state, interval,
-    /// summary; -NAME leaves one out
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    /// Events to show: sent,reply,lost,late,… or -sent to leave one out
+    ///
+    /// Of sent, reply, lost, late, duplicate, refused, error, state, interval, summary. Wins over --quiet.
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = OUTPUT)]
     pub(crate) show: Option<Show>,
-    /// A line of figures for each target every DUR
-    #[arg(long, value_name = "DUR", value_parser = parse::positive_duration)]
+    /// Print the figures of each interval of DUR, a line a target
+    #[arg(long, value_name = "DUR", value_parser = parse::positive_duration, help_heading = OUTPUT, hide_short_help = true)]
     pub(crate) report_every: Option<Duration>,
-    /// One line as a monitoring plugin prints it, and its exit codes; 5 beats unless -c says
-    #[arg(long, conflicts_with_all = ["json", "show", "report_every"])]
-    pub(crate) nagios: bool,
-    /// Warn above this loss, in percent
-    #[arg(long, value_name = "PCT", value_parser = share, requires = "nagios")]
-    pub(crate) warn_loss: Option<f64>,
-    /// Warn above this round trip
-    #[arg(long, value_name = "[pNN=]DUR", requires = "nagios")]
-    pub(crate) warn_rtt: Vec<RttLimit>,
-    /// Newline-delimited JSON instead of text: start, the events of --show,
-    /// not_shown
-    #[arg(long)]
+    /// One JSON object a line instead of text (schema/heartbeat.schema.json)
+    #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
-    /// More targets, one a line: TARGET [label=value]… (# begins a comment); or JSON as Prometheus'
-    /// file_sd has it; - is stdin
-    #[arg(long, value_name = "FILE")]
-    pub(crate) targets_file: Option<PathBuf>,
-    /// Local address to send from
-    #[arg(long, value_name = "ENDPOINT", value_parser = parse::endpoint)]
+    /// Report as a monitoring plugin: one line, exit 0 to 3, -c 5 by default
+    ///
+    /// --max-… are the critical thresholds; no answer is CRITICAL, an answer that is not ok WARNING, bad
+    /// usage and local failures UNKNOWN.
+    #[arg(long, conflicts_with_all = ["json", "show", "report_every"], help_heading = OUTPUT)]
+    pub(crate) nagios: bool,
+    /// With --nagios: warn if loss exceeds PCT percent
+    #[arg(long, value_name = "PCT", value_parser = share, requires = "nagios", help_heading = OUTPUT, hide_short_help = true)]
+    pub(crate) warn_loss: Option<f64>,
+    /// With --nagios: warn if a round trip, or a percentile, exceeds DUR
+    #[arg(long, value_name = "[pNN=]DUR", requires = "nagios", help_heading = OUTPUT, hide_short_help = true)]
+    pub(crate) warn_rtt: Vec<RttLimit>,
+    /// Local address, and port, to send from
+    #[arg(short, long, value_name = "ENDPOINT", value_parser = parse::endpoint, help_heading = SOCKET)]
     pub(crate) bind: Option<Endpoint>,
     /// Hop limit, 1 to 255
-    #[arg(long, value_name = "N", value_parser = parse::ttl)]
+    #[arg(long, value_name = "N", value_parser = parse::ttl, help_heading = SOCKET, hide_short_help = true)]
     pub(crate) ttl: Option<u8>,
     /// Differentiated-services code point: ef, af41, cs1, le … or 0 to 63
-    #[arg(long, value_name = "NAME|N", value_parser = parse::dscp)]
+    #[arg(long, value_name = "NAME|N", value_parser = parse::dscp, help_heading = SOCKET, hide_short_help = true)]
     pub(crate) dscp: Option<Dscp>,
-    /// Which receive and send path to use; portable: without kernel timestamps
-    #[arg(long, value_enum, value_name = "HOW", default_value = "auto")]
+    /// ECN bits: not-ect, ect0, ect1, ce, or 0 to 3
+    #[arg(long, value_name = "NAME|N", help_heading = SOCKET, hide_short_help = true)]
+    pub(crate) ecn: Option<Ecn>,
+    /// I/O path; portable: one datagram a call, without kernel timestamps
+    #[arg(long, value_enum, value_name = "HOW", default_value = "auto", help_heading = SOCKET, hide_short_help = true)]
     pub(crate) io: Path,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = SOCKET)]
     pub(crate) common: CommonArgs,
 }
 
@@ -172,14 +238,14 @@ impl HasCommon for Args {
 pub(crate) enum Schedule {
     /// One each interval
     Periodic,
-    /// By chance, the interval on average
+    /// Exponential gaps, their mean the interval
     Poisson,
 }
 
 /// Which way datagrams take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Path {
-    /// The fastest that this system has
+    /// The fastest of this system
     Auto,
     /// The one that works everywhere
     Portable,

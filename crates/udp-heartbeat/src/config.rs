@@ -8,7 +8,7 @@ use udp_core::batch::{Backend, MAX_V4};
 use udp_core::cli::Failure;
 use udp_core::cli::parse::ShownDuration;
 use udp_core::endpoint::DEFAULT_PORT;
-use udp_core::socket::Dscp;
+use udp_core::socket::{Dscp, Ecn};
 use udp_core::stamp::{self, Key, KeyError, Mode};
 use udp_core::text::hex;
 use udp_core::{Endpoint, Family};
@@ -86,6 +86,7 @@ pub(crate) struct Local {
     pub(crate) bind: Option<Endpoint>,
     pub(crate) ttl: Option<u8>,
     pub(crate) dscp: Option<Dscp>,
+    pub(crate) ecn: Option<Ecn>,
 }
 
 /// What the files named on the command line hold.
@@ -164,7 +165,7 @@ impl Config {
             judged,
             on_change: args.on_change,
             output: Output { form, show, hex },
-            local: Local { bind: args.bind, ttl: args.ttl, dscp: args.dscp },
+            local: Local { bind: args.bind, ttl: args.ttl, dscp: args.dscp, ecn: args.ecn },
             backend: match args.io {
                 Path::Auto => Backend::Auto,
                 Path::Portable => Backend::Portable,
@@ -401,7 +402,7 @@ mod tests {
     fn every_other_option() {
         let it = works(
             "-i 200ms -c 5 -w 1m -W 0.5 --fast -q --json --down-after 2 --up-after 4 \
-             --on-change x --bind 127.0.0.1:5 --ttl 3 --dscp ef --io portable -vv \
+             --on-change x -b 127.0.0.1:5 --ttl 3 --dscp ef --ecn ect0 --io portable -vv \
              --max-loss 2.5% --max-rtt 9ms --max-rtt p99=50ms --min-replies 7 --max-not-ok 1 --window 5s --expect ok",
         );
         assert_eq!(it.interval, Duration::from_millis(200));
@@ -414,6 +415,7 @@ mod tests {
         assert_eq!(it.on_change.as_deref(), Some(OsStr::new("x")));
         assert_eq!(it.local.bind.as_ref().and_then(Endpoint::port), Some(5));
         assert_eq!((it.local.ttl, it.local.dscp.map(Dscp::get)), (Some(3), Some(46)));
+        assert_eq!(it.local.ecn, Some(Ecn::Ect0));
         assert_eq!(it.backend, Backend::Portable);
         assert_eq!(it.thresholds.max_loss, Some(2.5));
         let limits: Vec<_> =
@@ -491,6 +493,7 @@ mod tests {
             ("--ttl 0", "--ttl"),
             ("--ttl 256", "--ttl"),
             ("--dscp 64", "--dscp"),
+            ("--ecn 4", "--ecn"),
             ("-s x", "--size"),
             ("-4 -6", "--ipv"),
             ("a b:70000", "b:70000"),

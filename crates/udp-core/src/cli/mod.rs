@@ -24,23 +24,33 @@ use std::process::ExitCode;
 use crate::endpoint::Family;
 use crate::error::describe;
 
-/// The flags that every program has.
+/// The group of the options about what is printed.
+const OUTPUT: &str = "Output";
+
+/// The flags that every program has. Those without a group of their own are in that of the program.
 #[derive(clap::Args, Debug, Clone, Default)]
 pub struct CommonArgs {
-    /// Use IPv4 alone
+    /// Use IPv4 only
     #[arg(short = '4', long = "ipv4", conflicts_with = "v6")]
     pub v4: bool,
-    /// Use IPv6 alone
+    /// Use IPv6 only
     #[arg(short = '6', long = "ipv6")]
     pub v6: bool,
-    /// Say more on stderr; twice: everything (RUST_LOG wins)
-    #[arg(short = 'v', long = "verbose", action = clap::ArgAction::Count)]
+    /// Increase verbosity (-v info, -vv debug); RUST_LOG overrides
+    #[arg(short = 'v', long = "verbose", action = clap::ArgAction::Count, help_heading = OUTPUT)]
     pub verbose: u8,
-    /// Put the time (RFC 3339, UTC) before each line of text on stdout and stderr
-    #[arg(short = 'D', long)]
+    /// Prefix each line of text with the time (RFC 3339, UTC)
+    #[arg(short = 'D', long, help_heading = OUTPUT)]
     pub timestamps: bool,
-    /// When to colour what went wrong red and what recovered green; a pipe never gets colour
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    /// Colour what went wrong red and what recovered green; never in a pipe
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t = Color::Auto,
+        help_heading = OUTPUT,
+        hide_short_help = true
+    )]
     pub color: Color,
 }
 
@@ -115,6 +125,23 @@ pub fn stdout_is_open() -> io::Result<()> {
     Ok(())
 }
 
+/// The program's options with those for help, each in a group.
+pub fn command<A: clap::CommandFactory>() -> clap::Command {
+    let flag = |name: &'static str, short, action, help: &'static str| {
+        clap::Arg::new(name).long(name).short(short).action(action).help(help).help_heading(OUTPUT)
+    };
+    let command = A::command().disable_help_flag(true).disable_version_flag(true);
+    command
+        .arg(flag("help", 'h', clap::ArgAction::Help, "Print help (-h the most used, --help all)"))
+        .arg(flag("version", 'V', clap::ArgAction::Version, "Print the version"))
+        .mut_args(|arg| {
+            // `-i -1` is a value that is out of range, and no option; `-4` and `-6` are flags
+            // before a positional argument.
+            let option = arg.get_action().takes_values() && !arg.is_positional();
+            arg.allow_negative_numbers(option)
+        })
+}
+
 /// Parses the command line, runs the program, and says how it ended.
 ///
 /// Bad usage is one line on stderr and exit code 2; `--help` and `--version` go to stdout.
@@ -123,15 +150,7 @@ where
     A: clap::Parser + HasCommon,
     R: FnOnce(A, &Console) -> Result<Exit, Failure>,
 {
-    // `-i -1` is a value that is out of range, and no option.
-    let command = || {
-        A::command().mut_args(|arg| {
-            // `-4` and `-6` are flags before a positional argument.
-            let option = arg.get_action().takes_values() && !arg.is_positional();
-            arg.allow_negative_numbers(option)
-        })
-    };
-    let parsed = command().try_get_matches().and_then(|matches| A::from_arg_matches(&matches));
+    let parsed = command::<A>().try_get_matches().and_then(|matches| A::from_arg_matches(&matches));
     let args = match parsed {
         Ok(args) => args,
         Err(error) => {

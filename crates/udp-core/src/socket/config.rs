@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Dscp;
+use super::{Dscp, Ecn};
 use crate::endpoint::Family;
 
 /// How a receive waits for a datagram: the tutorial's three ways.
@@ -51,6 +51,8 @@ pub struct SocketConfig {
     pub ttl: Option<u8>,
     /// The differentiated-services code point of what is sent (IP_TOS, IPV6_TCLASS).
     pub dscp: Option<Dscp>,
+    /// The ECN bits of what is sent (RFC 3168 §5), in the same octet.
+    pub ecn: Option<Ecn>,
     /// Never cut a datagram into fragments: one that is longer than the path takes fails with
     /// EMSGSIZE (IP_MTU_DISCOVER set to IP_PMTUDISC_DO, `ip(7)`). On Linux and for IPv4 only; left
     /// out elsewhere. It spares the kernel the identification that fragments need.

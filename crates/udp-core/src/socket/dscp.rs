@@ -31,6 +31,34 @@ impl Dscp {
     }
 }
 
+/// Explicit congestion notification, RFC 3168 §5: the lower two bits of the same octet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Ecn {
+    /// Not capable of it.
+    NotEct = 0,
+    /// Capable, as L4S marks itself (RFC 9331).
+    Ect1 = 1,
+    /// Capable.
+    Ect0 = 2,
+    /// Congestion experienced.
+    Ce = 3,
+}
+
+impl FromStr for Ecn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "not-ect" | "0" => Ok(Ecn::NotEct),
+            "ect1" | "ect(1)" | "1" => Ok(Ecn::Ect1),
+            "ect0" | "ect(0)" | "2" => Ok(Ecn::Ect0),
+            "ce" | "3" => Ok(Ecn::Ce),
+            _ => Err("not one of not-ect, ect1, ect0, ce, nor a number from 0 to 3".into()),
+        }
+    }
+}
+
 /// A text that names no code point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParseDscpError;

@@ -16,6 +16,6 @@ pub mod stamped;
 
 pub use adopted::Adopted;
 pub use config::{ReceiveMode, SocketConfig};
-pub use dscp::{Dscp, ParseDscpError};
+pub use dscp::{Dscp, Ecn, ParseDscpError};
 pub use granted::Granted;
 pub use open::{Opened, set_mode};

@@ -115,8 +115,9 @@ impl SocketConfig {
                 v4.map_err(configure("IP_TTL"))?;
             }
         }
-        if let Some(dscp) = self.dscp {
-            let class = u32::from(dscp.traffic_class());
+        if self.dscp.is_some() || self.ecn.is_some() {
+            let class = self.dscp.unwrap_or_default().traffic_class();
+            let class = u32::from(class | self.ecn.map_or(0, |ecn| ecn as u8));
             #[cfg(unix)]
             if v6 {
                 socket.set_tclass_v6(class).map_err(configure("IPV6_TCLASS"))?;
@@ -187,7 +188,7 @@ pub fn set_mode(socket: &UdpSocket, mode: ReceiveMode) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::error::ErrorClass;
-    use crate::socket::Dscp;
+    use crate::socket::{Dscp, Ecn};
     use socket2::SockRef;
 
     const ANY_PORT: &str = "127.0.0.1:0";
@@ -199,11 +200,17 @@ mod tests {
     #[test]
     fn options_are_set_as_asked() {
         let dscp = Dscp::new(46);
-        let config = SocketConfig { ttl: Some(9), dscp, broadcast: true, ..on(ANY_PORT) };
+        let config = SocketConfig {
+            ttl: Some(9),
+            dscp,
+            ecn: Some(Ecn::Ect0),
+            broadcast: true,
+            ..on(ANY_PORT)
+        };
         let opened = config.open().unwrap();
         let socket = SockRef::from(&opened.socket);
         assert_eq!(socket.ttl_v4().unwrap(), 9);
-        assert_eq!(socket.tos_v4().unwrap(), 46 << 2);
+        assert_eq!(socket.tos_v4().unwrap(), 46 << 2 | 2);
         assert!(socket.broadcast().unwrap());
         let plain = on(ANY_PORT).open().unwrap();
         assert!(!SockRef::from(&plain.socket).broadcast().unwrap());

@@ -46,8 +46,12 @@ pub(super) type Placed = HashMap<TargetId, Result<Vec<SocketAddr>, String>>;
 
 /// The sockets' common options. The family of `--bind` is that of the run.
 pub(super) fn template(config: &mut Config) -> Result<SocketConfig, Failure> {
-    let mut template =
-        SocketConfig { ttl: config.local.ttl, dscp: config.local.dscp, ..SocketConfig::default() };
+    let mut template = SocketConfig {
+        ttl: config.local.ttl,
+        dscp: config.local.dscp,
+        ecn: config.local.ecn,
+        ..SocketConfig::default()
+    };
     if let Some(bind) = &config.local.bind {
         let found = bind.resolve(Role::Serve, config.family, 0)?;
         template.bind = found.first().copied();
