@@ -51,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub retries: u32,
     /// Do not wait for replies
-    #[arg(long, conflicts_with_all = ["retries", "replies", "expectation"])]
+    #[arg(long, conflicts_with_all = ["retries", "replies", "expectation", "max_rtt"])]
     pub no_reply: bool,
     /// How many replies each message may bring; any: listen until the timeout [default: 1]
     #[arg(long, value_name = "N|any", value_parser = replies)]
@@ -75,7 +75,7 @@ pub struct Args {
     #[arg(long, value_name = "DUR", value_parser = parse::positive_duration)]
     pub max_rtt: Option<Duration>,
     /// Print the summary only; what failed is still on stderr
-    #[arg(short, long, conflicts_with_all = ["raw", "json"])]
+    #[arg(short, long, conflicts_with = "raw")]
     pub quiet: bool,
     /// Show replies as offset, hex and ASCII too, below their line
     #[arg(long, conflicts_with_all = ["raw", "json"])]

@@ -411,6 +411,8 @@ mod tests {
             "--no-reply --retries 1",
             "--no-reply --replies 2",
             "--no-reply --expect a",
+            "--no-reply --max-rtt 1",
+            "-q --raw",
             "--replies 0",
             "--replies some",
             "--window 0",

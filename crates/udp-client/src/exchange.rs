@@ -156,32 +156,15 @@ impl Exchange {
         bytes: &[u8],
         at: Mono,
     ) -> Outcome {
-        // Read late, after the process was stopped, what came in time is in time, and no more.
-        match self.busy(port_id) {
-            Some(it) if it.replies > 0 && at > it.due => {
-                self.end(port_id);
-                self.pool.expire(port_id, at);
-            }
-            Some(it) if it.attempts > self.settings.retries && at > it.due => {
-                self.give_up(port_id, at);
-            }
-            _ => {}
+        let unanswered = self.unanswered.as_ref().map(|it| &it.0);
+        if let Some(message) = self.message(port_id).or(unanswered)
+            && self.evidence.is_copy(&message.payload, bytes)
+        {
+            return self.unsolicited(None, Unsolicited::Duplicate);
         }
         match self.pool.arrival(port_id, at) {
             Arrival::Answers(seq) => self.answer(port_id, seq, from, bytes, at),
-            Arrival::Late(seq) => match self.slots.get(port_id.slot()) {
-                Some(slot) if slot.refused_until.is_some_and(|until| at <= until) => {
-                    let rtt = at.saturating_since(slot.first_sent);
-                    self.tally.refused -= 1;
-                    self.credit(port_id, seq, from, bytes, rtt, 1)
-                }
-                Some(slot) if slot.answer.is_none() => {
-                    let after = at.saturating_since(slot.first_sent);
-                    self.unanswered = None;
-                    self.late(seq, after)
-                }
-                _ => self.extra(port_id, Some(seq), from, bytes),
-            },
+            Arrival::Late(seq) => self.after_its_end(port_id, seq, from, bytes, at),
             Arrival::Extra(seq) => self.extra(port_id, seq, from, bytes),
         }
     }
@@ -191,19 +174,29 @@ impl Exchange {
         self.unsolicited(None, Unsolicited::Elsewhere)
     }
 
-    /// The peer's host says that nothing listens there. The message that this ends, if it ends
-    /// one: a message that had a reply, or whose time is over, is not refused any more.
-    pub fn refused(&mut self, port_id: PortId, at: Mono) -> Option<Message> {
+    /// The peer's host says that nothing listens there. The number of the message that this ends,
+    /// if it ends one: a message that had a reply, or whose time is over, is not refused any more.
+    /// Until its time is over the port is kept for its answer.
+    pub fn refused(&mut self, port_id: PortId, at: Mono) -> Option<u64> {
         self.busy(port_id).filter(|it| it.replies == 0)?;
         let ended = self.end(port_id)?;
-        if self.settings.rules.ports == Ports::One {
-            self.pool.settle(port_id, at);
-        } else {
-            self.pool.expire(port_id, at);
-            self.slots[port_id.slot()].refused_until = Some(ended.due);
+        let one = self.settings.rules.ports == Ports::One;
+        let since = ended.due.saturating_sub(self.settings.rules.linger);
+        self.pool.expire(port_id, if one { since } else { at });
+        let seq = ended.message.seq;
+        let slot = self.slots.get_mut(port_id.slot())?;
+        slot.refused_until = Some(ended.due);
+        if one {
+            self.unanswered = Some((ended.message, slot.first_sent));
         }
         self.tally.refused += 1;
-        Some(ended.message)
+        Some(seq)
+    }
+
+    /// Until when an answer makes a reply of a message that was refused; `None` where there is none.
+    pub fn refused_until(&self) -> Option<Mono> {
+        let open = |slot: &Slot| slot.refused_until.filter(|_| slot.answer.is_none());
+        self.slots.iter().filter_map(open).max()
     }
 
     /// Takes the message outstanding on the source port back, unless it had a reply, because another
@@ -217,12 +210,25 @@ impl Exchange {
         Some(message)
     }
 
+    /// Something came to the source port at `at` and is read only now, because the process was
+    /// stopped or busy. If the message outstanding there was over before, it ends before.
+    pub fn overtaken(&mut self, port_id: PortId, at: Mono) -> Option<Lost> {
+        let it = self.busy(port_id).filter(|it| at > it.due)?;
+        if it.replies > 0 {
+            self.end(port_id);
+            self.pool.expire(port_id, at);
+            return None;
+        }
+        if it.attempts <= self.settings.retries { None } else { self.give_up(port_id, at) }
+    }
+
     /// The message outstanding on the source port, whose time is over, stays unanswered.
     pub fn give_up(&mut self, port_id: PortId, now: Mono) -> Option<Lost> {
         let Outstanding { message, attempts, .. } = self.end(port_id)?;
         self.pool.expire(port_id, now);
         self.tally.lost += 1;
-        let waited = (0..attempts).fold(Duration::ZERO, |sum, n| sum.saturating_add(self.wait(n)));
+        let waits = (0..attempts).map(|earlier| wait(self.settings.timeout, earlier));
+        let waited = waits.fold(Duration::ZERO, Duration::saturating_add);
         let lost = Lost { seq: message.seq, waited, attempts: message.sent_before + attempts };
         if self.settings.rules.ports == Ports::One {
             let first_sent = self.slots.get(port_id.slot()).map_or(now, |slot| slot.first_sent);
@@ -244,10 +250,23 @@ impl Exchange {
             self.pool.expire(port_id, now);
             return Some(Due::Heard { seq });
         }
-        if outstanding.attempts <= self.settings.retries {
-            return self.again(port_id, now);
-        }
         Some(Due::Silent { port_id })
+    }
+
+    /// Whether the silent message is sent again, as `--retries` allows, and for which time; it is
+    /// waited for twice as long then.
+    pub fn again(&mut self, port_id: PortId, now: Mono) -> Option<u32> {
+        let outstanding = self.slots.get_mut(port_id.slot())?.outstanding.as_mut()?;
+        if outstanding.port_id != port_id || outstanding.attempts > self.settings.retries {
+            return None;
+        }
+        let wait = wait(self.settings.timeout, outstanding.attempts);
+        self.due.remove(&(outstanding.due, port_id));
+        outstanding.attempts += 1;
+        outstanding.due = now + wait;
+        self.due.insert((outstanding.due, port_id));
+        self.tally.retries += 1;
+        Some(outstanding.message.sent_before + outstanding.attempts)
     }
 
     /// When something will be due.
@@ -298,9 +317,6 @@ impl Exchange {
             self.unanswered = None;
             return self.late(seq, after);
         }
-        if self.evidence.is_copy(request, bytes) {
-            return self.unsolicited(None, Unsolicited::Duplicate);
-        }
         self.evidence.learn(request, bytes);
         outstanding.replies += 1;
         let replies = outstanding.replies;
@@ -313,6 +329,29 @@ impl Exchange {
         outcome
     }
 
+    /// The first reply to a message that has ended, refused or given up.
+    fn after_its_end(
+        &mut self,
+        port_id: PortId,
+        seq: u64,
+        from: SocketAddr,
+        bytes: &[u8],
+        at: Mono,
+    ) -> Outcome {
+        let Some(slot) = self.slots.get(port_id.slot()).filter(|slot| slot.answer.is_none()) else {
+            return self.extra(port_id, Some(seq), from, bytes);
+        };
+        let (after, refused_until) = (at.saturating_since(slot.first_sent), slot.refused_until);
+        if let Some((message, _)) = self.unanswered.take() {
+            self.evidence.learn(&message.payload, bytes);
+        }
+        if refused_until.is_some_and(|until| at <= until) {
+            self.tally.refused -= 1;
+            return self.credit(port_id, seq, from, bytes, after, 1);
+        }
+        self.late(seq, after)
+    }
+
     /// Counts the message's reply number `replies`.
     fn credit(
         &mut self,
@@ -323,8 +362,10 @@ impl Exchange {
         rtt: Duration,
         replies: u64,
     ) -> Outcome {
+        let mut after_refusal = false;
         if let Some(slot) = self.slots.get_mut(port_id.slot()) {
             slot.answer = Some((digest(bytes), from));
+            after_refusal = slot.refused_until.is_some();
         }
         let slow = self.settings.max_rtt.is_some_and(|most| rtt > most);
         let wrong = slow || !self.settings.expectation.holds(bytes);
@@ -332,7 +373,7 @@ impl Exchange {
         self.tally.replies += 1;
         self.tally.wrong += u64::from(wrong);
         self.tally.rtt.record(rtt);
-        Outcome::Reply { seq, rtt, wrong }
+        Outcome::Reply { seq, rtt, wrong, after_refusal }
     }
 
     fn late(&mut self, seq: u64, after: Duration) -> Outcome {
@@ -362,18 +403,6 @@ impl Exchange {
         Outcome::Unsolicited { seq, kind }
     }
 
-    fn again(&mut self, port_id: PortId, now: Mono) -> Option<Due> {
-        let outstanding = self.slots.get_mut(port_id.slot())?.outstanding.as_mut()?;
-        let wait = wait(self.settings.timeout, outstanding.attempts);
-        self.due.remove(&(outstanding.due, port_id));
-        outstanding.attempts += 1;
-        outstanding.due = now + wait;
-        self.due.insert((outstanding.due, port_id));
-        self.tally.retries += 1;
-        let attempt = outstanding.message.sent_before + outstanding.attempts;
-        Some(Due::Again { port_id, attempt })
-    }
-
     fn busy(&self, port_id: PortId) -> Option<&Outstanding> {
         let outstanding = self.slots.get(port_id.slot())?.outstanding.as_ref()?;
         (outstanding.port_id == port_id).then_some(outstanding)
@@ -385,10 +414,6 @@ impl Exchange {
         let outstanding = slot.outstanding.take_if(|it| it.port_id == port_id)?;
         self.due.remove(&(outstanding.due, port_id));
         Some(outstanding)
-    }
-
-    fn wait(&self, earlier: u32) -> Duration {
-        wait(self.settings.timeout, earlier)
     }
 }
 
@@ -435,16 +460,18 @@ mod tests {
         port_id
     }
 
-    /// The message that is given up at this time.
+    /// What becomes of the message that is silent at this time: sent again, or given up.
+    fn silent(it: &mut Exchange, ms: u64) -> Result<Option<u32>, Option<Lost>> {
+        let Some(Due::Silent { port_id }) = it.due(at(ms)) else { return Ok(None) };
+        it.again(port_id, at(ms)).map(Some).ok_or_else(|| it.give_up(port_id, at(ms)))
+    }
+
     fn lost(it: &mut Exchange, ms: u64) -> Option<Lost> {
-        match it.due(at(ms)) {
-            Some(Due::Silent { port_id }) => it.give_up(port_id, at(ms)),
-            _ => None,
-        }
+        silent(it, ms).err().flatten()
     }
 
     fn reply(seq: u64, ms: u32) -> Outcome {
-        Outcome::Reply { seq, rtt: MS * ms, wrong: false }
+        Outcome::Reply { seq, rtt: MS * ms, wrong: false, after_refusal: false }
     }
 
     fn kind(seq: u64, kind: Unsolicited) -> Outcome {
@@ -498,11 +525,11 @@ mod tests {
     fn each_wait_is_twice_as_long_as_the_one_before() {
         let mut it = Exchange::new(Settings { retries: 2, ..settings() });
         let port_id = send(&mut it, 1, "a", 0);
-        assert_eq!(it.due(at(100)), Some(Due::Again { port_id, attempt: 2 }));
+        assert_eq!(silent(&mut it, 100), Ok(Some(2)));
         assert_eq!(it.due(at(100)), None);
         assert_eq!(it.message(port_id).unwrap().payload, b"a");
         assert_eq!(it.next_due(), Some(at(300)));
-        assert_eq!(it.due(at(300)), Some(Due::Again { port_id, attempt: 3 }));
+        assert_eq!(silent(&mut it, 300), Ok(Some(3)));
         assert_eq!(it.next_due(), Some(at(700)));
         let expected = Lost { seq: 1, waited: 700 * MS, attempts: 3 };
         assert_eq!(lost(&mut it, 700), Some(expected));
@@ -514,7 +541,7 @@ mod tests {
     fn a_reply_after_a_retry_counts_from_the_first_sending() {
         let mut it = Exchange::new(Settings { retries: 1, ..settings() });
         let port_id = send(&mut it, 1, "a", 0);
-        assert!(it.due(at(100)).is_some());
+        assert_eq!(silent(&mut it, 100), Ok(Some(2)));
         assert_eq!(it.arrival(port_id, PEER, b"x", at(120)), reply(1, 120));
         assert_eq!(it.due(at(1000)), None);
     }
@@ -562,7 +589,7 @@ mod tests {
     fn a_refusal_ends_its_message_and_no_other() {
         let mut it = Exchange::new(settings());
         let port_id = send(&mut it, 1, "a", 0);
-        assert_eq!(it.refused(port_id, at(1)).map(|m| m.seq), Some(1));
+        assert_eq!(it.refused(port_id, at(1)), Some(1));
         assert_eq!(it.refused(port_id, at(2)), None);
         let port_id = send(&mut it, 2, "b", 3);
         assert_eq!(it.arrival(port_id, PEER, b"x", at(4)), reply(2, 1));
@@ -592,29 +619,44 @@ mod tests {
 
     #[test]
     fn a_refusal_is_a_hint_and_the_right_answer_in_time_wins() {
+        let after_refusal =
+            Outcome::Reply { seq: 1, rtt: 50 * MS, wrong: false, after_refusal: true };
+        let late = Outcome::Late { seq: 1, after: 150 * MS };
         for (ms, expected, text) in [
-            (50, reply(1, 50), "1 sent, 1 replied, 0 lost"),
-            (
-                150,
-                Outcome::Late { seq: 1, after: 150 * MS },
-                "1 sent, 0 replied, 0 lost, 1 refused, 1 late",
-            ),
+            (50, after_refusal, "1 sent, 1 replied, 0 lost"),
+            (150, late, "1 sent, 0 replied, 0 lost, 1 refused, 1 late"),
         ] {
-            let mut it = Exchange::new(settings());
-            let port_id = send(&mut it, 1, "a", 0);
-            assert!(it.refused(port_id, at(1)).is_some());
-            assert_eq!(it.arrival(port_id, PEER, b"x", at(ms)), expected);
-            assert_eq!(it.tally().to_string(), text);
+            for settings in [settings(), one_port()] {
+                let mut it = Exchange::new(settings);
+                let port_id = send(&mut it, 1, "a", 0);
+                assert_eq!(it.refused(port_id, at(1)), Some(1));
+                assert_eq!(it.refused_until(), Some(at(100)));
+                assert_eq!(it.arrival(port_id, PEER, b"x", at(ms)), expected);
+                assert_eq!(it.refused_until().is_some(), ms == 150);
+                assert_eq!(it.tally().to_string(), text);
+            }
         }
     }
 
     #[test]
+    fn a_single_port_is_kept_for_the_answer_of_a_refused_message() {
+        let mut it = Exchange::new(one_port());
+        let port_id = send(&mut it, 1, "a", 0);
+        assert_eq!(it.refused(port_id, at(30)), Some(1));
+        assert_eq!(it.lease(2, at(31)), Lease::Wait { until: Some(at(100)) });
+        assert_eq!(it.lease(2, at(100)), Lease::Reuse(port_id));
+    }
+
+    #[test]
     fn read_late_what_came_in_time_is_in_time_and_no_more() {
-        for (ms, expected) in
-            [(100, reply(1, 100)), (101, Outcome::Late { seq: 1, after: 101 * MS })]
-        {
+        let given_up = Lost { seq: 1, waited: 100 * MS, attempts: 1 };
+        for (ms, lost, expected) in [
+            (100, None, reply(1, 100)),
+            (101, Some(given_up), Outcome::Late { seq: 1, after: 101 * MS }),
+        ] {
             let mut it = Exchange::new(settings());
             let port_id = send(&mut it, 1, "a", 0);
+            assert_eq!(it.overtaken(port_id, at(ms)), lost);
             assert_eq!(it.arrival(port_id, PEER, b"x", at(ms)), expected);
             assert_eq!(it.tally().sent, it.tally().replied + it.tally().lost);
         }
@@ -636,7 +678,7 @@ mod tests {
         for (seq, took, wrong) in [(1, 10, false), (2, 11, true)] {
             let start = seq * 1000;
             let port_id = send(&mut it, seq, "a", start);
-            let expected = Outcome::Reply { seq, rtt: MS * took, wrong };
+            let expected = Outcome::Reply { seq, rtt: MS * took, wrong, after_refusal: false };
             assert_eq!(it.arrival(port_id, PEER, b"x", at(start + u64::from(took))), expected);
         }
     }
@@ -646,7 +688,7 @@ mod tests {
         let expectation = Expectation::Text(b"echo a".to_vec());
         let mut it = Exchange::new(Settings { expectation, ..settings() });
         let port_id = send(&mut it, 1, "a", 0);
-        let wrong = Outcome::Reply { seq: 1, rtt: MS, wrong: true };
+        let wrong = Outcome::Reply { seq: 1, rtt: MS, wrong: true, after_refusal: false };
         assert_eq!(it.arrival(port_id, PEER, b"echo b", at(1)), wrong);
         assert_eq!(it.tally().to_string(), "1 sent, 1 replied, 0 lost, 1 wrong");
     }

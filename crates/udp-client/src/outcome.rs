@@ -37,6 +37,8 @@ pub enum Outcome {
         rtt: Duration,
         /// Whether it was other than expected.
         wrong: bool,
+        /// Whether the message had been refused, which was only a hint.
+        after_refusal: bool,
     },
     /// The reply to a message that was given up before.
     Late {
@@ -79,14 +81,8 @@ pub enum Unsolicited {
 /// What a message's time brings about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// It is to be sent again from its source port, for the `attempt`th time (2 and up).
-    Again {
-        /// The source port.
-        port_id: PortId,
-        /// Which sending this is.
-        attempt: u32,
-    },
-    /// Its time is over: another address is to be asked, or it is to be [given
+    /// No reply came in time: another address is to be asked, or it is to be sent
+    /// [again](crate::exchange::Exchange::again), or to be [given
     /// up](crate::exchange::Exchange::give_up).
     Silent {
         /// The source port.

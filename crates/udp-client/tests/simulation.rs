@@ -1,7 +1,7 @@
 //! The exchange against servers of every kind, in virtual time: whatever they do, a reply is
 //! credited to its own message or to none, and the books balance.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use udp_client::exchange::{Exchange, Settings};
 use udp_client::expectation::Expectation;
 use udp_client::outcome::{Due, Message, Outcome, Replies};
+use udp_client::session::addresses::Addresses;
 use udp_core::clock::Mono;
 use udp_core::source_port::{Lease, PortId, Ports, Rules};
 
@@ -51,18 +52,26 @@ proptest! {
     fn no_reply_is_credited_to_another_message(
         behaviours in proptest::collection::vec(behaviour(), 1..80),
         window in 1usize..9,
-        addresses in 1usize..4,
+        addresses in 1u8..4,
+        fixed: bool,
         retries in 0u32..3,
         timeout in 10u32..120,
         replies in prop_oneof![Just(Replies::UpTo(1)), Just(Replies::UpTo(2)), Just(Replies::Any)],
     ) {
-        let rules = Rules { ports: Ports::UpTo(400), rest: 200 * MS, linger: 2000 * MS };
+        // A fixed port carries one message at a time, and its content is what tells late replies.
+        let window = if fixed { 1 } else { window };
+        let rules = match fixed {
+            true => Rules { ports: Ports::One, rest: 200 * MS, linger: MS * timeout.max(400) },
+            false => Rules { ports: Ports::UpTo(400), rest: 200 * MS, linger: 2000 * MS },
+        };
+        let hosts = (1..=addresses).map(|last| SocketAddr::from(([192, 0, 2, last], 7)));
+        let mut addresses = Addresses::new(hosts.collect());
         let expectation = Expectation::Anything;
         let settings = Settings { timeout: MS * timeout, retries, replies, expectation, max_rtt: None, rules };
         let mut exchange = Exchange::new(settings);
         let total = behaviours.len() as u64;
         let mut flying: Vec<Flying> = Vec::new();
-        let mut owners = std::collections::HashMap::new();
+        let (mut owners, mut peers) = (HashMap::new(), HashMap::new());
         let (mut next, mut credited, mut sendings) = (1u64, 0u64, 0u64);
         let mut back = VecDeque::new();
         let answer = |port_id: PortId, seq: u64, now: u64, flying: &mut Vec<Flying>| {
@@ -86,49 +95,44 @@ proptest! {
             while flying.first().is_some_and(|it| it.due <= now) {
                 let Flying { port_id, seq, refusal, .. } = flying.remove(0);
                 if refusal {
-                    let ended = {
-                        // Another address of the name is asked while none has ever answered.
-                        let asked = exchange.message(port_id).map(|message| message.asked);
-                        if asked.is_some_and(|asked| asked + 1 < addresses)
-                            && exchange.tally().replied == 0
-                            && let Some(message) = exchange.turn(port_id)
-                        {
-                            prop_assert_eq!(message.seq, seq);
-                            back.push_back(message);
-                            continue;
-                        }
-                        exchange.refused(port_id, at(now)).map(|message| message.seq)
-                    };
-                    prop_assert!(ended.is_none_or(|ended| ended == seq));
+                    // A refusal says who was asked; what comes to a port that was closed is nobody's.
+                    let Some(message) = exchange.message(port_id) else { continue };
+                    if addresses.turn_from(peers[&port_id], message.asked) {
+                        let Some(message) = exchange.turn(port_id) else { continue };
+                        prop_assert_eq!(message.seq, seq);
+                        back.push_back(message);
+                    } else {
+                        prop_assert!(exchange.refused(port_id, at(now)).is_none_or(|it| it == seq));
+                    }
                     continue;
                 }
-                // Every reply is the same, so nothing but the port tells.
-                match exchange.arrival(port_id, PEER, b"ok", at(now)) {
+                // From many ports every reply is the same, so nothing but the port tells.
+                let bytes = if fixed { format!("echo {seq:04}") } else { "ok".into() };
+                match exchange.arrival(port_id, PEER, bytes.as_bytes(), at(now)) {
                     Outcome::Reply { seq: to, .. } => {
                         prop_assert_eq!(to, seq);
+                        addresses.answered();
                         credited += 1;
                     }
-                    Outcome::Late { seq: to, .. } => prop_assert_eq!(to, seq),
+                    Outcome::Late { seq: to, .. } => {
+                        prop_assert_eq!(to, seq);
+                        addresses.answered();
+                    }
                     Outcome::Unsolicited { seq: to, .. } => {
-                        prop_assert!(to.is_none_or(|to| to == seq));
+                        prop_assert!(fixed || to.is_none_or(|to| to == seq));
                     }
                 }
             }
             while let Some(due) = exchange.due(at(now)) {
-                match due {
-                    Due::Again { port_id, .. } => {
-                        sendings += 1;
-                        answer(port_id, owners[&port_id], now, &mut flying);
-                    }
-                    Due::Silent { port_id } => {
-                        let asked = exchange.message(port_id).map_or(0, |message| message.asked);
-                        let may = asked + 1 < addresses && exchange.tally().replied == 0;
-                        match may.then(|| exchange.turn(port_id)).flatten() {
-                            Some(message) => back.push_back(message),
-                            None => drop(exchange.give_up(port_id, at(now))),
-                        }
-                    }
-                    Due::Heard { .. } => {}
+                let Due::Silent { port_id } = due else { continue };
+                let asked = exchange.message(port_id).map_or(0, |message| message.asked);
+                if addresses.turn_from(peers[&port_id], asked) {
+                    back.extend(exchange.turn(port_id));
+                } else if exchange.again(port_id, at(now)).is_some() {
+                    sendings += 1;
+                    answer(port_id, owners[&port_id], now, &mut flying);
+                } else {
+                    prop_assert!(exchange.give_up(port_id, at(now)).is_some());
                 }
             }
             while exchange.close_due(at(now)).is_some() {}
@@ -139,11 +143,12 @@ proptest! {
                     Lease::Wait { .. } => break,
                 };
                 let message = back.pop_front().unwrap_or_else(|| {
-                    let payload = next.to_string().into_bytes();
+                    let payload = format!("{next:04}").into_bytes();
                     next += 1;
                     Message { seq, payload, ..Message::default() }
                 });
-                prop_assert!(message.asked < addresses, "each address is asked once");
+                prop_assert!(message.asked < addresses.count(), "each address is asked once");
+                peers.insert(port_id, addresses.peer());
                 sendings += 1;
                 exchange.sent(port_id, message, at(now));
                 owners.insert(port_id, seq);

@@ -61,58 +61,43 @@ pub enum Sent {
 }
 
 impl Network {
-    /// Opens the first source port's sockets and starts the receiver, where replies are awaited.
+    /// Starts the receiver; nothing is open yet.
     ///
     /// # Errors
-    /// When no socket can be opened: a local failure.
-    pub fn start(mut route: Route, mode: Mode) -> Result<(Network, Receiver), Error> {
-        let (ports, receiver) = Ports::start().map_err(|e| Error {
+    /// When the system gives no poll or no thread: a local failure.
+    pub fn start(route: Route, mode: Mode) -> Result<(Network, Receiver), Error> {
+        let (ports, receiver) = Ports::start().map_err(|source| Error {
             operation: Operation::Open,
-            address: Some(host_port(route.peer())),
-            source: e,
+            address: None,
+            source,
         })?;
-        let mut opened = ports::Port::open(&route, mode);
-        // A name may have addresses to which there is no way from here.
-        for _ in 1..route.addresses() {
-            let (Err(error), peer) = (&opened, route.peer()) else { break };
-            log::info!("{error}, going on to the next address");
-            route.turn_from(peer);
-            opened = ports::Port::open(&route, mode).or(opened);
-        }
-        let first = Some(opened?);
-        Ok((Network { route, mode, ports, open: Vec::new(), first }, receiver))
+        Ok((Network { route, mode, ports, open: Vec::new(), first: None }, receiver))
     }
 
-    /// Who is asked now.
-    pub fn peer(&self) -> SocketAddr {
-        self.route.peer()
+    /// Opens the sockets of the first source port before it is needed.
+    ///
+    /// # Errors
+    /// The first system call that failed.
+    pub fn open_first(&mut self, peer: SocketAddr) -> Result<(), Error> {
+        self.first = Some(ports::Port::open(&self.route, peer, self.mode)?);
+        Ok(())
     }
 
-    /// Who is asked on this source port.
-    pub fn peer_of(&self, port_id: PortId) -> SocketAddr {
-        self.line(port_id).map_or(self.peer(), |line| line.peer)
+    /// Who is asked on this source port, while it is open.
+    pub fn peer_of(&self, port_id: PortId) -> Option<SocketAddr> {
+        self.line(port_id).map(|line| line.peer)
     }
 
-    /// How many addresses the target has.
-    pub fn addresses(&self) -> usize {
-        self.route.addresses()
-    }
-
-    /// The target's next address is asked from now on, if `peer` is the present one.
-    pub fn turn_from(&mut self, peer: SocketAddr) {
-        self.route.turn_from(peer);
-    }
-
-    /// Opens the sockets of a new source port.
+    /// Opens the sockets of a new source port towards `peer`.
     ///
     /// # Errors
     /// The first system call that failed; its class tells whether for want of descriptors.
-    pub fn open(&mut self, port_id: PortId) -> Result<(), Error> {
+    pub fn open(&mut self, port_id: PortId, peer: SocketAddr) -> Result<(), Error> {
         let port = match self.first.take() {
-            Some(port) if port.peer() == self.peer() => port,
-            _ => ports::Port::open(&self.route, self.mode)?,
+            Some(port) if port.peer() == peer => port,
+            _ => ports::Port::open(&self.route, peer, self.mode)?,
         };
-        let (peer, audience) = (port.peer(), self.route.audience());
+        let audience = self.route.audience(peer);
         log::debug!("source port {}: {} to {}", port_id.slot(), port.local(), host_port(peer));
         let socket = match self.mode {
             Mode::Request => self.ports.listen(port_id, port).map_err(|source| Error {

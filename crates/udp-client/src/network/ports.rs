@@ -121,10 +121,9 @@ fn prepare(socket: &std::net::UdpSocket) {
 
 impl Port {
     /// Opens the sockets of one source port.
-    pub(super) fn open(route: &Route, mode: Mode) -> Result<Port, Error> {
-        let peer = route.peer();
-        let config = route.socket();
-        if route.audience() == Audience::Many {
+    pub(super) fn open(route: &Route, peer: SocketAddr, mode: Mode) -> Result<Port, Error> {
+        let config = route.socket(peer);
+        if route.audience(peer) == Audience::Many {
             let socket = config.open()?.socket;
             prepare(&socket);
             let socket = UdpSocket::from_std(socket);

@@ -1,4 +1,6 @@
 //! From where to whom: the target's addresses, the local one, and what sockets are to be like.
+//!
+//! Resolves names once, at the start; opens nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -17,23 +19,19 @@ pub enum Audience {
     Many,
 }
 
-/// Whom to ask and how.
+/// From where and how.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// The target's addresses, in the resolver's order. Never empty.
-    peers: Vec<SocketAddr>,
-    /// Which of them is asked.
-    current: usize,
     bind: Option<SocketAddr>,
     options: SocketConfig,
 }
 
 impl Route {
-    /// Resolves the target, and the local address where one was given.
+    /// The target's addresses (at least one), in the resolver's order, and the way to them.
     ///
     /// # Errors
     /// Bad usage: a name that does not resolve, or two addresses that have no family in common.
-    pub fn resolve(config: &Config) -> Result<Route, Failure> {
+    pub fn resolve(config: &Config) -> Result<(Vec<SocketAddr>, Route), Failure> {
         let mut peers = config.target.resolve(Role::Ask, config.family, DEFAULT_PORT)?;
         let mut bind = None;
         if let Some(endpoint) = &config.bind {
@@ -55,68 +53,26 @@ impl Route {
             mode: ReceiveMode::NonBlocking,
             ..SocketConfig::default()
         };
-        Ok(Route { peers, current: 0, bind, options })
-    }
-
-    /// Who is asked now.
-    pub fn peer(&self) -> SocketAddr {
-        let peer = self.peers.get(self.current).or(self.peers.first());
-        peer.copied().unwrap_or_else(|| SocketAddr::new(unspecified(false), 0))
-    }
-
-    /// How many addresses the target has.
-    pub fn addresses(&self) -> usize {
-        self.peers.len()
-    }
-
-    /// `peer` does not answer: unless another is asked already, the next is, after the last one the
-    /// first again.
-    pub fn turn_from(&mut self, peer: SocketAddr) {
-        if self.peer() == peer {
-            self.current = (self.current + 1) % self.peers.len().max(1);
-        }
+        Ok((peers, Route { bind, options }))
     }
 
     /// Whose datagrams can be replies. A subnet's broadcast address looks like any other, so the
     /// user's leave to broadcast is what tells it.
-    pub fn audience(&self) -> Audience {
-        let group = match self.peer().ip() {
+    pub fn audience(&self, peer: SocketAddr) -> Audience {
+        let group = match peer.ip() {
             IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast() || self.options.broadcast,
             IpAddr::V6(ip) => ip.is_multicast(),
         };
         if group { Audience::Many } else { Audience::One }
     }
 
-    /// A socket for it that is not connected, on the local address that was given or any.
-    pub fn socket(&self) -> SocketConfig {
-        let v6 = self.peer().is_ipv6();
-        let local = self.bind.unwrap_or_else(|| SocketAddr::new(unspecified(v6), 0));
+    /// A socket that is not connected, on the local address that was given or any of `peer`'s family.
+    pub fn socket(&self, peer: SocketAddr) -> SocketConfig {
+        let (v6, any) = match peer {
+            SocketAddr::V4(_) => (false, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            SocketAddr::V6(_) => (true, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+        };
+        let local = self.bind.unwrap_or_else(|| SocketAddr::new(any, 0));
         SocketConfig { bind: Some(local), only_v6: v6, ..self.options.clone() }
-    }
-}
-
-fn unspecified(v6: bool) -> IpAddr {
-    if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_address_has_its_turn_and_then_the_first_again() {
-        let [six, four]: [SocketAddr; 2] =
-            ["[::1]:7000", "127.0.0.1:7000"].map(|text| text.parse().unwrap());
-        let options = SocketConfig::default();
-        let mut route = Route { peers: vec![six, four], current: 0, bind: None, options };
-        assert_eq!((route.peer(), route.socket().only_v6), (six, true));
-        route.turn_from(four);
-        assert_eq!(route.peer(), six, "another is asked already");
-        route.turn_from(six);
-        let socket = route.socket();
-        assert_eq!((route.peer(), socket.only_v6), (four, false));
-        assert_eq!(socket.bind, Some(SocketAddr::new(unspecified(false), 0)));
-        route.turn_from(four);
-        assert_eq!(route.peer(), six);
     }
 }

@@ -27,6 +27,9 @@ impl Session {
             match what {
                 What::Datagram(peer, range) => {
                     let bytes = batch.bytes(range);
+                    if let Some(lost) = self.exchange.overtaken(*port_id, *at) {
+                        self.lost(lost, self.peer_of(*port_id), *at);
+                    }
                     let outcome = self.exchange.arrival(*port_id, *peer, bytes, *at);
                     self.tell(outcome, *peer, bytes, *at);
                 }
@@ -45,51 +48,53 @@ impl Session {
 
     fn tell(&mut self, outcome: Outcome, peer: SocketAddr, bytes: &[u8], at: Mono) {
         let event = match outcome {
-            Outcome::Reply { seq, rtt, wrong } => {
+            Outcome::Reply { seq, rtt, wrong, after_refusal } => {
                 self.last_rtt = rtt;
-                Event::Reply { seq, peer, bytes, rtt, wrong }
+                self.addresses.answered();
+                Event::Reply { seq, peer, bytes, rtt, wrong, after_refusal }
             }
-            Outcome::Late { seq, after } => Event::Late { seq, peer, bytes, rtt: after },
+            Outcome::Late { seq, after } => {
+                self.addresses.answered();
+                Event::Late { seq, peer, bytes, rtt: after }
+            }
             Outcome::Unsolicited { seq, kind } => Event::Unsolicited { seq, peer, bytes, kind },
         };
         self.event(event, at);
+    }
+
+    /// Who was asked on this port.
+    pub(super) fn peer_of(&self, port_id: PortId) -> SocketAddr {
+        self.network.peer_of(port_id).unwrap_or_else(|| self.addresses.peer())
     }
 
     /// What the network says about what was sent on this port: where the target has an address that
     /// was not asked yet and none has ever answered, the message goes there; a refusal ends it
     /// otherwise, and anything else it may survive.
     pub(super) fn icmp(&mut self, port_id: PortId, error: &IcmpError, at: Mono) {
-        let peer = self.network.peer_of(port_id);
+        let peer = self.peer_of(port_id);
         let seq = self.exchange.message(port_id).map(|message| message.seq);
-        let text = if error.is_refusal() { refused_by(peer) } else { error.to_string() };
-        if self.turn(port_id, peer) {
+        let by = error.from;
+        if error.is_refusal() && !self.turn(port_id, peer) {
+            if let Some(seq) = self.exchange.refused(port_id, at) {
+                self.event(Event::Refused { seq: Some(seq), peer, by }, at);
+            }
+            return;
+        }
+        if error.is_refusal() {
+            let text = refused_by(peer, by);
             return self.event(Event::Network { seq, peer, text: &text }, at);
         }
-        if !error.is_refusal() {
-            return self.event(Event::Network { seq, peer, text: &text }, at);
-        }
-        if let Some(message) = self.exchange.refused(port_id, at) {
-            self.event(Event::Refused { seq: Some(message.seq), peer }, at);
-        }
+        self.turn(port_id, peer);
+        self.event(Event::Network { seq, peer, text: &error.to_string() }, at);
     }
 
-    /// Whether a message that was sent to `asked` addresses before and found nobody at `peer` may
-    /// be sent to another: each is asked once, as long as none has ever answered. From now on the
-    /// next one is asked in any case.
-    pub(super) fn may_turn(&mut self, asked: usize, peer: SocketAddr) -> bool {
-        if self.exchange.tally().replied > 0 {
-            return false;
-        }
-        self.network.turn_from(peer);
-        asked + 1 < self.network.addresses()
-    }
-
-    /// Puts the message outstanding on the port back, to be sent to the target's next address.
+    /// Puts the message outstanding on the port back, to be sent to the target's next address, where
+    /// there is one that it may ask.
     fn turn(&mut self, port_id: PortId, peer: SocketAddr) -> bool {
         let Some(asked) = self.exchange.message(port_id).map(|message| message.asked) else {
             return false;
         };
-        if !self.may_turn(asked, peer) {
+        if !self.addresses.turn_from(peer, asked) {
             return false;
         }
         let Some(message) = self.exchange.turn(port_id) else { return false };
@@ -108,7 +113,7 @@ impl Session {
     /// Such an error says something about the way, not about a message, which may be answered yet.
     fn receive_failed(&mut self, port_id: PortId, error: &std::io::Error, at: Mono) {
         let seq = self.exchange.message(port_id).map(|message| message.seq);
-        let peer = host_port(self.network.peer_of(port_id));
+        let peer = host_port(self.peer_of(port_id));
         let source = match error.raw_os_error() {
             Some(number) => std::io::Error::from_raw_os_error(number),
             None => error.kind().into(),
@@ -140,7 +145,6 @@ impl Session {
         let now = clock::mono();
         while let Some(due) = self.exchange.due(now) {
             match due {
-                Due::Again { port_id, attempt } => self.send_again(port_id, attempt),
                 Due::Heard { .. } => {}
                 Due::Silent { port_id } => self.silent(port_id, now),
             }
@@ -150,18 +154,23 @@ impl Session {
         }
     }
 
-    /// A message's time is over.
+    /// No reply came in time: the next address is asked, or this one again, or that was all.
     fn silent(&mut self, port_id: PortId, now: Mono) {
-        let peer = self.network.peer_of(port_id);
+        let peer = self.peer_of(port_id);
         let seq = self.exchange.message(port_id).map(|message| message.seq);
         if self.turn(port_id, peer) {
             let waited = ShownDuration(self.config.settings.timeout);
             let text =
                 format!("no reply from {} within {waited}, asking the next address", Shown(peer));
-            return self.event(Event::Network { seq, peer, text: &text }, now);
+            self.event(Event::Network { seq, peer, text: &text }, now);
+        } else if let Some(attempt) = self.exchange.again(port_id, now) {
+            self.send_again(port_id, attempt);
+        } else if let Some(lost) = self.exchange.give_up(port_id, now) {
+            self.lost(lost, peer, now);
         }
-        if let Some(Lost { seq, waited, attempts }) = self.exchange.give_up(port_id, now) {
-            self.event(Event::Timeout { seq, peer, waited, attempts }, now);
-        }
+    }
+
+    fn lost(&mut self, Lost { seq, waited, attempts }: Lost, peer: SocketAddr, at: Mono) {
+        self.event(Event::Timeout { seq, peer, waited, attempts }, at);
     }
 }

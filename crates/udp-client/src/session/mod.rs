@@ -4,6 +4,7 @@
 //! do, does it with the sockets, and tells the transcript; everything else is threads that feed
 //! it through channels.
 
+pub mod addresses;
 mod hear;
 mod send;
 
@@ -15,6 +16,7 @@ use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
 use udp_core::cli::{Console, Exit, Failure, Tone};
 use udp_core::clock::{self, Mono, Wall};
 
+use self::addresses::Addresses;
 use crate::config::{Config, Format, Source};
 use crate::exchange::Exchange;
 use crate::input::{self, Fault, Feed, Input, PROMPT, Restore};
@@ -27,6 +29,9 @@ use crate::transcript::{Demands, Event, Json, PendingOutput, Raw, Text, Transcri
 /// After the last reply, a second one is listened for: twice as long as the last reply took, and
 /// within these bounds.
 const AFTER_LAST: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));
+/// A refusal is a hint (RFC 8085 §5.2): at the end the right answer is waited for as long as its time
+/// lasts, and at most so long.
+const REFUSED: Duration = Duration::from_secs(1);
 /// What is said is handed on at the latest when it is so long.
 const BLOCK: usize = 64 * 1024;
 /// Batches that are heard in a row before anything else gets its turn.
@@ -39,22 +44,17 @@ const LONG: Duration = Duration::from_secs(3600);
 /// # Errors
 /// A target that does not resolve, or a local failure.
 pub fn run(config: Config, console: &Console) -> Result<Exit, Failure> {
-    let route = Route::resolve(&config)?;
-    let (network, receiver) = Network::start(route, config.mode).map_err(|error| {
-        let hint = send::denied(&error);
-        let failure = Failure::from(error);
-        match hint.filter(|_| failure.hint.is_none()) {
-            Some(hint) => failure.with_hint(hint),
-            None => failure,
-        }
-    })?;
+    let (peers, route) = Route::resolve(&config)?;
+    let mut addresses = Addresses::new(peers);
+    let (mut network, receiver) = Network::start(route, config.mode)?;
+    open_first(&mut network, &mut addresses)?;
     let signals = Signals::install(Hangup::Stop)?;
     let editing = config.source == Source::Editor;
     let restore = editing.then(Restore::take_over);
     let (input, screen) = input::start(&config)?;
     let notes = if config.source.is_prompt() { Notes::Together } else { Notes::Apart };
     let output = Output::start(screen, notes, console, &signals)?;
-    let mut session = Session::new(config, network, output);
+    let mut session = Session::new(config, addresses, network, output);
     let ending = session.converse(&receiver, &input, &signals);
     // Stopped in the middle of a line, the editor shows nothing more.
     let at_work = session.prompt == Prompt::Asked;
@@ -63,6 +63,26 @@ pub fn run(config: Config, console: &Console) -> Result<Exit, Failure> {
         restore.put_back();
     }
     exit
+}
+
+/// Opens a port to the first address that there is a way to, so that what cannot work is said at
+/// once.
+fn open_first(network: &mut Network, addresses: &mut Addresses) -> Result<(), Failure> {
+    let mut first = None;
+    for asked in 0..addresses.count() {
+        let Err(error) = network.open_first(addresses.peer()) else { return Ok(()) };
+        log::info!("{error}");
+        first.get_or_insert(error);
+        addresses.turn_from(addresses.peer(), asked);
+    }
+    first.map_or(Ok(()), |error| {
+        let hint = send::denied(&error);
+        let failure = Failure::from(error);
+        Err(match hint.filter(|_| failure.hint.is_none()) {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        })
+    })
 }
 
 /// What waits for its turn.
@@ -101,6 +121,7 @@ enum Ending {
 
 struct Session {
     config: Config,
+    addresses: Addresses,
     exchange: Exchange,
     network: Network,
     transcript: Box<dyn Transcript>,
@@ -127,17 +148,18 @@ struct Session {
 }
 
 impl Session {
-    fn new(config: Config, network: Network, output: Output) -> Session {
+    fn new(config: Config, addresses: Addresses, network: Network, output: Output) -> Session {
         let expectation = config.settings.expectation.clone();
         let demands = Demands { expectation, max_rtt: config.settings.max_rtt };
         let transcript: Box<dyn Transcript> = match config.format {
             Format::Text => Box::new(Text::new(config.coding, demands, config.look)),
             Format::Raw => Box::new(Raw::new(demands)),
-            Format::Json => Box::new(Json),
+            Format::Json => Box::new(Json::new(config.look.quiet.then_some(demands))),
         };
         Session {
             exchange: Exchange::new(config.settings.clone()),
             config,
+            addresses,
             network,
             transcript,
             said: PendingOutput::default(),
@@ -294,11 +316,17 @@ impl Session {
         if !self.input_over || !self.queue.is_empty() || self.exchange.outstanding() > 0 {
             return false;
         }
-        let once = self.config.settings.replies != Replies::Any;
-        if !once || self.config.source.is_prompt() || self.exchange.tally().replied == 0 {
+        if self.config.source.is_prompt() {
             return true;
         }
         let now = clock::mono();
+        if let Some(until) = self.exchange.refused_until() {
+            let most = *self.linger.get_or_insert(now + REFUSED);
+            return now >= until.min(most);
+        }
+        if self.config.settings.replies == Replies::Any || self.exchange.tally().replied == 0 {
+            return true;
+        }
         let span = (self.last_rtt * 2).clamp(AFTER_LAST.0, AFTER_LAST.1);
         now >= *self.linger.get_or_insert(now + span)
     }
@@ -312,7 +340,13 @@ impl Session {
             PortsReady::At(due) => Some(due),
             PortsReady::Later => None,
         };
-        let dues = [self.exchange.next_due(), self.exchange.next_close(), send, self.linger];
+        let dues = [
+            self.exchange.next_due(),
+            self.exchange.next_close(),
+            send,
+            self.linger,
+            self.exchange.refused_until(),
+        ];
         let next = dues.into_iter().flatten().min();
         next.map_or(LONG, |due| due.saturating_since(clock::mono()))
     }
@@ -329,7 +363,7 @@ impl Session {
         if ending == Ending::Stopped && self.config.source == Source::PlainPrompt {
             self.said.out.push(b'\n');
         }
-        let peer = self.network.peer();
+        let peer = self.addresses.peer();
         let tally = self.exchange.tally();
         self.transcript.summary(tally, peer, clock::wall(), &mut self.said);
         let mut exit = tally.exit(self.config.mode);

@@ -65,10 +65,7 @@ impl Session {
                 if let Some(old) = close {
                     self.network.close(old);
                 }
-                match self.network.open(port_id) {
-                    Ok(()) => port_id,
-                    Err(error) => return self.unopened(port_id, message, &error, now),
-                }
+                port_id
             }
             Lease::Wait { until } => {
                 self.ports = until.map_or(PortsReady::Later, PortsReady::At);
@@ -76,6 +73,14 @@ impl Session {
                 return ControlFlow::Break(());
             }
         };
+        let peer = self.addresses.peer();
+        if self.network.peer_of(port_id) != Some(peer) {
+            // A new port, or one that led to an address that is asked no more.
+            self.network.close(port_id);
+            if let Err(error) = self.network.open(port_id, peer) {
+                return self.unopened(port_id, message, &error, now);
+            }
+        }
         let mut refusals = 0;
         match self.network.send(port_id, &message.payload, || refusals += 1) {
             Sent::At(at) => {
@@ -88,7 +93,6 @@ impl Session {
                 return self.busy(message, now);
             }
             Sent::Failed(error) => {
-                let peer = self.network.peer_of(port_id);
                 self.exchange.unsent(port_id, now);
                 if let Some(message) = self.unreachable(message, peer, &error) {
                     self.failed(&message, &error, now);
@@ -108,10 +112,10 @@ impl Session {
     ) -> Option<Message> {
         use ErrorClass::{AddressNotAvailable, Denied, Invalid, Unreachable};
         let way = matches!(error.class(), Unreachable | AddressNotAvailable | Invalid | Denied);
-        if !way || !self.may_turn(message.asked, peer) {
+        if !way || !self.addresses.turn_from(peer, message.asked) {
             return Some(message);
         }
-        log::info!("{error}, going on to {}", host_port(self.network.peer()));
+        log::info!("{error}, going on to {}", host_port(self.addresses.peer()));
         message.asked += 1;
         self.queue.push_front(Pending::Message(message));
         None
@@ -119,7 +123,7 @@ impl Session {
 
     /// A message is on its way. What the send reported besides was about earlier ones.
     fn left(&mut self, port_id: PortId, message: Message, at: Mono, refusals: u64) {
-        let peer = self.network.peer_of(port_id);
+        let peer = self.peer_of(port_id);
         let said_before = self.exchange.tally().refused > 0;
         let attempt = message.sent_before + 1;
         let sent = Event::Sent { seq: message.seq, attempt, peer, bytes: &message.payload };
@@ -134,14 +138,14 @@ impl Session {
         tally.sent += 1;
         tally.refused += refusals;
         if refusals > 0 && !said_before {
-            self.event(Event::Refused { seq: None, peer }, at);
+            self.event(Event::Refused { seq: None, peer, by: None }, at);
         }
     }
 
     /// Sends a message again from its port.
     pub(super) fn send_again(&mut self, port_id: PortId, attempt: u32) {
         let Some(message) = self.exchange.message(port_id) else { return };
-        let peer = self.network.peer_of(port_id);
+        let peer = self.peer_of(port_id);
         let mut refused = false;
         let now = clock::mono();
         match self.network.send(port_id, &message.payload, || refused = true) {
@@ -175,7 +179,7 @@ impl Session {
         if full && self.exchange.ports() > 0 {
             log::info!("{error}: going on with {} ports", self.exchange.ports());
             self.queue.push_front(Pending::Message(message));
-        } else if let Some(message) = self.unreachable(message, self.network.peer(), error) {
+        } else if let Some(message) = self.unreachable(message, self.addresses.peer(), error) {
             self.failed(&message, error, now);
         }
         ControlFlow::Continue(())
@@ -218,7 +222,7 @@ impl Session {
     /// The largest payload towards the peer: what a length of 16 bits leaves without the headers
     /// that it counts (RFC 768, and RFC 791 for IPv4).
     fn most(&self) -> usize {
-        if self.network.peer().is_ipv4() { 65_507 } else { 65_527 }
+        if self.addresses.peer().is_ipv4() { 65_507 } else { 65_527 }
     }
 }
 

@@ -1,19 +1,29 @@
 //! Newline-delimited JSON, one object per event; `schema/client.schema.json` describes it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 use udp_core::cli::json::{Payload, nanos, object};
 use udp_core::clock::Wall;
 use udp_core::endpoint::{host_port, ip_text};
 
-use super::{Event, PendingOutput, Transcript};
+use super::{Demands, Event, PendingOutput, Transcript, note_failure};
 use crate::outcome::Unsolicited;
 use crate::stats::Tally;
 
 /// The transcript in JSON.
 #[derive(Debug, Default)]
-pub struct Json;
+pub struct Json {
+    /// The summary alone: what failed goes to stderr then, in the words for these demands.
+    quiet: Option<Demands>,
+}
+
+impl Json {
+    /// With every event on stdout, or where `quiet` with the summary alone.
+    pub fn new(quiet: Option<Demands>) -> Json {
+        Json { quiet }
+    }
+}
 
 #[derive(Serialize)]
 struct Datagram<'a, T> {
@@ -41,6 +51,7 @@ struct Sent {
 struct Reply {
     rtt_ns: u64,
     wrong: bool,
+    after_refusal: bool,
 }
 
 #[derive(Serialize)]
@@ -65,6 +76,7 @@ struct Refused {
     seq: Option<u64>,
     #[serde(flatten)]
     peer: Peer,
+    by: Option<IpAddr>,
 }
 
 #[derive(Serialize)]
@@ -113,13 +125,16 @@ fn is_zero(count: &u64) -> bool {
 
 impl Transcript for Json {
     fn event(&mut self, event: Event<'_>, at: Wall, said: &mut PendingOutput) {
+        if let Some(demands) = &self.quiet {
+            return note_failure(event, demands, said);
+        }
         let out = &mut said.out;
         match event {
             Event::Sent { seq, attempt, peer, bytes } => {
                 object("sent", at, datagram(Some(seq), peer, bytes, Sent { attempt }), out);
             }
-            Event::Reply { seq, peer, bytes, rtt, wrong } => {
-                let rest = Reply { rtt_ns: nanos(rtt), wrong };
+            Event::Reply { seq, peer, bytes, rtt, wrong, after_refusal } => {
+                let rest = Reply { rtt_ns: nanos(rtt), wrong, after_refusal };
                 object("reply", at, datagram(Some(seq), peer, bytes, rest), out);
             }
             Event::Late { seq, peer, bytes, rtt } => {
@@ -138,8 +153,8 @@ impl Transcript for Json {
                 let timeout = Timeout { seq, peer: Peer::new(peer), timeout_ns, attempts };
                 object("timeout", at, timeout, out);
             }
-            Event::Refused { seq, peer } => {
-                object("refused", at, Refused { seq, peer: Peer::new(peer) }, out);
+            Event::Refused { seq, peer, by } => {
+                object("refused", at, Refused { seq, peer: Peer::new(peer), by }, out);
             }
             Event::Error { seq, text, hint } => {
                 object("error", at, Error { seq, reason: text, hint }, out);
@@ -190,6 +205,7 @@ fn datagram<T>(seq: Option<u64>, peer: SocketAddr, bytes: &[u8], rest: T) -> Dat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expectation::Expectation;
     use serde_json::{Value, json};
     use std::time::Duration;
 
@@ -202,7 +218,7 @@ mod tests {
 
     fn written(write: impl FnOnce(&mut Json, &mut PendingOutput)) -> String {
         let mut said = PendingOutput::default();
-        write(&mut Json, &mut said);
+        write(&mut Json::default(), &mut said);
         assert!(said.notes.is_empty());
         String::from_utf8(said.out).unwrap()
     }
@@ -239,10 +255,18 @@ mod tests {
                 json!({"seq": 1, "attempt": 2, "bytes": 3, "data": "hi\n"}),
             ),
             (
-                Event::Reply { seq: 1, peer, bytes: b"\xff\x00", rtt: RTT, wrong: false },
+                Event::Reply {
+                    seq: 1,
+                    peer,
+                    bytes: b"\xff\x00",
+                    rtt: RTT,
+                    wrong: false,
+                    after_refusal: true,
+                },
                 "reply",
                 json!({
-                    "seq": 1, "rtt_ns": 1_500_000, "wrong": false, "bytes": 2, "data_hex": "ff00"
+                    "seq": 1, "rtt_ns": 1_500_000, "wrong": false, "after_refusal": true, "bytes": 2,
+                    "data_hex": "ff00"
                 }),
             ),
             (
@@ -260,7 +284,11 @@ mod tests {
                 "timeout",
                 json!({"seq": 4, "timeout_ns": 1_500_000, "attempts": 1}),
             ),
-            (Event::Refused { seq: Some(4), peer }, "refused", json!({"seq": 4})),
+            (
+                Event::Refused { seq: Some(4), peer, by: Some(peer.ip()) },
+                "refused",
+                json!({"seq": 4, "by": "127.0.0.1"}),
+            ),
             (
                 Event::Network { seq: Some(4), peer, text: "no route by ::1" },
                 "error",
@@ -275,6 +303,18 @@ mod tests {
         }
         let error = event(Event::Error { seq: None, text: "cannot", hint: None });
         assert_eq!((&error["reason"], &error["hint"]), (&json!("cannot"), &Value::Null));
+    }
+
+    #[test]
+    fn quiet_what_failed_is_on_stderr_alone() {
+        let demands = Demands { expectation: Expectation::Anything, max_rtt: None };
+        let mut json = Json::new(Some(demands));
+        let mut said = PendingOutput::default();
+        let peer = peer();
+        json.event(Event::Sent { seq: 1, attempt: 1, peer, bytes: b"x" }, AT, &mut said);
+        json.event(Event::Refused { seq: Some(1), peer, by: None }, AT, &mut said);
+        let note = "refused by ('127.0.0.1', 7000): nothing listens there";
+        assert_eq!((said.out.as_slice(), said.notes), (&b""[..], vec![note.to_string()]));
     }
 
     #[test]

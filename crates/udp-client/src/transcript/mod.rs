@@ -11,7 +11,7 @@ pub use json::Json;
 pub use raw::Raw;
 pub use text::{Look, Text};
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use udp_core::Shown;
@@ -48,6 +48,8 @@ pub enum Event<'a> {
         rtt: Duration,
         /// Whether it was other than expected.
         wrong: bool,
+        /// Whether the network had said before that nobody listens.
+        after_refusal: bool,
     },
     /// The reply to a message that was given up.
     Late {
@@ -88,6 +90,8 @@ pub enum Event<'a> {
         seq: Option<u64>,
         /// Who was asked.
         peer: SocketAddr,
+        /// Who says so, where it is known.
+        by: Option<IpAddr>,
     },
     /// The network says something, or an address is silent, that ends no message.
     Network {
@@ -125,9 +129,12 @@ impl PendingOutput {
     }
 }
 
-/// What is said about refusals.
-pub fn refused_by(peer: SocketAddr) -> String {
-    format!("refused by {}: nothing listens there", Shown(peer))
+/// What is said about refusals: who says so is the peer's host, or somebody in its name.
+pub fn refused_by(peer: SocketAddr, by: Option<IpAddr>) -> String {
+    match by.filter(|by| *by != peer.ip()) {
+        Some(by) => format!("refused by {by}: nothing listens at {}", Shown(peer)),
+        None => format!("refused by {}: nothing listens there", Shown(peer)),
+    }
 }
 
 /// What replies are held to.
@@ -153,7 +160,7 @@ fn note_failure(event: Event<'_>, demands: &Demands, said: &mut PendingOutput) {
         Event::Timeout { peer, waited, .. } => {
             format!("no reply from {} within {}", Shown(peer), ShownDuration(waited))
         }
-        Event::Refused { peer, .. } => refused_by(peer),
+        Event::Refused { peer, by, .. } => refused_by(peer, by),
         Event::Network { text, .. } => text.to_string(),
         Event::Error { text, hint, .. } => {
             said.notes.push(format!("error: {text}"));

@@ -194,11 +194,25 @@ mod tests {
                 "sendto ('127.0.0.1', 7000): hello\n",
             ),
             (
-                Event::Reply { seq: 1, peer, bytes: b"echo hello", rtt, wrong: false },
+                Event::Reply {
+                    seq: 1,
+                    peer,
+                    bytes: b"echo hello",
+                    rtt,
+                    wrong: false,
+                    after_refusal: false,
+                },
                 "recvfrom ('127.0.0.1', 7000): echo hello\n",
             ),
             (
-                Event::Reply { seq: 1, peer: v6, bytes: b"\x1b[2J\n\xff", rtt, wrong: false },
+                Event::Reply {
+                    seq: 1,
+                    peer: v6,
+                    bytes: b"\x1b[2J\n\xff",
+                    rtt,
+                    wrong: false,
+                    after_refusal: false,
+                },
                 "recvfrom ('::1', 7000): \\x1b[2J\\n\\xff\n",
             ),
             (
@@ -243,7 +257,7 @@ mod tests {
                 "no reply from ('127.0.0.1', 7000) within 1s",
             ),
             (
-                Event::Refused { seq: Some(1), peer },
+                Event::Refused { seq: Some(1), peer, by: None },
                 "refused by ('127.0.0.1', 7000): nothing listens there",
             ),
             (
@@ -257,6 +271,7 @@ mod tests {
                     bytes: b"x",
                     rtt: Duration::from_micros(1500),
                     wrong: true,
+                    after_refusal: false,
                 },
                 "wrong reply to message 1: too slow, 1.500 ms",
             ),
@@ -290,7 +305,14 @@ mod tests {
         let mut text =
             Text::new(Coding::Text, demands(Expectation::Text(b"a".to_vec())), Look::default());
         let rtt = Duration::ZERO;
-        let wrong = Event::Reply { seq: 7, peer: peer(), bytes: b"b\n", rtt, wrong: true };
+        let wrong = Event::Reply {
+            seq: 7,
+            peer: peer(),
+            bytes: b"b\n",
+            rtt,
+            wrong: true,
+            after_refusal: false,
+        };
         let (out, notes) = told(&mut text, wrong);
         assert_eq!(out, "recvfrom ('127.0.0.1', 7000): b\\n\n");
         assert_eq!(notes, [r"wrong reply to message 7: expected 'a', got 'b\n'"]);
