@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use udp_core::batch::{Backend, MAX_V4};
@@ -19,8 +20,7 @@ use crate::probe::format::{Format, Padding};
 use crate::probe::schedule::Spacing;
 use crate::probe::state::Hysteresis;
 use crate::probe::thresholds::Thresholds;
-use crate::report::Show;
-use crate::run::Sources;
+use crate::report::{Form, Output, Show};
 use crate::targets_file::{self, Labels, Listed};
 
 /// The tutorial's beat.
@@ -62,24 +62,6 @@ pub(crate) struct Config {
     pub(crate) backend: Backend,
 }
 
-/// In which form the output is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    Text,
-    Json,
-    /// One line of a monitoring plugin.
-    Nagios,
-}
-
-/// What is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Output {
-    pub(crate) form: Form,
-    pub(crate) show: Show,
-    /// Payloads are shown as hex.
-    pub(crate) hex: bool,
-}
-
 /// How local sockets are.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Local {
@@ -87,6 +69,17 @@ pub(crate) struct Local {
     pub(crate) ttl: Option<u8>,
     pub(crate) dscp: Option<Dscp>,
     pub(crate) ecn: Option<Ecn>,
+}
+
+/// Where targets and key come from, to be read again.
+#[derive(Debug, Clone)]
+pub(crate) struct Sources {
+    /// Targets of the command line, which stay.
+    pub(crate) named: Vec<Listed>,
+    pub(crate) list: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) family: Family,
+    pub(crate) default_port: u16,
 }
 
 /// What the files named on the command line hold.
@@ -164,7 +157,7 @@ impl Config {
             report_every: args.report_every,
             judged,
             on_change: args.on_change,
-            output: Output { form, show, hex },
+            output: Output { form, show, hex, stamp: args.stamp },
             local: Local { bind: args.bind, ttl: args.ttl, dscp: args.dscp, ecn: args.ecn },
             backend: match args.io {
                 Path::Auto => Backend::Auto,
@@ -325,7 +318,10 @@ mod tests {
         assert_eq!((it.count, it.deadline, it.fast, it.judged), (None, None, false, false));
         assert_eq!(it.spacing, Spacing::Periodic);
         assert_eq!(it.hysteresis, Hysteresis { down_after: 3, up_after: 1 });
-        assert_eq!(it.output, Output { form: Form::Text, show: Show::EVERYTHING, hex: false });
+        assert_eq!(
+            it.output,
+            Output { form: Form::Text, show: Show::EVERYTHING, hex: false, stamp: false }
+        );
         assert_eq!(it.thresholds, Thresholds::default());
         assert_eq!((it.backend, it.family), (Backend::Auto, Family::Any));
         let Format::Plain { payload, padding } = it.format else { panic!("{:?}", it.format) };
@@ -410,7 +406,10 @@ mod tests {
         assert_eq!(it.deadline, Some(Duration::from_secs(60)));
         assert_eq!(it.timeout, Duration::from_millis(500));
         assert!(it.fast && it.judged);
-        assert_eq!(it.output, Output { form: Form::Json, show: Show::quiet(), hex: false });
+        assert_eq!(
+            it.output,
+            Output { form: Form::Json, show: Show::quiet(), hex: false, stamp: false }
+        );
         assert_eq!(it.hysteresis, Hysteresis { down_after: 2, up_after: 4 });
         assert_eq!(it.on_change.as_deref(), Some(OsStr::new("x")));
         assert_eq!(it.local.bind.as_ref().and_then(Endpoint::port), Some(5));

@@ -11,20 +11,12 @@ use std::time::Duration;
 use udp_core::clock::Mono;
 
 use crate::probe::state::Reason;
-use crate::probe::thresholds::RttLimit;
+use crate::probe::thresholds::Limits;
 
 /// The window is cut to about so many parts.
 const PARTS: u32 = 64;
 /// At least so many beats are judged.
 const LEAST: u64 = 10;
-
-/// What must hold over which time.
-#[derive(Debug, Clone)]
-pub(crate) struct Limits {
-    pub(crate) window: Duration,
-    pub(crate) max_loss: Option<f64>,
-    pub(crate) max_rtt: Vec<RttLimit>,
-}
 
 #[derive(Debug, Clone, Default)]
 struct Bucket {

@@ -7,8 +7,7 @@ use std::time::Duration;
 use udp_core::cli::Exit;
 use udp_core::cli::parse::{self, ShownDuration};
 
-use crate::probe::recent::Limits;
-use crate::probe::session::Counts;
+use crate::probe::counts::Counts;
 use crate::probe::stats::distribution::{Distribution, Percentile};
 
 /// What a target must reach.
@@ -20,6 +19,14 @@ pub(crate) struct Thresholds {
     pub(crate) min_replies: Option<u64>,
     /// At most this share of the answers not ok, in percent.
     pub(crate) max_not_ok: Option<f64>,
+}
+
+/// What must hold over which time.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) window: Duration,
+    pub(crate) max_loss: Option<f64>,
+    pub(crate) max_rtt: Vec<RttLimit>,
 }
 
 /// The most a round trip may take.

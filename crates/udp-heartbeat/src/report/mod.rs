@@ -2,179 +2,66 @@
 //! into text; it decides nothing.
 
 mod held;
+mod item;
 mod json;
 mod nagios;
 mod show;
 mod summary;
 mod text;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use udp_core::cli::Style;
 use udp_core::cli::printer::Render;
-use udp_core::clock::Wall;
 
-use crate::config::{Config, Form};
-use crate::probe::schedule::Spacing;
-use crate::probe::session::{Interval, Received};
-use crate::probe::state::Change;
-use crate::targets_file::Labels;
+use crate::probe::thresholds::Thresholds;
 
 pub(crate) use held::{Budget, Held};
-pub(crate) use json::Json;
-pub(crate) use nagios::{Nagios, Status, unknown};
+pub(crate) use item::{Item, Record, Reloaded, ReportEvent, Start, StartTarget, StateChange};
+pub(crate) use nagios::{Status, unknown};
 pub(crate) use show::{Kind, Show};
-pub(crate) use summary::{Figures, Percentiles, RunSummary, StampSummary, TargetSummary};
-pub(crate) use text::{Text, place, snapshot};
+pub(crate) use summary::{RunSummary, TargetSummary};
+pub(crate) use text::{place, snapshot};
 
-/// What goes to the printer.
-#[derive(Debug)]
-pub(crate) enum Item {
-    /// The run begins.
-    Start(Box<Start>),
-    /// Something happened to a target.
-    Record(Record),
-    /// The list of targets was read again.
-    Reloaded(Reloaded),
-    /// The run is over, or that of one target is.
-    Summary(Box<RunSummary>),
+use json::Json;
+use nagios::Nagios;
+use text::{Payload, Text};
+
+/// In which form the output is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Text,
+    Json,
+    /// One line of a monitoring plugin.
+    Nagios,
 }
 
-/// How many targets there are now, and what has changed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Reloaded {
-    pub(crate) at: Wall,
-    pub(crate) targets: usize,
-    pub(crate) added: usize,
-    pub(crate) removed: usize,
+/// What is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) form: Form,
+    pub(crate) show: Show,
+    /// Payloads are shown as hex.
+    pub(crate) hex: bool,
+    /// Replies are a STAMP reflector's.
+    pub(crate) stamp: bool,
 }
 
-/// What runs.
-#[derive(Debug, Clone)]
-pub(crate) struct Start {
-    pub(crate) at: Wall,
-    pub(crate) targets: Vec<StartTarget>,
-    pub(crate) mode: &'static str,
-    /// Bytes of a beat.
-    pub(crate) bytes: usize,
-    pub(crate) interval: Duration,
-    pub(crate) timeout: Duration,
-    pub(crate) count: Option<u64>,
-    pub(crate) spacing: Spacing,
-    /// Whose clock stamps replies.
-    pub(crate) clock: &'static str,
-}
-
-/// A target at the start.
-#[derive(Debug, Clone)]
-pub(crate) struct StartTarget {
-    pub(crate) label: String,
-    /// None if its name has not resolved.
-    pub(crate) address: Option<SocketAddr>,
-    pub(crate) labels: Labels,
-}
-
-/// An event of a target.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) at: Wall,
-    /// The target's name, `host:port`.
-    pub(crate) label: Arc<str>,
-    pub(crate) address: Option<SocketAddr>,
-    pub(crate) event: ReportEvent,
-}
-
-/// What happened, with all that is printed of it.
-#[derive(Debug)]
-pub(crate) enum ReportEvent {
-    Sent {
-        seq: u64,
-        bytes: Held,
-    },
-    Reply {
-        seq: u64,
-        reply: Received,
-        bytes: Held,
-    },
-    Late {
-        seq: u64,
-        rtt: Duration,
-        bytes: Held,
-    },
-    Duplicate {
-        seq: u64,
-        rtt: Duration,
-        bytes: Held,
-    },
-    Lost {
-        seq: u64,
-    },
-    Refused {
-        seq: u64,
-    },
-    Error {
-        seq: Option<u64>,
-        reason: String,
-    },
-    State(StateChange),
-    Interval(Interval),
-    /// The target is at another address now; it had none if there was none before.
-    Moved {
-        from: Option<SocketAddr>,
-    },
-}
-
-impl ReportEvent {
-    /// Which event it is, if it can be left out.
-    pub(crate) fn kind(&self) -> Option<Kind> {
-        Some(match self {
-            ReportEvent::Sent { .. } => Kind::Sent,
-            ReportEvent::Reply { .. } => Kind::Reply,
-            ReportEvent::Late { .. } => Kind::Late,
-            ReportEvent::Duplicate { .. } => Kind::Duplicate,
-            ReportEvent::Lost { .. } => Kind::Lost,
-            ReportEvent::Refused { .. } => Kind::Refused,
-            ReportEvent::Error { .. } => Kind::Error,
-            ReportEvent::State(_) => Kind::State,
-            ReportEvent::Interval(_) => Kind::Interval,
-            ReportEvent::Moved { .. } => return None,
-        })
-    }
-}
-
-/// A change of state with its facts.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct StateChange {
-    pub(crate) change: Change,
-    /// When the new state began.
-    pub(crate) since: Wall,
-    pub(crate) sent: u64,
-    pub(crate) lost: u64,
-}
-
-/// The reporter that was asked for.
-pub(crate) fn reporter(config: &Config, style: Style) -> Box<dyn Render<Item>> {
-    let stamp = config.format.is_stamp();
-    let payload = match (stamp, config.output.hex) {
+/// The reporter that was asked for; a plugin's line names the limits to warn about and the critical ones.
+pub(crate) fn reporter(
+    output: Output,
+    timeout: Duration,
+    style: Style,
+    (warning, critical): (&Thresholds, &Thresholds),
+) -> Box<dyn Render<Item>> {
+    let payload = match (output.stamp, output.hex) {
         (true, _) => Payload::Stamp,
         (_, true) => Payload::Hex,
         _ => Payload::Text,
     };
-    match config.output.form {
-        Form::Json => Box::new(Json::new(stamp)),
-        Form::Text => Box::new(Text::new(payload, config.timeout, style)),
-        Form::Nagios => Box::new(Nagios::new(config.warnings.clone(), config.thresholds.clone())),
+    match output.form {
+        Form::Json => Box::new(Json::new(output.stamp)),
+        Form::Text => Box::new(Text::new(payload, timeout, style)),
+        Form::Nagios => Box::new(Nagios::new(warning.clone(), critical.clone())),
     }
-}
-
-/// How text shows a payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Payload {
-    /// In the lossless escape form.
-    Text,
-    Hex,
-    /// Its length alone.
-    Stamp,
 }

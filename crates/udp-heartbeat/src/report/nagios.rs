@@ -11,7 +11,9 @@ use std::time::Duration;
 use udp_core::cli::printer::Render;
 use udp_core::cli::{Exit, Failure};
 
-use super::{Item, RunSummary, TargetSummary, snapshot};
+use super::item::Item;
+use super::summary::{RunSummary, TargetSummary};
+use super::text::snapshot;
 use crate::probe::session::Counts;
 use crate::probe::thresholds::{RttLimit, Thresholds};
 

@@ -8,6 +8,7 @@ mod lookup;
 mod outgoing;
 mod poller;
 mod ports;
+mod refresh;
 mod reload;
 mod reporter;
 mod setup;
@@ -27,12 +28,12 @@ use udp_core::clock;
 use udp_core::error::describe;
 
 use crate::args::Args;
-use crate::config::{self, Config, Files, Form};
+use crate::config::{self, Config, Files, Sources};
 use crate::probe::schedule::{Spacing, Timeline};
 use crate::probe::stats::distribution::{Distribution, Precision};
 use crate::probe::thresholds;
 use crate::report::{
-    Item, Kind, RunSummary, Show, Start, Status, TargetSummary, reporter as make_reporter,
+    Form, Item, Kind, RunSummary, Show, Start, Status, TargetSummary, reporter as make_reporter,
 };
 use engine::{Call, Ended, Engine, Fixed};
 use hook::Hook;
@@ -40,7 +41,6 @@ use lookup::Resolver;
 use outgoing::Batch;
 use poller::{Poller, Waker};
 use ports::Ports;
-pub(crate) use reload::Sources;
 use reporter::{Name, Reporter};
 
 /// Bytes of a file of targets, and of a key.
@@ -136,7 +136,8 @@ impl<'a> Run<'a> {
         let requests = requests.transpose().map_err(thread_failed)?;
         let labels: Vec<String> =
             config.targets.iter().map(|it| it.endpoint.label(config.default_port)).collect();
-        let reporter = make_reporter(&config, style);
+        let limits = (&config.warnings, &config.thresholds);
+        let reporter = make_reporter(config.output, config.timeout, style, limits);
         let printer = Printer::rendered(io::stdout(), reporter, LINES, Policy::Lossy);
         let printer = printer.map_err(thread_failed)?;
         let gone = printer.reader_gone().clone();

@@ -13,12 +13,13 @@ use udp_core::endpoint::host_port;
 
 use super::hook::{Hook, Notice};
 use super::lookup::{LookUps, Reason};
-use crate::config::{Form, Output};
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::schedule::TargetId;
 use crate::probe::session::Counts;
 use crate::probe::state::Change;
-use crate::report::{Budget, Held, Item, Kind, Record, ReportEvent, StateChange, place};
+use crate::report::{
+    Budget, Form, Held, Item, Kind, Output, Record, ReportEvent, StateChange, place,
+};
 use crate::targets_file::Labels;
 
 /// How often the same trouble is said.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Counts;
+use crate::probe::counts::Counts;
 
 /// What happened within an interval: beats that were sent in it, and beats that ended in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -4,25 +4,28 @@
 //! no text in here. Each beat ends in exactly one class and is counted once, so at every moment
 //! `sent = received + lost + failed + pending`; refused and late beats are parts of the lost.
 
-mod counts;
+mod follow;
 mod interval;
+mod reply;
 
 use std::time::Duration;
 
 use udp_core::clock::Mono;
 
-use crate::probe::recent::{Limits, Recent};
-use crate::probe::state::{Change, Hysteresis, Outcome, Reason, State, Tracker};
+use crate::probe::recent::Recent;
+use crate::probe::state::{Hysteresis, Tracker};
 use crate::probe::stats::direction::{Direction, Numbers};
 use crate::probe::stats::distribution::{Distribution, Precision};
 use crate::probe::stats::jitter::Jitter;
 use crate::probe::stats::loss::LossRuns;
 use crate::probe::stats::variation::Variation;
+use crate::probe::thresholds::Limits;
 use crate::probe::verdict::Verdict;
 use crate::probe::window::{Arrival, Beat, Class, Route, Seq, Window};
 
-pub(crate) use counts::Counts;
+pub(crate) use crate::probe::counts::Counts;
 pub(crate) use interval::Interval;
+pub(crate) use reply::{Received, Reflected, Reply};
 
 /// What a session is to go by.
 #[derive(Debug, Clone)]
@@ -37,55 +40,6 @@ pub(crate) struct Rules {
     pub(crate) precision: Precision,
     /// Whether replies are a STAMP reflector's.
     pub(crate) stamp: bool,
-}
-
-fn outcome(beat: &Beat) -> Option<Outcome> {
-    Some(match beat.class {
-        Class::Unaddressed => return None,
-        Class::Received => Outcome::Answered(beat.verdict),
-        Class::Failed => Outcome::Unanswered(Reason::NotSent),
-        _ if beat.refused => Outcome::Unanswered(Reason::Refused),
-        _ => Outcome::Unanswered(Reason::NoReply),
-    })
-}
-
-/// What a reflector wrote into a reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reflected {
-    /// The sequence numbers, ours and its own.
-    pub(crate) numbers: Numbers,
-    /// How long the reflector had it.
-    pub(crate) residence: Duration,
-    /// Its clock at the arrival and at the departure, in nanoseconds, from whatever start.
-    pub(crate) received: i128,
-    pub(crate) sent: i128,
-}
-
-/// The first reply to a beat, in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Received {
-    /// With STAMP, without the reflector's own time.
-    pub(crate) rtt: Duration,
-    /// With the reflector's own time.
-    pub(crate) rtt_total: Duration,
-    /// It came after the reply to a later beat (RFC 4737).
-    pub(crate) reordered: bool,
-    /// The beat had been refused, and was counted as lost until now.
-    pub(crate) after_refusal: bool,
-    pub(crate) verdict: Verdict,
-}
-
-/// What a reply is, and how long it took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reply {
-    /// The first to its beat, in time.
-    Received(Received),
-    /// The first to its beat, too late; `expired` if the beat is hereby lost.
-    Late { rtt: Duration, expired: bool },
-    /// One more to a beat that has had one.
-    Duplicate { rtt: Duration },
-    /// To no beat that is known.
-    Unsolicited,
 }
 
 /// One target's truth.
@@ -328,49 +282,9 @@ impl Session {
         self.window.oldest_in_flight()
     }
 
-    /// A change of state that follows from what was told since: ask until there is none. A beat
-    /// counts once the end of all beats before it is known.
-    pub(crate) fn change(&mut self) -> Option<Change> {
-        if let Some((seq, beat)) = self.amended.take() {
-            let next = self.window.get(Seq(seq.0 + 1)).map_or(beat.sent, |next| next.sent);
-            let change = self.state.answered_after_all((seq, beat.sent), beat.verdict, next);
-            if change.is_some() {
-                return change;
-            }
-        }
-        while let Some(beat) = self.window.get(Seq(self.untold)).copied()
-            && beat.class != Class::InFlight
-        {
-            let seq = Seq(self.untold);
-            self.untold += 1;
-            let change = outcome(&beat).and_then(|it| self.state.record(seq, beat.sent, it));
-            if change.is_some() {
-                return change;
-            }
-        }
-        while let Some(beat) = self.settled_beat(self.unsettled) {
-            self.runs.record(beat.class == Class::Received, beat.sent);
-            self.unsettled += 1;
-        }
-        self.window.forget_below(Seq(self.unsettled));
-        let recent = self.recent.as_ref()?;
-        self.state.set_failing(recent.failing(), recent.newest())
-    }
-
-    /// The beat, if its class does not change any more.
-    fn settled_beat(&self, number: u64) -> Option<Beat> {
-        let beat = self.window.get(Seq(number)).filter(|_| number < self.untold)?;
-        (beat.class != Class::Refused).then_some(*beat)
-    }
-
     /// The figures since this was last asked for.
     pub(crate) fn take_interval(&mut self) -> Interval {
         self.interval.take(&self.counts)
-    }
-
-    /// How many beats in a row were not answered, up to now.
-    pub(crate) fn unanswered_in_a_row(&self) -> u64 {
-        self.state.unanswered()
     }
 
     /// Whether one more answer from the reflector would tell more about what was lost.
@@ -396,18 +310,6 @@ impl Session {
 
     pub(crate) fn jitter(&self) -> Option<Duration> {
         self.jitter.get()
-    }
-
-    /// The rows of unanswered beats, as if the class of none would change any more.
-    pub(crate) fn runs(&self) -> LossRuns {
-        let mut runs = self.runs.clone();
-        let known = (self.unsettled..self.untold).filter_map(|seq| self.window.get(Seq(seq)));
-        known.for_each(|beat| runs.record(beat.class == Class::Received, beat.sent));
-        runs
-    }
-
-    pub(crate) fn state(&self) -> State {
-        self.state.state()
     }
 
     /// With STAMP: what is known of directions.

@@ -10,7 +10,8 @@ use udp_core::cli::printer::Render;
 use udp_core::clock;
 use udp_core::endpoint::ip_text;
 
-use super::{Item, Kind, Record, Reloaded, ReportEvent, Start, StartTarget, StateChange};
+use super::item::{Item, Record, Reloaded, ReportEvent, Start, StartTarget, StateChange};
+use super::show::Kind;
 use crate::probe::schedule::Spacing;
 use crate::probe::session::Interval;
 use crate::probe::verdict::Verdict;

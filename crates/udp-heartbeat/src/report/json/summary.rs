@@ -9,7 +9,7 @@ use crate::probe::session::Counts;
 use crate::probe::stats::direction::Reflector;
 use crate::probe::stats::loss::confidence;
 use crate::probe::verdict;
-use crate::report::{Figures, Percentiles, RunSummary, StampSummary, TargetSummary};
+use crate::report::summary::{Figures, Percentiles, RunSummary, StampSummary, TargetSummary};
 use crate::targets_file::Labels;
 use udp_core::cli::json::nanos;
 

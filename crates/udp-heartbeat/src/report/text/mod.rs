@@ -3,10 +3,8 @@
 //! One datagram is one line: what came from a stranger is escaped.
 
 pub(super) mod summary;
+mod units;
 
-use std::fmt;
-use std::io::Write;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use udp_core::cli::parse::ShownDuration;
@@ -16,11 +14,13 @@ use udp_core::clock;
 use udp_core::endpoint::Shown;
 use udp_core::text::{escape, hex};
 
-use super::{Item, Payload, Record, ReportEvent};
+use super::item::{Item, Record, ReportEvent};
 use crate::probe::session::Counts;
 use crate::probe::state::{Change, State};
 use crate::probe::verdict::Verdict;
 pub(crate) use summary::snapshot;
+pub(crate) use units::place;
+use units::{Millis, one_line, put};
 
 /// The text reporter.
 #[derive(Debug)]
@@ -157,46 +157,14 @@ fn tone(event: &ReportEvent) -> Tone {
     }
 }
 
-/// Milliseconds with three places.
-struct Millis(Duration);
-
-impl fmt::Display for Millis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // In whole numbers: a double has not enough places for a nanosecond in a year.
-        let micros = (self.0.as_nanos() + 500) / 1000;
-        write!(f, "{}.{:03}", micros / 1000, micros % 1000)
-    }
-}
-
-/// Milliseconds, or a dash for what is not known.
-struct OrDash(Option<Duration>);
-
-impl fmt::Display for OrDash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(span) => Millis(span).fmt(f),
-            None => f.write_str("-"),
-        }
-    }
-}
-
-/// What a person typed or a resolver said, made safe to show.
-fn one_line(text: &str) -> String {
-    escape::escape(text.as_bytes())
-}
-
-fn put(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
-    // Writing to memory does not fail.
-    let _ = out.write_fmt(text);
-}
-
-/// A target by its name, and its address where that says more.
-pub(crate) fn place(label: &str, address: Option<SocketAddr>) -> String {
-    let address = address.map(udp_core::endpoint::host_port).filter(|address| address != label);
-    match address {
-        Some(address) => format!("{} ({address})", one_line(label)),
-        None => one_line(label),
-    }
+/// How text shows a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Payload {
+    /// In the lossless escape form.
+    Text,
+    Hex,
+    /// Its length alone.
+    Stamp,
 }
 
 #[cfg(test)]

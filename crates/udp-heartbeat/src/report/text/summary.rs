@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use udp_core::endpoint::Shown;
 
-use super::{Millis, OrDash, one_line, put};
+use super::units::{Millis, OrDash, one_line, put};
 use crate::probe::session::Counts;
 use crate::probe::state::State;
-use crate::report::{Percentiles, RunSummary, StampSummary, TargetSummary};
+use crate::report::summary::{Percentiles, RunSummary, StampSummary, TargetSummary};
 
 /// The run's end.
 pub(super) fn run(summary: &RunSummary, out: &mut Vec<u8>) {
@@ -189,7 +189,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::probe::stats::direction::{Reflector, Split};
     use crate::probe::verdict::Verdict;
-    use crate::report::Figures;
+    use crate::report::summary::Figures;
     use udp_core::clock::Wall;
 
     const MICRO: Duration = Duration::from_micros(1);

@@ -1,0 +1,45 @@
+//! What a reply is, and what a reflector wrote into it.
+
+use std::time::Duration;
+
+use crate::probe::stats::direction::Numbers;
+use crate::probe::verdict::Verdict;
+
+/// What a reflector wrote into a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reflected {
+    /// The sequence numbers, ours and its own.
+    pub(crate) numbers: Numbers,
+    /// How long the reflector had it.
+    pub(crate) residence: Duration,
+    /// Its clock at the arrival and at the departure, in nanoseconds, from whatever start.
+    pub(crate) received: i128,
+    pub(crate) sent: i128,
+}
+
+/// The first reply to a beat, in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// With STAMP, without the reflector's own time.
+    pub(crate) rtt: Duration,
+    /// With the reflector's own time.
+    pub(crate) rtt_total: Duration,
+    /// It came after the reply to a later beat (RFC 4737).
+    pub(crate) reordered: bool,
+    /// The beat had been refused, and was counted as lost until now.
+    pub(crate) after_refusal: bool,
+    pub(crate) verdict: Verdict,
+}
+
+/// What a reply is, and how long it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// The first to its beat, in time.
+    Received(Received),
+    /// The first to its beat, too late; `expired` if the beat is hereby lost.
+    Late { rtt: Duration, expired: bool },
+    /// One more to a beat that has had one.
+    Duplicate { rtt: Duration },
+    /// To no beat that is known.
+    Unsolicited,
+}
