@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, ValueEnum};
-use regex::bytes::Regex;
 use udp_core::Endpoint;
 use udp_core::cli::{CommonArgs, HasCommon, parse};
+use udp_core::expect::{self, Regex};
 use udp_core::socket::Dscp;
 
 use crate::outcome::Replies;
@@ -69,7 +69,7 @@ pub struct Args {
     #[arg(long, value_name = "HEX")]
     pub expect_hex: Option<String>,
     /// Every reply must hold a match of RE, else exit 1
-    #[arg(long, value_name = "RE", allow_hyphen_values = true, value_parser = pattern)]
+    #[arg(long, value_name = "RE", allow_hyphen_values = true, value_parser = expect::pattern)]
     pub expect_regex: Option<Regex>,
     /// A slower reply is exit 1 too
     #[arg(long, value_name = "DUR", value_parser = parse::positive_duration)]
@@ -126,13 +126,4 @@ fn replies(text: &str) -> Result<Replies, String> {
         "any" => Ok(Replies::Any),
         _ => parse::count(text).map(Replies::UpTo).map_err(|error| format!("{error}, or any")),
     }
-}
-
-/// A pattern, or why it is none: the last line of what the regex crate says, which is its reason.
-fn pattern(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|error| {
-        let text = error.to_string();
-        let reason = text.lines().last().unwrap_or_default();
-        reason.strip_prefix("error: ").unwrap_or(reason).to_string()
-    })
 }

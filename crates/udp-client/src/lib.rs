@@ -4,7 +4,6 @@ pub mod args;
 pub mod config;
 pub mod evidence;
 pub mod exchange;
-pub mod expectation;
 pub mod input;
 pub mod network;
 pub mod outcome;
@@ -12,3 +11,5 @@ pub mod output;
 pub mod session;
 pub mod stats;
 pub mod transcript;
+
+pub use udp_core::expect as expectation;

@@ -96,6 +96,8 @@ pub mod cli;
 pub mod clock;
 pub mod endpoint;
 pub mod error;
+#[cfg(feature = "expect")]
+pub mod expect;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

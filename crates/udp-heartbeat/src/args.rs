@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, ValueEnum};
-use regex::bytes::Regex;
 use udp_core::Endpoint;
 use udp_core::cli::{CommonArgs, Failure, HasCommon, parse};
+use udp_core::expect::{self, Regex};
 use udp_core::socket::{Dscp, Ecn};
 
 use crate::probe::thresholds::RttLimit;
@@ -138,7 +138,7 @@ pub struct Args {
     #[arg(long, value_name = "HEX", help_heading = CHECKS, hide_short_help = true)]
     pub(crate) expect_hex: Option<String>,
     /// Every reply must match RE (unanchored)
-    #[arg(long, value_name = "RE", allow_hyphen_values = true, value_parser = pattern, help_heading = CHECKS, hide_short_help = true)]
+    #[arg(long, value_name = "RE", allow_hyphen_values = true, value_parser = expect::pattern, help_heading = CHECKS, hide_short_help = true)]
     pub(crate) expect_regex: Option<Regex>,
     /// Any authentic answer is ok, whatever --expect… says
     #[arg(long, help_heading = CHECKS, hide_short_help = true)]
@@ -258,13 +258,4 @@ fn share(text: &str) -> Result<f64, String> {
         Ok(share) if share <= 100.0 => Ok(share),
         _ => Err("not a number from 0 to 100".into()),
     }
-}
-
-/// A pattern, or why it is none: the last line of what the regex crate says, which is its reason.
-fn pattern(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|error| {
-        let text = error.to_string();
-        let reason = text.lines().last().unwrap_or_default();
-        reason.strip_prefix("error: ").unwrap_or(reason).to_string()
-    })
 }

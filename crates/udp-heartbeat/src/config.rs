@@ -9,13 +9,13 @@ use udp_core::batch::{Backend, MAX_V4};
 use udp_core::cli::Failure;
 use udp_core::cli::parse::ShownDuration;
 use udp_core::endpoint::DEFAULT_PORT;
+use udp_core::expect::Expectation;
 use udp_core::socket::{Dscp, Ecn};
 use udp_core::stamp::{self, Key, KeyError, Mode};
 use udp_core::text::hex;
 use udp_core::{Endpoint, Family};
 
 use crate::args::{Args, Path, Schedule};
-use crate::expectation::Expectation;
 use crate::probe::format::{Format, Padding};
 use crate::probe::schedule::Spacing;
 use crate::probe::state::Hysteresis;
@@ -254,8 +254,8 @@ fn format(args: &Args, files: &Files) -> Result<Format, Failure> {
 
 fn expectation(args: &Args) -> Result<Expectation, Failure> {
     Ok(match (&args.expect, &args.expect_hex, &args.expect_regex) {
-        (Some(text), ..) => Expectation::Exactly(bytes(text).to_vec()),
-        (_, Some(text), _) => Expectation::Exactly(decode("--expect-hex <HEX>", text)?),
+        (Some(text), ..) => Expectation::Text(bytes(text).to_vec()),
+        (_, Some(text), _) => Expectation::Hex(decode("--expect-hex <HEX>", text)?),
         (.., Some(pattern)) => Expectation::Pattern(pattern.clone()),
         (None, None, None) => Expectation::Anything,
     })

@@ -2,7 +2,6 @@
 
 pub mod args;
 mod config;
-mod expectation;
 mod probe;
 mod report;
 mod run;

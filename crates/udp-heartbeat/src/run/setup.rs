@@ -19,7 +19,6 @@ use super::lookup::Resolver;
 use super::ports::Ports;
 use super::reporter::Reporter;
 use crate::config::{Config, FAST};
-use crate::expectation::Expectation;
 use crate::probe::format::{Format, Padding, StampSession};
 use crate::probe::schedule::TargetId;
 use crate::probe::session::Rules;
@@ -27,6 +26,7 @@ use crate::probe::stats::distribution::Precision;
 use crate::probe::targets::{PortKey, PortOwner, Setup, Sharing, Targets};
 use crate::report::{Start, StartTarget};
 use crate::targets_file::Listed;
+use udp_core::expect::Expectation;
 
 /// How long the start waits for all names to resolve; the rest resolve while it runs.
 const NAMES: Duration = Duration::from_secs(5);

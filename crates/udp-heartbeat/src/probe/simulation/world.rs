@@ -8,7 +8,6 @@ use udp_core::source_port;
 use udp_core::stamp::{ErrorEstimate, Key, Mode, Reply as StampReply, SenderPacket, Ssid};
 
 use super::link::{Flight, Flying, Kind, Link, Log, MS, Told, Truth, Way, address, at};
-use crate::expectation::Expectation;
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::format::{Format, Padding, StampSession};
 use crate::probe::schedule::{Spacing, TargetId, Timeline};
@@ -17,6 +16,7 @@ use crate::probe::state::Hysteresis;
 use crate::probe::stats::distribution::Precision;
 use crate::probe::stats::loss::confidence;
 use crate::probe::targets::{Datagram, Dispatch, PortKey, PortsToClose, Setup, Targets};
+use udp_core::expect::Expectation;
 
 pub(super) const HYSTERESIS: Hysteresis = Hysteresis { down_after: 3, up_after: 1 };
 

@@ -20,13 +20,13 @@ use udp_core::endpoint::Endpoint;
 use udp_core::source_port;
 use udp_core::stamp::Key;
 
-use crate::expectation::Expectation;
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::format::{Format, StampSession};
 use crate::probe::schedule::TargetId;
 use crate::probe::session::{Counts, Rules, Session};
 pub(crate) use crate::probe::window::PathId;
 use crate::probe::window::{Class, Seq};
+use udp_core::expect::Expectation;
 
 use expiry::Expiry;
 use path::Path;

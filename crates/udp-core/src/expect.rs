@@ -1,10 +1,20 @@
-//! What a reply must be: nothing in particular, certain bytes, or something that holds a match.
+//! What a reply must be: nothing in particular, certain bytes, or something that matches a pattern.
+//!
+//! The patterns are those of the regex crate on bytes, unanchored.
+//!
+//! ```
+//! use udp_core::expect::{Expectation, pattern};
+//! let pong = Expectation::Pattern(pattern("^pong [0-9]+$").unwrap());
+//! assert!(pong.holds(b"pong 7") && !pong.holds(b"ping 7"));
+//! ```
 
-use regex::bytes::Regex;
-use udp_core::text::{escape, hex};
+pub use regex::bytes::Regex;
+
+use crate::text::{escape, hex};
 
 /// An assertion about every reply.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub enum Expectation {
     /// Any reply will do.
     #[default]
@@ -51,13 +61,25 @@ impl Expectation {
     }
 }
 
+/// A pattern.
+///
+/// # Errors
+/// Why it is none, in one line: the last one of what the regex crate says.
+pub fn pattern(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|error| {
+        let text = error.to_string();
+        let reason = text.lines().last().unwrap_or_default();
+        reason.strip_prefix("error: ").unwrap_or(reason).to_string()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn replies_are_held_to_it() {
-        let pattern = |text| Expectation::Pattern(Regex::new(text).unwrap());
+        let matching = |text| Expectation::Pattern(pattern(text).unwrap());
         let cases: [(Expectation, &[u8], bool); 12] = [
             (Expectation::Anything, b"", true),
             (Expectation::Text(b"echo a".to_vec()), b"echo a", true),
@@ -66,15 +88,16 @@ mod tests {
             (Expectation::Text(Vec::new()), b"", true),
             (Expectation::Hex(vec![0, 0xff]), b"\x00\xff", true),
             (Expectation::Hex(vec![0, 0xff]), b"\xff\x00", false),
-            (pattern("^echo [a-z]+$"), b"echo abc", true),
-            (pattern("^echo [a-z]+$"), b"echo ABC", false),
-            (pattern("b"), b"\xffabc\xff", true),
-            (pattern(r"(?-u)^\xff"), b"\xffabc", true),
-            (pattern("^$"), b"", true),
+            (matching("^echo [a-z]+$"), b"echo abc", true),
+            (matching("^echo [a-z]+$"), b"echo ABC", false),
+            (matching("b"), b"\xffabc\xff", true),
+            (matching(r"(?-u)^\xff"), b"\xffabc", true),
+            (matching("^$"), b"", true),
         ];
         for (expectation, reply, holds) in cases {
             assert_eq!(expectation.holds(reply), holds, "{expectation:?} {reply:?}");
         }
+        assert_eq!(pattern("a(b").unwrap_err(), "unclosed group");
     }
 
     #[test]
