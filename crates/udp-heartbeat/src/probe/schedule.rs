@@ -3,12 +3,11 @@
 //!
 //! There is no clock in here; times are arguments. A periodic slot is computed from the start and
 //! never from the slot before it, so nothing drifts. Who comes late sends at once, once; slots of
-//! which the rtt_total interval has gone by are missed and are never made up for in a burst
+//! which the whole interval has gone by are missed and are never made up for in a burst
 //! (RFC 8085 §3.1). The targets of a periodic schedule are spread evenly over the interval; those
 //! of a Poisson schedule (RFC 2330 §11.1, RFC 3432 §3 on why) are independent of each other.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use udp_core::clock::Mono;
@@ -37,6 +36,8 @@ pub(crate) struct Slot {
     pub(crate) due: Mono,
     /// How many earlier slots of this target were missed since its last one.
     pub(crate) missed: u64,
+    /// When the first of these, or else this one, was due.
+    pub(crate) waiting_since: Mono,
 }
 
 /// The slots of all targets, in order of time.
@@ -45,13 +46,38 @@ pub(crate) struct Timeline {
     interval: u64,
     spaced: Spaced,
     /// The next slots of targets that joined a periodic schedule later.
-    joined: BinaryHeap<Reverse<(Mono, TargetId)>>,
+    joined: Queue,
 }
 
 #[derive(Debug)]
 enum Spaced {
     Periodic(Periodic),
-    Poisson { random: fastrand::Rng, due: BinaryHeap<Reverse<(Mono, TargetId)>> },
+    Poisson { random: fastrand::Rng, due: Queue },
+}
+
+/// The next slot of each of some targets, in order of time.
+#[derive(Debug, Default)]
+struct Queue {
+    in_order: BTreeSet<(Mono, TargetId)>,
+    of_target: HashMap<TargetId, Mono>,
+}
+
+impl Queue {
+    fn first(&self) -> Option<(Mono, TargetId)> {
+        self.in_order.first().copied()
+    }
+
+    fn set(&mut self, target: TargetId, due: Mono) {
+        self.remove(target);
+        self.in_order.insert((due, target));
+        self.of_target.insert(target, due);
+    }
+
+    fn remove(&mut self, target: TargetId) {
+        if let Some(due) = self.of_target.remove(&target) {
+            self.in_order.remove(&(due, target));
+        }
+    }
 }
 
 impl Timeline {
@@ -64,49 +90,43 @@ impl Timeline {
             Spacing::Periodic => Spaced::Periodic(Periodic::new(start, targets)),
             Spacing::Poisson { seed } => {
                 let mut random = fastrand::Rng::with_seed(seed);
-                let first = |target| match targets {
-                    1 => Reverse((start, target)),
-                    _ => Reverse((start + gap(&mut random, interval), target)),
-                };
-                let due = (0..targets).map(first).collect();
+                let mut due = Queue::default();
+                for target in 0..targets {
+                    let wait =
+                        if targets == 1 { Duration::ZERO } else { gap(&mut random, interval) };
+                    due.set(target, start + wait);
+                }
                 Spaced::Poisson { random, due }
             }
         };
-        Timeline { interval, spaced, joined: BinaryHeap::new() }
+        Timeline { interval, spaced, joined: Queue::default() }
     }
 
     /// When the next slot is due; none when every target has ended.
     pub(crate) fn next_due(&self) -> Option<Mono> {
         let due = match &self.spaced {
             Spaced::Periodic(periodic) => periodic.next_due(self.interval),
-            Spaced::Poisson { due, .. } => due.peek().map(|Reverse((due, _))| *due),
+            Spaced::Poisson { due, .. } => due.first().map(|(due, _)| due),
         };
-        match self.joined.peek() {
-            Some(Reverse((joined, _))) => Some(due.map_or(*joined, |due| due.min(*joined))),
-            None => due,
-        }
+        self.joined.first().map(|(joined, _)| joined).into_iter().chain(due).min()
     }
 
     /// One more target, from `now` on.
     pub(crate) fn add(&mut self, target: TargetId, now: Mono) {
         match &mut self.spaced {
-            Spaced::Periodic(_) => self.joined.push(Reverse((now, target))),
+            Spaced::Periodic(_) => self.joined.set(target, now),
             Spaced::Poisson { random, due } => {
-                due.push(Reverse((now + gap(random, self.interval), target)));
+                due.set(target, now + gap(random, self.interval));
             }
         }
     }
 
     fn take_joined(&mut self, now: Mono) -> Option<Slot> {
-        let mut top = self.joined.peek_mut()?;
-        let Reverse((first, target)) = *top;
-        if first > now {
-            return None;
-        }
+        let (first, target) = self.joined.first().filter(|(first, _)| *first <= now)?;
         let missed = nanos_since(now, first) / self.interval;
         let due = first + Duration::from_nanos(missed.saturating_mul(self.interval));
-        *top = Reverse((due + Duration::from_nanos(self.interval), target));
-        Some(Slot { target, due, missed })
+        self.joined.set(target, due + Duration::from_nanos(self.interval));
+        Some(Slot { target, due, missed, waiting_since: first })
     }
 
     /// The next slot that is due at `now`, if there is one: ask until there is none.
@@ -116,21 +136,17 @@ impl Timeline {
         }
         match &mut self.spaced {
             Spaced::Periodic(periodic) => periodic.take(self.interval, now),
-            Spaced::Poisson { random, due: heap } => {
-                let mut top = heap.peek_mut()?;
-                let Reverse((mut due, target)) = *top;
-                if due > now {
-                    return None;
-                }
-                let mut missed = 0;
+            Spaced::Poisson { random, due: queue } => {
+                let (first, target) = queue.first().filter(|(first, _)| *first <= now)?;
+                let (mut due, mut missed) = (first, 0);
                 let mut next = due + gap(random, self.interval);
                 while next <= now {
                     due = next;
                     missed += 1;
                     next = due + gap(random, self.interval);
                 }
-                *top = Reverse((next, target));
-                Some(Slot { target, due, missed })
+                queue.set(target, next);
+                Some(Slot { target, due, missed, waiting_since: first })
             }
         }
     }
@@ -140,9 +156,9 @@ impl Timeline {
         match &mut self.spaced {
             Spaced::Periodic(periodic) => {
                 periodic.end(target);
-                self.joined.retain(|Reverse((_, it))| *it != target);
+                self.joined.remove(target);
             }
-            Spaced::Poisson { due, .. } => due.retain(|Reverse((_, it))| *it != target),
+            Spaced::Poisson { due, .. } => due.remove(target),
         }
     }
 }
@@ -202,7 +218,8 @@ impl Periodic {
             self.rounds[target] = round.saturating_add(missed).saturating_add(1).min(ENDED - 1);
             self.next += 1;
             let due = first + Duration::from_nanos(missed.saturating_mul(interval));
-            return Some(Slot { target: target as TargetId, due, missed });
+            let target = target as TargetId;
+            return Some(Slot { target, due, missed, waiting_since: first });
         }
         None
     }
@@ -252,7 +269,11 @@ mod tests {
     }
 
     fn slot(target: u32, due_ms: u64, missed: u64) -> Option<Slot> {
-        Some(Slot { target, due: at(due_ms), missed })
+        slot_since(target, due_ms, missed, due_ms)
+    }
+
+    fn slot_since(target: u32, due_ms: u64, missed: u64, since_ms: u64) -> Option<Slot> {
+        Some(Slot { target, due: at(due_ms), missed, waiting_since: at(since_ms) })
     }
 
     #[test]
@@ -272,10 +293,10 @@ mod tests {
         line.add(7, at(7));
         assert_eq!((line.next_due(), line.take(at(7))), (Some(at(7)), slot(7, 7, 0)));
         assert_eq!((line.take(at(10)), line.take(at(15))), (slot(0, 10, 0), slot(1, 15, 0)));
-        assert_eq!(line.take(at(38)), slot(7, 37, 2));
+        assert_eq!(line.take(at(38)), slot_since(7, 37, 2, 17));
         line.end(7);
         line.end(0);
-        assert_eq!(line.take(at(38)), slot(1, 35, 1));
+        assert_eq!(line.take(at(38)), slot_since(1, 35, 1, 25));
         line.end(1);
         assert_eq!(line.next_due(), None);
     }
@@ -284,11 +305,11 @@ mod tests {
     fn late_sends_once_and_what_has_gone_by_is_missed() {
         let mut line = periodic(10, 1);
         assert_eq!(line.take(at(3)), slot(0, 0, 0));
-        assert_eq!(line.take(at(48)), slot(0, 40, 3));
+        assert_eq!(line.take(at(48)), slot_since(0, 40, 3, 10));
         assert_eq!(line.take(at(48)), None);
         assert_eq!(line.take(at(50)), slot(0, 50, 0));
         // A minute's suspend is no burst.
-        assert_eq!(line.take(at(60_055)), slot(0, 60_050, 5999));
+        assert_eq!(line.take(at(60_055)), slot_since(0, 60_050, 5999, 60));
         assert_eq!(line.take(at(60_055)), None);
     }
 
@@ -300,7 +321,8 @@ mod tests {
         for k in 0..100_000u64 {
             let due = at(0) + Duration::from_nanos(333_333_333 * k);
             now = now.max(line.next_due().unwrap());
-            assert_eq!(line.take(now), Some(Slot { target: 0, due, missed: 0 }));
+            let slot = line.take(now).unwrap();
+            assert_eq!((slot.due, slot.missed), (due, 0));
         }
     }
 
@@ -373,6 +395,24 @@ mod tests {
         let short = gaps.iter().filter(|gap| **gap < 1.0).count() as f64 / gaps.len() as f64;
         assert!((0.97..1.03).contains(&mean), "{mean}");
         assert!((0.62..0.645).contains(&short), "{short}"); // 1 - 1/e = 0.632
+    }
+
+    #[test]
+    fn a_poisson_target_that_ended_may_begin_anew_and_lag_counts_from_the_first_missed_slot() {
+        let mut line =
+            Timeline::new(Spacing::Poisson { seed: 3 }, at(0), Duration::from_millis(10), 3);
+        line.end(1);
+        line.end(1);
+        line.add(2, at(1_000_000));
+        let first = line.next_due().unwrap();
+        let slot = line.take(at(1_000_000)).unwrap();
+        assert!(slot.target == 0 && slot.missed > 0 && slot.due > first);
+        assert_eq!(slot.waiting_since, first);
+        line.end(0);
+        assert_eq!(line.take(at(1_000_000)), None);
+        assert_eq!(line.take(line.next_due().unwrap()).map(|slot| slot.target), Some(2));
+        line.end(2);
+        assert_eq!(line.next_due(), None);
     }
 
     proptest! {

@@ -58,7 +58,8 @@ pub(crate) struct Route {
 /// A beat in the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Beat {
-    /// When it was sent.
+    /// When it was due, and when it was sent.
+    pub(crate) due: Mono,
     pub(crate) sent: Mono,
     /// Where it went, and the source port it left by, in a mode that needs one; none if it has not
     /// been sent. What becomes of it is booked there, wherever its target is by then.
@@ -127,6 +128,7 @@ impl Window {
     pub(crate) fn announce(&mut self, sent: Mono, route: Option<Route>) -> Seq {
         let seq = self.next();
         self.beats.push_back(Beat {
+            due: sent,
             sent,
             route,
             class: Class::InFlight,
@@ -135,6 +137,13 @@ impl Window {
         });
         self.in_flight += 1;
         seq
+    }
+
+    /// When the beat was due by its schedule.
+    pub(crate) fn plan(&mut self, seq: Seq, due: Mono) {
+        if let Some(beat) = self.get_mut(seq) {
+            beat.due = due;
+        }
     }
 
     /// When the beat really was sent, known a moment later.

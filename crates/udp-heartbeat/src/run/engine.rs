@@ -229,6 +229,7 @@ impl Engine<'_> {
 
     fn found(&mut self, Found { target, addresses }: Found) {
         let now = clock::mono();
+        self.resolver.iter_mut().for_each(Resolver::go_on);
         match self.reporter.lookups.settle(target, addresses) {
             Some(Ok(addresses)) => self.follow(target, &addresses, now),
             Some(Err(reason)) => self.targets.unresolved(target, &reason, now, &mut self.reporter),
@@ -288,8 +289,8 @@ impl Engine<'_> {
         }
     }
 
-    pub(super) fn ask(&self, target: TargetId) {
-        if let Some(resolver) = &self.resolver {
+    pub(super) fn ask(&mut self, target: TargetId) {
+        if let Some(resolver) = &mut self.resolver {
             resolver.ask(target, self.targets.target(target).endpoint.clone());
         }
     }

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use udp_core::clock::Mono;
 use udp_core::endpoint::Role;
 use udp_core::{Endpoint, Family};
@@ -32,10 +32,11 @@ pub(crate) struct Found {
     pub(crate) addresses: Result<Vec<SocketAddr>, String>,
 }
 
-/// The threads.
+/// The threads, and what is still to be asked: one question for each name at most.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     questions: Sender<(TargetId, Endpoint)>,
+    waiting: VecDeque<(TargetId, Endpoint)>,
 }
 
 impl Resolver {
@@ -52,8 +53,7 @@ impl Resolver {
     where
         F: Fn(Found) + Clone + Send + 'static,
     {
-        // Bounded by the number of names: each has one question open at most.
-        let (questions, open): (_, Receiver<(TargetId, Endpoint)>) = unbounded();
+        let (questions, open): (_, Receiver<(TargetId, Endpoint)>) = bounded(THREADS);
         for number in 0..names.clamp(1, THREADS) {
             let (open, answer) = (open.clone(), answer.clone());
             let work = move || {
@@ -68,13 +68,24 @@ impl Resolver {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Resolver { questions })
+        Ok(Resolver { questions, waiting: VecDeque::new() })
     }
 
     /// Asks for a target's addresses.
-    pub(crate) fn ask(&self, target: TargetId, endpoint: Endpoint) {
-        // The threads live as long as this sender.
-        let _ = self.questions.send((target, endpoint));
+    pub(crate) fn ask(&mut self, target: TargetId, endpoint: Endpoint) {
+        self.waiting.push_back((target, endpoint));
+        self.go_on();
+    }
+
+    /// Hands out what waits for a thread: to be called with each answer.
+    pub(crate) fn go_on(&mut self) {
+        while let Some(question) = self.waiting.pop_front() {
+            if let Err(error) = self.questions.try_send(question) {
+                // The threads live as long as this sender: they are busy.
+                self.waiting.push_front(error.into_inner());
+                return;
+            }
+        }
     }
 }
 
@@ -237,6 +248,25 @@ mod tests {
 
     fn found() -> Result<Vec<SocketAddr>, String> {
         Ok(vec![SocketAddr::from(([127, 0, 0, 1], 7))])
+    }
+
+    #[test]
+    fn more_names_than_threads_are_all_looked_up() {
+        let (sender, found) = bounded(1);
+        let answer = move |it| sender.send(it).unwrap();
+        let mut resolver = Resolver::start(3, Family::Any, 7000, answer).unwrap();
+        for target in 0..100 {
+            resolver.ask(target, "127.0.0.1".parse().unwrap());
+        }
+        let mut all = Vec::new();
+        for _ in 0..100 {
+            let Found { target, addresses } = found.recv().unwrap();
+            resolver.go_on();
+            assert_eq!(addresses.unwrap(), [SocketAddr::from(([127, 0, 0, 1], 7000))]);
+            all.push(target);
+        }
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..100));
     }
 
     #[test]

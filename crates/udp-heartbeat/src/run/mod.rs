@@ -19,7 +19,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 use udp_core::cli::parse::ShownDuration;
 use udp_core::cli::printer::{Handle, Policy, Printer};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
@@ -48,6 +48,8 @@ const LONGEST_LIST: u64 = 64 << 20;
 const LONGEST_KEY: u64 = 64 << 10;
 /// Lines that may wait for the printer.
 const LINES: usize = 8192;
+/// What other threads may have said that the loop has not taken yet; then they wait.
+const CALLS: usize = 64;
 /// How long the end waits for an output that is stuck.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -110,7 +112,7 @@ impl<'a> Run<'a> {
             Failure::local(format!("cannot start a thread: {}", describe(&error)))
         };
         let (waiter, bell) = Poller::new().map_err(thread_failed)?;
-        let (caller, calls) = unbounded();
+        let (caller, calls) = bounded(CALLS);
         let found = {
             let (caller, bell) = (caller.clone(), bell.clone());
             move |found| {
@@ -127,7 +129,7 @@ impl<'a> Run<'a> {
             resolver = Some(Resolver::start(names, family, port, found).map_err(thread_failed)?);
         }
         let template = setup::template(&mut config)?;
-        let placed = setup::resolve(&config, resolver.as_ref(), &calls)?;
+        let placed = setup::resolve(&config, resolver.as_mut(), &calls)?;
         // Not before: there is nothing to sum up yet, and a resolver that hangs is ended by the
         // first signal.
         let again = config.sources.any();

@@ -69,8 +69,8 @@ impl Engine<'_> {
         self.follow_early(target, now);
         // A fixed port has to be free before it leads elsewhere.
         self.close_ports(now);
-        self.lag.record(now.saturating_since(slot.due));
-        match self.targets.begin(target, now, &mut self.reporter) {
+        self.lag.record(now.saturating_since(slot.waiting_since));
+        match self.targets.begin(target, (slot.due, now), &mut self.reporter) {
             Dispatch::Send { seq, port, to, close } => {
                 if let Some(close) = close {
                     self.ports.close(close);

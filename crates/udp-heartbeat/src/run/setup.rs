@@ -68,13 +68,14 @@ pub(super) fn template(config: &mut Config) -> Result<SocketConfig, Failure> {
 /// many, unless none of them does.
 pub(super) fn resolve(
     config: &Config,
-    resolver: Option<&Resolver>,
+    mut resolver: Option<&mut Resolver>,
     calls: &Receiver<Call>,
 ) -> Result<Placed, Failure> {
     let mut placed = Placed::new();
     let mut waiting = 0;
     for (target, Listed { endpoint, .. }) in (0..).zip(&config.targets) {
-        match resolver.filter(|_| endpoint.is_name() && config.targets.len() > 1) {
+        let asked = endpoint.is_name() && config.targets.len() > 1;
+        match resolver.as_mut().filter(|_| asked) {
             Some(resolver) => {
                 resolver.ask(target, endpoint.clone());
                 waiting += 1;
@@ -91,6 +92,7 @@ pub(super) fn resolve(
         match calls.recv_timeout(left) {
             Ok(Call::Found(found)) => {
                 waiting -= 1;
+                resolver.iter_mut().for_each(|resolver| resolver.go_on());
                 placed.insert(found.target, found.addresses);
             }
             Ok(Call::Stop | Call::Snapshot | Call::Gone | Call::Fresh(_)) => {}

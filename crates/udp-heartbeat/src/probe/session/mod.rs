@@ -114,6 +114,11 @@ impl Session {
         self.window.announce(sent, route)
     }
 
+    /// When the beat was due by its schedule.
+    pub(crate) fn plan(&mut self, seq: Seq, due: Mono) {
+        self.window.plan(seq, due);
+    }
+
     /// Slots were skipped.
     pub(crate) fn skipped(&mut self, slots: u64) {
         self.counts.slots_skipped += slots;
@@ -196,7 +201,15 @@ impl Session {
                 }
                 self.jitter.record(rtt);
                 self.interval.record(rtt);
-                Reply::Received(Received { rtt, rtt_total, reordered, after_refusal, verdict })
+                let rtt_from_due = at.saturating_since(before.map_or(at, |beat| beat.due));
+                Reply::Received(Received {
+                    rtt,
+                    rtt_total,
+                    rtt_from_due,
+                    reordered,
+                    after_refusal,
+                    verdict,
+                })
             }
             Arrival::Late { after, expired } => {
                 self.counts.lost += u64::from(expired);

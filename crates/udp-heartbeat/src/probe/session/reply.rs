@@ -24,6 +24,8 @@ pub(crate) struct Received {
     pub(crate) rtt: Duration,
     /// With the reflector's own time.
     pub(crate) rtt_total: Duration,
+    /// From when the beat was due: what an application on this schedule waits for the answer.
+    pub(crate) rtt_from_due: Duration,
     /// It came after the reply to a later beat (RFC 4737).
     pub(crate) reordered: bool,
     /// The beat had been refused, and was counted as lost until now.

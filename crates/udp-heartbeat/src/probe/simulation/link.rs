@@ -115,6 +115,7 @@ impl Link {
 /// What really became of a beat.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Truth {
+    pub(super) due: u64,
     pub(super) sent: u64,
     pub(super) failed: bool,
     /// A refusal came before any reply, within the timeout.
@@ -130,6 +131,7 @@ pub(super) struct Truth {
 pub(super) struct Told {
     pub(super) sent: u32,
     pub(super) received: Option<Duration>,
+    pub(super) from_due: Duration,
     pub(super) lost: u32,
     pub(super) late: u32,
     pub(super) refused: u32,
@@ -155,6 +157,7 @@ impl Observer for Log {
                 assert_eq!(beat.received, None, "received twice");
                 assert_eq!(beat.refused > 0, reply.after_refusal);
                 beat.received = Some(reply.rtt);
+                beat.from_due = reply.rtt_from_due;
                 beat.reordered = reply.reordered;
                 self.arrival_order.push((target, seq.0, reply.rtt));
             }

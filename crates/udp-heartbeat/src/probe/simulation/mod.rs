@@ -55,7 +55,7 @@ fn a_name_that_moves_for_ever_leaves_nothing_behind() {
             let address = std::net::SocketAddr::from((host, 7000));
             world.targets.place(0, &[address], at(now), &mut world.log);
             while world.targets.close_due(at(now)).is_some() {}
-            match world.targets.begin(0, at(now), &mut world.log) {
+            match world.targets.begin(0, (at(now), at(now)), &mut world.log) {
                 Dispatch::Send { to, .. } => assert_eq!(to, address),
                 _ => skipped += 1,
             }
@@ -103,10 +103,8 @@ fn an_endless_run_stays_in_constant_memory() {
     let mut sizes = Vec::new();
     for beat in 0..1_000_000u64 {
         let now = (1000 + beat) * MS;
-        let Dispatch::Send { seq, port, to, .. } = world.targets.begin(0, at(now), &mut Nobody)
-        else {
-            panic!("no port")
-        };
+        let begun = world.targets.begin(0, (at(now), at(now)), &mut Nobody);
+        let Dispatch::Send { seq, port, to, .. } = begun else { panic!("no port") };
         assert_eq!(port, PortKey { owner: PortOwner::Path(0), slot: 0 });
         world.targets.encode(0, seq, &mut bytes);
         if beat % 10 != 3 {

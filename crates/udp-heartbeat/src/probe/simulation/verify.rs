@@ -49,6 +49,7 @@ pub(super) fn verify(world: &World, end: u64) {
                 expected.received += 1;
                 expected.duplicate += copies - 1;
                 flags.0 = Some(Duration::from_nanos(when - truth.sent));
+                assert_eq!(told.from_due, Duration::from_nanos(when - truth.due));
                 flags.5 = copies - 1;
                 rtts.push(when - truth.sent);
             } else if first.is_some() {

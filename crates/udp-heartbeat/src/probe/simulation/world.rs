@@ -127,13 +127,13 @@ impl World {
         times
     }
 
-    pub(super) fn send(&mut self, target: TargetId, now: u64) {
+    pub(super) fn send(&mut self, target: TargetId, due: u64, now: u64) {
         if self.random.f64() < self.link.moves {
             let found = [address(&self.link, target, self.random.u8(0..3))];
             self.targets.place(target, &found, at(now), &mut self.log);
             self.close_ports(now);
         }
-        let begun = self.targets.begin(target, at(now), &mut self.log);
+        let begun = self.targets.begin(target, (at(due), at(now)), &mut self.log);
         let Dispatch::Send { seq, port, to, close } = begun else {
             // One port may have to wait for what may come late.
             let waits = self.link.fixed && self.link.kind == Kind::Plain;
@@ -152,7 +152,7 @@ impl World {
         let what = What::Sent { seq, bytes: &bytes };
         self.log.observe(&Event { target, address: None, at: at(now), what });
         let beat = (target, seq.0);
-        self.truth.insert(beat, Truth { sent: now, ..Truth::default() });
+        self.truth.insert(beat, Truth { due, sent: now, ..Truth::default() });
         if self.random.f64() < self.link.failure {
             self.truth.get_mut(&beat).unwrap().failed = true;
             self.targets.fail(target, seq, "no route", at(now), &mut self.log);
@@ -341,7 +341,7 @@ impl World {
             self.close_ports(now);
             while sending && let Some(slot) = timeline.take(at(now)) {
                 assert_eq!(slot.missed, 0);
-                self.send(slot.target, now);
+                self.send(slot.target, slot.due.as_nanos(), now);
             }
             let middle = start + link.beats * link.interval_ms * MS / 2;
             if link.retire && now >= middle && self.targets.target(0).retired.is_none() {

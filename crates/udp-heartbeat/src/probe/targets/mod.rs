@@ -34,6 +34,8 @@ pub(crate) use receive::Datagram;
 pub(crate) use send::Dispatch;
 pub(crate) use target::{Place, Target};
 
+/// After so many unanswered beats in a row the next ones leave from another source port.
+const ROW: u64 = 3;
 /// How long at most the end of a run waits for an answer to what was refused.
 const HINT: Duration = Duration::from_secs(1);
 
@@ -425,6 +427,14 @@ impl Targets {
         }
         let unanswered = entry.session.unanswered_in_a_row();
         if unanswered > before {
+            if let Some(place) = entry.place.filter(|_| unanswered / ROW > before / ROW)
+                && self.setup.pool.ports != source_port::Ports::One
+                // A reflector counts for each port: a new one would break the count.
+                && !self.setup.format.is_stamp()
+            {
+                let rest = self.setup.rules.timeout;
+                self.paths[place.peer as usize].renew(target, rest, now);
+            }
             let what = What::InARow { unanswered, before };
             observer.observe(&Event { target, address, at: now, what });
         }

@@ -5,12 +5,16 @@
 //! themselves each one keeps to a port of its own.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use udp_core::clock::Mono;
 use udp_core::source_port::{Arrival, Lease, PortId, PortPool, Rules};
 
 use crate::probe::schedule::TargetId;
 use crate::probe::window::Seq;
+
+/// Ports that a target whose beats name themselves leaves from in turn.
+const OWN_SLOTS: usize = 4;
 
 /// Whose beat it is and which one.
 pub(crate) type BeatKey = (TargetId, Seq);
@@ -29,7 +33,17 @@ enum Ports {
     /// Plain beats: each leaves by a source port.
     Leased(Box<Leased>),
     /// Beats that name themselves: by slot, whose they are.
-    Own(Vec<Option<TargetId>>),
+    Own(Vec<Own>),
+}
+
+/// A port that one target's beats leave from.
+#[derive(Debug)]
+struct Own {
+    target: TargetId,
+    /// Since when beats leave from another one of the target's.
+    left: Option<Mono>,
+    /// Its socket is to be a new one.
+    renew: bool,
 }
 
 #[derive(Debug)]
@@ -82,11 +96,8 @@ impl Path {
         match &mut self.ports {
             Ports::Leased(leased) => leased.targets.push(target),
             // It may have been here before.
-            Ports::Own(slots) if slots.contains(&Some(target)) => {}
-            Ports::Own(slots) => match slots.iter_mut().find(|slot| slot.is_none()) {
-                Some(slot) => *slot = Some(target),
-                None => slots.push(Some(target)),
-            },
+            Ports::Own(slots) if slots.iter().any(|own| own.target == target) => {}
+            Ports::Own(slots) => slots.push(Own { target, left: None, renew: false }),
         }
     }
 
@@ -98,7 +109,7 @@ impl Path {
                 leased.targets.is_empty()
             }
             // Its port stays its own, or its late replies would be another's.
-            Ports::Own(slots) => slots.iter().flatten().all(|it| *it == target),
+            Ports::Own(slots) => slots.iter().all(|own| own.target == target),
         }
     }
 
@@ -115,8 +126,10 @@ impl Path {
         let (target, _) = owner;
         match &mut self.ports {
             Ports::Own(slots) => {
-                let slot = slots.iter().position(|it| *it == Some(target))?;
-                Some(Departure { slot, port_id: None, close: None })
+                let current = |own: &Own| own.target == target && own.left.is_none();
+                let slot = slots.iter().position(current)?;
+                let close = std::mem::take(&mut slots[slot].renew).then_some(slot);
+                Some(Departure { slot, port_id: None, close })
             }
             Ports::Leased(leased) => {
                 let Leased { pool, open, .. } = &mut **leased;
@@ -133,6 +146,25 @@ impl Path {
                 Some(Departure { slot: port_id.slot(), port_id: Some(port_id), close })
             }
         }
+    }
+
+    /// The target's beats are to leave from another source port, if they keep to one: a router or
+    /// firewall may have forgotten, or remember wrongly, whose this one is. A port that was left
+    /// is closed and used again after `rest`, when nothing in time can come there any more.
+    pub(crate) fn renew(&mut self, target: TargetId, rest: Duration, now: Mono) {
+        let Ports::Own(slots) = &mut self.ports else { return };
+        let own = || (0..).zip(slots.iter()).filter(|(_, own)| own.target == target);
+        let current: Option<usize> = own().find(|(_, own)| own.left.is_none()).map(|(n, _)| n);
+        let idle = own().filter_map(|(n, own)| Some((own.left?, n))).min();
+        let (Some(current), count) = (current, own().count()) else { return };
+        match idle {
+            _ if count < OWN_SLOTS => slots.push(Own { target, left: None, renew: false }),
+            Some((left, slot)) if left + rest <= now => {
+                slots[slot] = Own { target, left: None, renew: true };
+            }
+            _ => return,
+        }
+        slots[current].left = Some(now);
     }
 
     /// No socket could be opened for the beat's port.
@@ -168,10 +200,7 @@ impl Path {
                     None => Owner::Extra(None),
                 }
             }
-            Ports::Own(slots) => match slots.get(slot).copied().flatten() {
-                Some(target) => Owner::Target(target),
-                None => Owner::Extra(None),
-            },
+            Ports::Own(slots) => owner(slots, slot),
         }
     }
 
@@ -185,10 +214,7 @@ impl Path {
                     None => Owner::Extra(None),
                 }
             }
-            Ports::Own(slots) => match slots.get(slot).copied().flatten() {
-                Some(target) => Owner::Target(target),
-                None => Owner::Extra(None),
-            },
+            Ports::Own(slots) => owner(slots, slot),
         }
     }
 
@@ -204,7 +230,45 @@ impl Path {
     pub(crate) fn some_target(&self) -> Option<TargetId> {
         match &self.ports {
             Ports::Leased(leased) => leased.targets.first().copied(),
-            Ports::Own(slots) => slots.iter().flatten().next().copied(),
+            Ports::Own(slots) => slots.first().map(|own| own.target),
         }
+    }
+}
+
+fn owner(slots: &[Own], slot: usize) -> Owner {
+    slots.get(slot).map_or(Owner::Extra(None), |own| Owner::Target(own.target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Mono {
+        Mono::from_nanos(ms * 1_000_000)
+    }
+
+    #[test]
+    fn after_losses_beats_leave_from_a_few_ports_in_turn() {
+        let rest = Duration::from_millis(100);
+        let mut path = Path::new(SocketAddr::from(([127, 0, 0, 1], 7)), None);
+        path.join(5);
+        path.join(9);
+        let mut departures = Vec::new();
+        for ms in (0..).step_by(40).take(9) {
+            let departure = path.depart((5, Seq(1)), at(ms)).unwrap();
+            departures.push((departure.slot, departure.close));
+            path.renew(5, rest, at(ms));
+            assert_eq!(path.depart((9, Seq(1)), at(ms)).map(|it| it.slot), Some(1));
+        }
+        // The first is used again, by a new socket, once nothing in time can come to the old one.
+        let fresh = [(0, None), (2, None), (3, None), (4, None)];
+        let again = [(0, Some(0)), (2, Some(2)), (3, Some(3)), (4, Some(4)), (0, Some(0))];
+        assert_eq!(departures, [&fresh[..], &again[..]].concat());
+        assert!((0..5).all(|slot| path.claim(slot, at(0)) == Owner::Target(if slot == 1 { 9 } else { 5 })));
+        // A reply may still come to all others: it stays.
+        for ms in [400, 401, 402, 403, 404, 405] {
+            path.renew(5, rest, at(ms));
+        }
+        assert_eq!(path.depart((5, Seq(1)), at(405)).map(|it| it.close), Some(Some(4)));
     }
 }

@@ -24,11 +24,11 @@ pub(crate) enum Dispatch {
 }
 
 impl Targets {
-    /// A beat of the target is due and is about to be sent at `now`.
+    /// A beat of the target was `due` and is about to be sent at `now`.
     pub(crate) fn begin(
         &mut self,
         target: TargetId,
-        now: Mono,
+        (due, now): (Mono, Mono),
         observer: &mut dyn Observer,
     ) -> Dispatch {
         let entry = &mut self.targets[target as usize];
@@ -36,7 +36,7 @@ impl Targets {
             return Dispatch::Ended;
         }
         let Some(place) = entry.place else {
-            let seq = self.announce(target, now, None);
+            let seq = self.announce(target, (due, now), None);
             let reason = std::mem::take(&mut self.targets[target as usize].unresolved);
             self.fail(target, seq, &reason, now, observer);
             self.targets[target as usize].unresolved = reason;
@@ -53,16 +53,22 @@ impl Targets {
             return Dispatch::NoPort;
         };
         let route = Route { path: place.peer, port_id: departure.port_id };
-        self.announce(target, now, Some(route));
+        self.announce(target, (due, now), Some(route));
         let port = |slot| PortKey { owner: self.owner(place), slot };
         let close = departure.close.filter(|_| self.setup.sharing == Sharing::Own).map(port);
         Dispatch::Send { seq, port: port(departure.slot), to: place.address, close }
     }
 
-    fn announce(&mut self, target: TargetId, now: Mono, route: Option<Route>) -> Seq {
+    fn announce(
+        &mut self,
+        target: TargetId,
+        (due, now): (Mono, Mono),
+        route: Option<Route>,
+    ) -> Seq {
         let entry = &mut self.targets[target as usize];
         entry.left = entry.left.map(|left| left - 1);
         let seq = entry.session.announce(now, route);
+        entry.session.plan(seq, due);
         self.in_flight += 1;
         entry.newest = (seq, self.expired + self.expiry.len() as u64);
         let due = self.expires(now);

@@ -42,6 +42,7 @@ impl Json {
                 let rest = Replied {
                     rtt_ns: nanos(reply.rtt),
                     rtt_with_reflector_ns: rtt_total,
+                    rtt_from_due_ns: nanos(reply.rtt_from_due),
                     reordered: reply.reordered,
                     after_refusal: reply.after_refusal,
                     verdict: reply.verdict.name(),
@@ -191,6 +192,7 @@ struct Replied {
     rtt_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_with_reflector_ns: Option<u64>,
+    rtt_from_due_ns: u64,
     reordered: bool,
     after_refusal: bool,
     verdict: &'static str,

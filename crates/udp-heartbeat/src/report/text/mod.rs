@@ -212,6 +212,7 @@ mod tests {
         let reply = Received {
             rtt,
             rtt_total: rtt,
+            rtt_from_due: rtt,
             reordered: false,
             after_refusal: false,
             verdict: Verdict::Ok,
