@@ -3,18 +3,21 @@
 
 use std::net::IpAddr;
 
-use udp_server::policy::{Access, Block};
+use udp_server::policy::{Access, Block, Lists};
 
 /// A block is read or refused in one line, and holds the address that it was typed with.
 pub(crate) fn cidr(data: &[u8]) {
+    // Every line of a file is taken or said.
+    let _ = Lists::parse("f", data);
     let Ok(typed) = str::from_utf8(data) else { return };
     let block = match typed.parse::<Block>() {
         Ok(block) => block,
         Err(error) => return assert!(!error.contains('\n')),
     };
-    let allowed = Access::new(&[block], &[]);
-    let denied = Access::new(&[], &[block]);
-    let both = Access::new(&[block], &[block]);
+    let access = |allow, deny| Access::new(&Lists { allow, deny });
+    let allowed = access(vec![block], Vec::new());
+    let denied = access(Vec::new(), vec![block]);
+    let both = access(vec![block], vec![block]);
     let (address, bits) = typed.split_once('/').unwrap_or((typed, "128"));
     let Ok(address) = address.parse::<IpAddr>() else { return };
     let mapped = address != address.to_canonical();

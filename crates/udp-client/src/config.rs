@@ -111,6 +111,8 @@ pub struct Config {
     pub bind: Option<Endpoint>,
     /// Hop limit.
     pub ttl: Option<u8>,
+    /// The one interface to use, if not any.
+    pub interface: Option<String>,
     /// Code point.
     pub dscp: Option<Dscp>,
     /// Whether broadcast addresses may be asked.
@@ -172,6 +174,7 @@ impl Config {
             family: args.common.family(),
             bind: args.bind,
             ttl: args.ttl,
+            interface: args.common.interface.clone(),
             dscp: args.dscp,
             broadcast: args.broadcast,
             source,

@@ -239,7 +239,7 @@ fn parse_v6(text: &str) -> Result<Host, ParseEndpointError> {
     match text.split_once('%') {
         None => match address(text)? {
             // Which link is meant nobody can know (RFC 4007 §6).
-            ip if ip.is_unicast_link_local() => Err(ParseEndpointError::NoZone(ip)),
+            ip if crate::zone::is_needed(ip) => Err(ParseEndpointError::NoZone(ip)),
             ip => Ok(Host::Ip(canonical_ip(ip.into()))),
         },
         Some((ip, zone)) => {
@@ -536,6 +536,11 @@ mod tests {
                 "write [fe80::1%eth0]:53",
             ),
             (
+                "ff02::1:3",
+                "a link-local address needs its zone",
+                "write ff02::1:3%INTERFACE, such as ff02::1:3%eth0",
+            ),
+            (
                 "[fe80::1]:7000",
                 "a link-local address needs its zone",
                 "write fe80::1%INTERFACE, such as fe80::1%eth0",
@@ -610,10 +615,10 @@ mod tests {
             ("[fe80::1%lo]:5".to_string(), "('fe80::1%lo', 5)".to_string()),
             (format!("[fe80::1%{lo}]:5"), "('fe80::1%lo', 5)".to_string()),
             ("[ff02::1%lo]:5".to_string(), "('ff02::1%lo', 5)".to_string()),
+            ("[ff05::1%lo]:5".to_string(), "('ff05::1%lo', 5)".to_string()),
             // Where an address says it all, a zone is checked and adds nothing.
             ("[::1%lo]:5".to_string(), "('::1', 5)".to_string()),
             (format!("[::1%{lo}]:5"), "('::1', 5)".to_string()),
-            ("[ff05::1%lo]:5".to_string(), "('ff05::1', 5)".to_string()),
         ] {
             let endpoint: Endpoint = text.parse().unwrap();
             let found = endpoint.resolve(Role::Ask, Family::Any, DEFAULT_PORT).unwrap();

@@ -15,6 +15,10 @@ pub enum Operation {
     Open,
     /// `bind(2)`
     Bind,
+    /// SO_BINDTODEVICE
+    UseInterface,
+    /// IP_ADD_MEMBERSHIP, IPV6_JOIN_GROUP
+    Join,
     /// `connect(2)`
     Connect,
     /// `send(2)` and its kin
@@ -30,6 +34,8 @@ impl fmt::Display for Operation {
         match self {
             Operation::Open => f.write_str("open a socket for"),
             Operation::Bind => f.write_str("bind"),
+            Operation::UseInterface => f.write_str("use the interface"),
+            Operation::Join => f.write_str("join"),
             Operation::Connect => f.write_str("connect to"),
             Operation::Send => f.write_str("send to"),
             Operation::Receive => f.write_str("receive on"),

@@ -171,10 +171,12 @@ fn session(data: &[u8], mode: Mode<'_>) {
         let _ = answer.timestamp.to_wall(answer.error.format());
     }
     let Ok(packet) = SenderPacket::decode(data, mode, Wall::default()) else { return };
+    // Up to 2043: a time that both formats can tell.
+    let received = packet.timestamp.0 >> 3;
     let reply = Reply {
         sequence: packet.sequence.wrapping_add(1),
-        received: Wall::from_nanos(packet.timestamp.0),
-        sent: Wall::from_nanos(packet.timestamp.0.saturating_add(1_000)),
+        received: Wall::from_nanos(received),
+        sent: Wall::from_nanos(received + 1_000),
         error: ErrorEstimate(packet.error.0),
         ttl: data.last().copied(),
     };

@@ -3,14 +3,18 @@
 use std::net::Ipv6Addr;
 
 /// The interface that `zone` names, by its name or its number, as a scope of `ip`; `None` if there
-/// is no such interface. An address beyond the link has no scope (`ipv6(7)`), so that it gets 0:
-/// what comes from it comes without one.
+/// is no such interface. A unicast address beyond the link has no scope (`ipv6(7)`), so that it
+/// gets 0: what comes from it comes without one. A group's zone says where to join it.
 pub(crate) fn index(ip: Ipv6Addr, zone: &str) -> Option<u32> {
     let number = zone.parse().ok().filter(|number| *number > 0);
     let index = number.or_else(|| interface(ip, zone))?;
-    let on_the_link = ip.is_unicast_link_local()
-        || (ip.is_multicast() && matches!(ip.segments()[0] & 0xf, 1 | 2));
-    Some(if on_the_link { index } else { 0 })
+    Some(if ip.is_unicast_link_local() || ip.is_multicast() { index } else { 0 })
+}
+
+/// Whether `ip` means nothing without a zone: a link-local address, or a group of one link or one
+/// interface (RFC 4291 §2.7).
+pub(crate) fn is_needed(ip: Ipv6Addr) -> bool {
+    ip.is_unicast_link_local() || (ip.is_multicast() && matches!(ip.octets()[1] & 0xf, 1 | 2))
 }
 
 /// The name of the interface with this number, or the number where it has none.
@@ -18,6 +22,7 @@ pub(crate) fn name(index: u32) -> String {
     #[cfg(target_os = "linux")]
     if let Ok(name) = nix::net::if_::if_indextoname(index)
         && let Ok(name) = name.into_string()
+        && !name.is_empty()
     {
         return name;
     }

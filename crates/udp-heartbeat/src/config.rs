@@ -11,7 +11,7 @@ use udp_core::cli::parse::ShownDuration;
 use udp_core::endpoint::DEFAULT_PORT;
 use udp_core::expect::Expectation;
 use udp_core::socket::{Dscp, Ecn};
-use udp_core::stamp::{self, Key, KeyError, Mode};
+use udp_core::stamp::{self, Key, Mode};
 use udp_core::text::hex;
 use udp_core::{Endpoint, Family};
 
@@ -66,6 +66,7 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Local {
     pub(crate) bind: Option<Endpoint>,
+    pub(crate) interface: Option<String>,
     pub(crate) ttl: Option<u8>,
     pub(crate) dscp: Option<Dscp>,
     pub(crate) ecn: Option<Ecn>,
@@ -87,7 +88,7 @@ pub(crate) struct Sources {
 pub(crate) struct Files {
     /// With the file's name.
     pub(crate) targets: Option<(String, Vec<u8>)>,
-    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) key: Option<Key>,
 }
 
 impl Config {
@@ -158,7 +159,13 @@ impl Config {
             judged,
             on_change: args.on_change,
             output: Output { form, show, hex, stamp: args.stamp },
-            local: Local { bind: args.bind, ttl: args.ttl, dscp: args.dscp, ecn: args.ecn },
+            local: Local {
+                bind: args.bind,
+                interface: args.common.interface,
+                ttl: args.ttl,
+                dscp: args.dscp,
+                ecn: args.ecn,
+            },
             backend: match args.io {
                 Path::Auto => Backend::Auto,
                 Path::Portable => Backend::Portable,
@@ -219,8 +226,7 @@ fn format(args: &Args, files: &Files) -> Result<Format, Failure> {
         return Err(Failure::usage(format!("--size: a datagram holds at most {MAX_V4} bytes")));
     }
     if args.stamp {
-        let invalid = |error: KeyError| Failure::local(format!("--stamp-key-file: {error}"));
-        let key = files.key.as_deref().map(Key::from_file_bytes).transpose().map_err(invalid)?;
+        let key = files.key.clone();
         let least = Mode::from(key.as_ref()).packet_len();
         let length = args.size.unwrap_or(least);
         if length < least {
@@ -389,7 +395,7 @@ mod tests {
             assert_eq!(format!("{:?}", works(line).format), expected, "{line}");
         }
         assert!(works("--payload-hex 00").output.hex);
-        let files = Files { targets: None, key: Some(b"secret\n".to_vec()) };
+        let files = Files { targets: None, key: Key::from_file_bytes(b"secret\n").ok() };
         let keyed = meaning("--stamp --stamp-key-file x", &files).unwrap();
         assert_eq!(format!("{:?}", keyed.format), "Stamp { key: Some(Key), length: 112 }");
     }
@@ -504,9 +510,6 @@ mod tests {
             let error = meaning(line, &Files::default()).err().unwrap_or_default();
             assert!(error.contains(named), "{line}: {error:?}");
         }
-        let files = Files { targets: None, key: Some(Vec::new()) };
-        let error = meaning("--stamp --stamp-key-file x", &files).err();
-        assert_eq!(error.as_deref(), Some("error: --stamp-key-file: the key is empty"));
     }
 
     #[test]

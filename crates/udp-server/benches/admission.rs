@@ -10,7 +10,7 @@ use udp_core::batch::{Destination, Meta, Received};
 use udp_core::clock::Mono;
 use udp_server::policy::access::Block;
 use udp_server::policy::{
-    Access, GroupReplies, Limiter, Limits, LoopGuard, Policy, RateLimit, SentTo, Sources,
+    Access, GroupReplies, Limiter, Limits, Lists, LoopGuard, Policy, RateLimit, SentTo, Sources,
 };
 use udp_server::service::Echo;
 
@@ -24,7 +24,7 @@ fn access(criterion: &mut Criterion) {
         let policy = Policy {
             groups: GroupReplies::Never,
             sources: Sources::new(LoopGuard::On, [7000]),
-            access: Arc::new(Access::new(&[], &deny)),
+            access: Arc::new(Access::new(&Lists { deny, ..Lists::default() })),
             limits: limits(RateLimit::Off),
         };
         group.bench_function(format!("{rules} rules"), |bencher| {

@@ -1,14 +1,14 @@
 //! What runs: the options' meaning, with every default filled in and every contradiction dropped.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use udp_core::cli::Failure;
+use udp_core::cli::{Failure, Style};
 use udp_core::endpoint::DEFAULT_PORT;
 use udp_core::{Endpoint, Family};
 
 use crate::args::{Args, IoPath};
-use crate::policy::{Access, GroupReplies, LoopGuard, RateLimit};
+use crate::policy::{GroupReplies, Lists, LoopGuard, RateLimit};
+use crate::reload::Sources;
 
 /// The port of a STAMP reflector (RFC 8762 §4.1).
 pub const STAMP_PORT: u16 = 862;
@@ -74,14 +74,16 @@ pub struct Config {
     pub binds: Vec<Endpoint>,
     /// The reflector's addresses.
     pub stamps: Vec<Endpoint>,
-    /// Where the reflector's key is.
-    pub stamp_key_file: Option<PathBuf>,
     /// What the echo service answers.
     pub reply: Reply,
     /// How it is told.
     pub format: Format,
     /// How much is told.
     pub detail: Detail,
+    /// What lines of text look like.
+    pub style: Style,
+    /// The one interface to use, if not any.
+    pub interface: Option<String>,
     /// SO_REUSEADDR during the bind.
     pub reuse_address: bool,
     /// SO_REUSEPORT, for servers of one user to share a port.
@@ -94,8 +96,8 @@ pub struct Config {
     pub send_buffer: Option<usize>,
     /// Receive size, 1 to [`LARGEST_DATAGRAM`].
     pub max_datagram: usize,
-    /// Who is answered.
-    pub access: Access,
+    /// Who is answered, and with which key.
+    pub sources: Sources,
     /// How often.
     pub rate_limit: RateLimit,
     /// Whether loops are looked for.
@@ -147,10 +149,15 @@ impl TryFrom<Args> for Config {
         let in_kernel_range = |bytes: usize| bytes.min(i32::MAX as usize);
         Ok(Config {
             family: args.common.family(),
-            access: Access::new(&args.allow, &args.deny),
+            sources: Sources {
+                named: Lists { allow: args.allow, deny: args.deny },
+                access: args.access_file,
+                key: args.stamp_key_file,
+            },
+            style: Style::of_stdout(&args.common),
+            interface: args.common.interface,
             binds: args.bind,
             stamps: args.stamp,
-            stamp_key_file: args.stamp_key_file,
             reply: if args.sink { Reply::Nothing } else { Reply::Echo(prefix) },
             format: if args.json { Format::Json } else { Format::Text },
             detail: if args.quiet { Detail::Quiet } else { Detail::Datagrams },
@@ -190,7 +197,6 @@ mod tests {
             family: Family::Any,
             binds: Vec::new(),
             stamps: Vec::new(),
-            stamp_key_file: None,
             reply: Reply::Echo(b"echo ".to_vec()),
             format: Format::Text,
             detail: Detail::Datagrams,
@@ -200,7 +206,9 @@ mod tests {
             recv_buffer: BufferSize::Default(1 << 20),
             send_buffer: None,
             max_datagram: 65_535,
-            access: Access::new(&[], &[]),
+            sources: Sources::default(),
+            style: Style::default(),
+            interface: None,
             rate_limit: RateLimit::Public,
             guard: LoopGuard::On,
             groups: GroupReplies::Never,
@@ -242,9 +250,16 @@ mod tests {
             ("--max-datagram 64K", plain()),
             ("--max-datagram 100M", plain()),
             (
-                "--allow 10.0.0.0/8 --allow ::1 --deny 10.1.0.0/16",
+                "--allow 10.0.0.0/8 --allow ::1 --deny 10.1.0.0/16 --access-file a",
                 Config {
-                    access: Access::new(&[net("10.0.0.0/8"), net("::1")], &[net("10.1.0.0/16")]),
+                    sources: Sources {
+                        named: Lists {
+                            allow: vec![net("10.0.0.0/8"), net("::1")],
+                            deny: vec![net("10.1.0.0/16")],
+                        },
+                        access: Some("a".into()),
+                        key: None,
+                    },
                     ..plain()
                 },
             ),
@@ -261,12 +276,15 @@ mod tests {
                 "--stamp :0 --stamp [::1] --stamp-key-file k",
                 Config {
                     stamps: vec![end(":0"), end("[::1]")],
-                    stamp_key_file: Some("k".into()),
+                    sources: Sources { key: Some("k".into()), ..Sources::default() },
                     ..plain()
                 },
             ),
             ("--count 3 -4 -vv", Config { count: Some(3), family: Family::V4, ..plain() }),
-            ("-6", Config { family: Family::V6, ..plain() }),
+            (
+                "-6 --interface va",
+                Config { family: Family::V6, interface: Some("va".into()), ..plain() },
+            ),
         ];
         for (line, expected) in cases {
             assert_eq!(config(line).as_ref(), Ok(&expected), "{line}");

@@ -109,7 +109,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Access, GroupReplies, Limits, LoopGuard, Policy, Reason, SentTo};
+    use crate::policy::{Access, GroupReplies, Limits, Lists, LoopGuard, Policy, Reason, SentTo};
     use crate::service::Echo;
     use proptest::prelude::*;
     use std::io;
@@ -163,7 +163,7 @@ mod tests {
             let mut policy = Policy {
                 groups: GroupReplies::Never,
                 sources: Sources::new(LoopGuard::On, [7000]),
-                access: Arc::new(Access::new(&[], &deny)),
+                access: Arc::new(Access::new(&Lists { deny, ..Lists::default() })),
                 limits: Limits { limiter: Limiter::new(limit).map(Arc::new), guard: LoopGuard::On },
             };
             let echo = Echo::new(b"echo ".to_vec());

@@ -14,6 +14,7 @@ mod listeners;
 mod log_limit;
 mod output;
 pub mod policy;
+pub mod reload;
 pub mod report;
 mod server;
 pub mod service;

@@ -9,10 +9,10 @@
 use std::net::{SocketAddr, UdpSocket};
 
 use udp_core::cli::Failure;
-use udp_core::endpoint::{Role, host_port};
-use udp_core::error::{Error, Operation};
-use udp_core::socket::{Adopted, Granted, SocketConfig};
-use udp_core::{Endpoint, Family};
+use udp_core::endpoint::{DEFAULT_PORT, Role, host_port};
+use udp_core::error::{Error, Operation, describe};
+use udp_core::socket::{self, Adopted, Granted, SocketConfig};
+use udp_core::{Endpoint, ErrorClass, Family};
 
 use crate::config::{BufferSize, Config, Reply, STAMP_PORT};
 use crate::event::{Kind, Service};
@@ -38,41 +38,78 @@ pub(crate) fn open_all(
     inherited: Vec<Inherited>,
 ) -> Result<Vec<Listener>, Failure> {
     let echo = if config.reply == Reply::Nothing { Kind::Sink } else { Kind::Echo };
-    let resolve = |endpoint: &Endpoint, default_port| {
-        let found = endpoint.resolve(Role::Serve, config.family, default_port);
-        found.map(|addresses| addresses.first().copied())
-    };
     let default = (config.binds.is_empty() && inherited.is_empty()).then(|| config.default_bind());
-    let mut wanted: Vec<(SocketAddr, Kind)> = Vec::new();
-    for endpoint in config.binds.iter().chain(&default) {
-        wanted.extend(resolve(endpoint, udp_core::endpoint::DEFAULT_PORT)?.map(|a| (a, echo)));
-    }
-    for endpoint in &config.stamps {
-        wanted.extend(resolve(endpoint, STAMP_PORT)?.map(|address| (address, Kind::Stamp)));
+    let binds = config.binds.iter().chain(&default).map(|bind| (bind, DEFAULT_PORT, echo));
+    let stamps = config.stamps.iter().map(|bind| (bind, STAMP_PORT, Kind::Stamp));
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for (endpoint, default_port, kind) in binds.chain(stamps) {
+        let addresses = endpoint.resolve(Role::Serve, config.family, default_port)?;
+        let optional = addresses.len() > 1;
+        for address in addresses {
+            let same = |it: &Wanted| (it.address, it.kind) == (address, kind);
+            if address.port() == 0 || !wanted.iter().any(same) {
+                wanted.push(Wanted { endpoint, address, kind, optional });
+            }
+        }
     }
     if config.workers > 1 && !inherited.is_empty() {
         return Err(Failure::usage("a socket passed by the service manager has one worker"));
+    }
+    if config.interface.is_some() && !inherited.is_empty() {
+        return Err(Failure::usage(
+            "--interface is not for a socket that the service manager passes",
+        )
+        .with_hint("write BindToDevice= into the socket unit"));
     }
     let mut listeners = Vec::with_capacity(inherited.len() + wanted.len());
     for Inherited { socket, stamp } in inherited {
         let kind = if stamp { Kind::Stamp } else { echo };
         listeners.push(adopt(config, socket, kind)?);
     }
-    for (address, kind) in &wanted {
-        let only_v6 = config.family == Family::V6 || has_v4_twin(*address, &wanted);
-        listeners.push(open(config, *address, *kind, only_v6)?);
+    for it in &wanted {
+        let only_v6 = config.family == Family::V6 || has_v4_twin(it.address, &wanted);
+        match open(config, it.address, it.kind, only_v6) {
+            Ok(listener) => listeners.push(listener),
+            // Where a host has no IPv6, its own name may still have such an address.
+            Err(error) if it.optional && is_no_address_of_this_host(&error) => log::warn!(
+                "{} is not served at {}: {}",
+                it.endpoint,
+                host_port(it.address),
+                describe(&error.source)
+            ),
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(listeners)
+    match (listeners.is_empty(), wanted.first()) {
+        (true, Some(it)) => {
+            Err(Failure::local(format!("cannot bind {}: no address of this host", it.endpoint)))
+        }
+        _ => Ok(listeners),
+    }
+}
+
+/// An address to serve.
+struct Wanted<'a> {
+    endpoint: &'a Endpoint,
+    address: SocketAddr,
+    kind: Kind,
+    /// Whether it is one of several that a name has.
+    optional: bool,
+}
+
+fn is_no_address_of_this_host(error: &Error) -> bool {
+    error.class() == ErrorClass::AddressNotAvailable
+        || error.source.kind() == std::io::ErrorKind::Unsupported
 }
 
 /// Whether an IPv4 address is to be served on the same port beside `[::]`, which would otherwise
 /// claim it too.
-fn has_v4_twin(address: SocketAddr, wanted: &[(SocketAddr, Kind)]) -> bool {
-    let twin = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
+fn has_v4_twin(address: SocketAddr, wanted: &[Wanted<'_>]) -> bool {
+    let twin = |it: &Wanted| it.address.is_ipv4() && it.address.port() == address.port();
     address.ip().is_unspecified()
         && address.is_ipv6()
         && address.port() != 0
-        && wanted.iter().any(|(other, _)| twin(other))
+        && wanted.iter().any(twin)
 }
 
 fn open(
@@ -80,9 +117,12 @@ fn open(
     mut address: SocketAddr,
     kind: Kind,
     only_v6: bool,
-) -> Result<Listener, Failure> {
+) -> Result<Listener, Error> {
+    // The kernel gives a copy of a group's datagram to every socket of the port.
+    let workers = if address.ip().is_multicast() { 1 } else { config.workers };
     let plain = SocketConfig {
         bind: Some(address),
+        device: config.interface.clone(),
         only_v6,
         reuse_address: config.reuse_address,
         reuse_port: config.reuse_port,
@@ -91,13 +131,13 @@ fn open(
         ..SocketConfig::default()
     };
     // SO_REUSEADDR would let us in beside whoever set it before us, and he would keep what is his.
-    if config.reuse_address || (config.workers > 1 && !config.reuse_port) {
+    if config.reuse_address || (workers > 1 && !config.reuse_port) {
         let probe = SocketConfig { reuse_address: false, ..plain.clone() }.open()?;
         address = local(&probe.socket, address)?;
     }
-    let mut sockets = Vec::with_capacity(config.workers);
-    for _ in 0..config.workers {
-        let shared = config.reuse_port || config.workers > 1;
+    let mut sockets = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let shared = config.reuse_port || workers > 1;
         let opened =
             SocketConfig { bind: Some(address), reuse_port: shared, ..plain.clone() }.open()?;
         // The first of a group that asked for any port says which one it is.
@@ -118,6 +158,9 @@ fn adopt(config: &Config, socket: UdpSocket, kind: Kind) -> Result<Listener, Fai
     if address.port() == 0 {
         return Err(Failure::local("cannot serve the socket that was passed: it is not bound")
             .with_hint("the socket unit needs ListenDatagram= with an address and a port"));
+    }
+    if address.ip().is_multicast() {
+        socket::join(&socket, address, None)?;
     }
     let adopted =
         Adopted::adopt(&socket).map_err(|e| failed(Operation::Configure("a passed socket"), e))?;
@@ -250,6 +293,17 @@ mod tests {
         let kinds: Vec<_> = listeners.iter().map(|l| l.service.kind).collect();
         assert_eq!(kinds, [Kind::Echo, Kind::Stamp]);
         assert!(open_all(&config("--workers 2"), vec![passed(false)]).is_err());
+    }
+
+    #[test]
+    fn an_address_that_is_named_twice_is_served_once() {
+        let port = opened("-b 127.0.0.1:0")[0].service.address.port();
+        assert_eq!(opened(&format!("-b 127.0.0.1:{port} -b 127.0.0.1:{port}")).len(), 1);
+        let groups = opened("-b 239.77.0.1:0 --interface lo --workers 3");
+        assert_eq!(groups[0].sockets.len(), 1);
+        let passed = Inherited { socket: UdpSocket::bind("127.0.0.1:0").unwrap(), stamp: false };
+        let failure = open_all(&config("--interface lo"), vec![passed]).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
     }
 
     #[test]

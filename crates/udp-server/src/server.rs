@@ -1,18 +1,21 @@
 //! The server as a whole: opens the sockets, starts the workers and the printer, waits for a
 //! reason to end, and sums up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{never, select, tick};
+use crossbeam_channel::{Sender, bounded, never, select, tick};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
 use udp_core::cli::{Console, Exit, Failure};
 use udp_core::endpoint::host_port;
+use udp_core::error::describe;
 
 use crate::accounting::Counts;
 use crate::config::{Config, Format};
 use crate::event::{Event, Service, Summary};
 use crate::listeners;
 use crate::policy::Reason;
+use crate::reload::{Current, Sources};
 use crate::report::CountLine;
 use crate::stdout::StdoutLog;
 use crate::systemd;
@@ -26,19 +29,34 @@ const DROPPED_EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// What keeps it from starting: a name, a socket, a key file, a thread.
 pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
+    let rules = Arc::new(Current::new(config.sources.read()?));
     let listeners = listeners::open_all(config, systemd::inherited()?)?;
     // Not before names are resolved: a resolver that hangs is ended by the first signal.
-    let signals = Signals::install(Hangup::Stop)?;
+    let hangup = if config.sources.any() { Hangup::Reload } else { Hangup::Stop };
+    let signals = Signals::install(hangup)?;
     let services: Vec<Service> = listeners.iter().map(|l| l.service.clone()).collect();
-    let stdout_log = StdoutLog::start(config.format)?;
-    let workers = WorkerPool::start(config, listeners, &stdout_log)?;
+    let stdout_log = StdoutLog::start(config.format, config.style)?;
+    let workers = WorkerPool::start(config, listeners, &rules, &stdout_log)?;
+    let reload = reloader(&config.sources, &rules)?;
     systemd::tell_ready();
 
-    let mut server = Server { services, workers, stdout_log, dropped: [0; Reason::ALL.len()] };
+    let mut server =
+        Server { services, workers, stdout_log, reload, dropped: [0; Reason::ALL.len()] };
     let outcome = server.wait(config, &signals, console);
     systemd::tell_stopping();
     server.finish();
     outcome
+}
+
+/// Starts the thread that reads files again; a message asks it to.
+fn reloader(sources: &Sources, rules: &Arc<Current>) -> Result<Sender<()>, Failure> {
+    let (sender, requests) = bounded(1);
+    let (sources, rules) = (sources.clone(), Arc::clone(rules));
+    let thread = std::thread::Builder::new().name("reload".into());
+    thread
+        .spawn(move || sources.serve(&requests, &rules))
+        .map_err(|error| Failure::local(format!("cannot start a thread: {}", describe(&error))))?;
+    Ok(sender)
 }
 
 fn worker_ended() -> Failure {
@@ -49,7 +67,9 @@ struct Server {
     services: Vec<Service>,
     workers: WorkerPool,
     stdout_log: StdoutLog,
-    /// Refusals that were told so far.
+    /// Asks for files to be read again.
+    reload: Sender<()>,
+    /// Drops that were told so far.
     dropped: [u64; Reason::ALL.len()],
 }
 
@@ -66,7 +86,11 @@ impl Server {
             select! {
                 recv(signals.events()) -> event => match event {
                     Ok(SignalEvent::Snapshot) => console.note(self.snapshot()),
-                    Ok(SignalEvent::Stop | SignalEvent::Reload) | Err(_) => return Ok(Exit::Worked),
+                    Ok(SignalEvent::Reload) => {
+                        // One request that waits is as good as two.
+                        let _ = self.reload.try_send(());
+                    }
+                    Ok(SignalEvent::Stop) | Err(_) => return Ok(Exit::Worked),
                 },
                 recv(self.workers.spent) -> _ => return Ok(Exit::Worked),
                 recv(self.workers.ended) -> _ => {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use udp_core::cli::Failure;
 use udp_core::cli::printer::{Policy, Printer};
+use udp_core::cli::{Failure, Style};
 use udp_core::clock;
 use udp_core::error::describe;
 
@@ -42,9 +42,12 @@ impl StdoutLog {
     ///
     /// # Errors
     /// A local failure, when the system has no thread for it.
-    pub(crate) fn start(format: Format) -> Result<Self, Failure> {
+    pub(crate) fn start(format: Format, style: Style) -> Result<Self, Failure> {
         let (shape, mut report): (Shape, Box<dyn Report>) = match format {
-            Format::Text => (Shape::TEXT, Box::new(Text::default())),
+            Format::Text => {
+                let shape = Shape { times: style.timestamps(), ..Shape::TEXT };
+                (shape, Box::new(Text::new(style)))
+            }
             Format::Json => (Shape::JSON, Box::new(Json)),
         };
         let pool = Pool::new(shape);

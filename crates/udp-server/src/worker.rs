@@ -20,6 +20,7 @@ use crate::event::{DatagramLog, Record};
 use crate::ledger::Ledger;
 use crate::log_limit::BackOff;
 use crate::policy::{DropCause, Policy, Reason, SentTo};
+use crate::reload::{Current, Rules};
 use crate::service::stamp::Arrival;
 use crate::service::{Echo, Reflector};
 
@@ -58,6 +59,11 @@ pub(crate) struct Parts {
     pub(crate) service: Service,
     /// Who is answered.
     pub(crate) policy: Policy,
+    /// Who is answered, and with which key, as it was last read.
+    pub(crate) rules: Arc<Current>,
+    /// Whether it serves what was sent to a broadcast or multicast address, of which the kernel
+    /// gives a copy to every socket of a port: one worker of an address does.
+    pub(crate) groups: bool,
     /// Where the counts are shown.
     pub(crate) published: Arc<Published>,
     /// Where datagrams are told, if they are.
@@ -82,6 +88,8 @@ pub(crate) struct Worker {
     /// Datagrams of each slot that are within the count_limit.
     served: Vec<usize>,
     scratch: Vec<u8>,
+    /// Which rules it has.
+    version: u64,
     /// What the socket had lost before the server said that it serves.
     lost_before: u64,
 }
@@ -108,6 +116,7 @@ impl Worker {
             dropped: Vec::with_capacity(ENTRIES),
             served: vec![0; SLOTS],
             slots,
+            version: 0,
             lost_before,
             parts,
         }
@@ -157,18 +166,20 @@ impl Worker {
     fn serve(&mut self) -> bool {
         let now = clock::mono();
         self.dropped.clear();
+        if let Some(rules) = self.parts.rules.newer_than(&mut self.version) {
+            self.take_rules(rules);
+        }
         for slot in 0..self.slots.len() {
             let mut meta = *self.slots.get(slot).meta;
-            let datagrams = meta.datagrams();
+            let is_copy = !self.parts.groups && sent_to(&meta) == SentTo::Group;
+            let datagrams = if is_copy { 0 } else { meta.datagrams() };
             let served = match &self.parts.count_limit {
                 None => datagrams,
                 Some(count_limit) => count_limit.claim(datagrams),
             };
             self.served[slot] = served;
-            if served < datagrams {
-                meta.len = if served == 0 { 0 } else { meta.range(served - 1).end };
-            }
             if served > 0 {
+                meta.len = meta.range(served - 1).end;
                 self.ledger.counts.received += served as u64;
                 self.answer(slot, &meta, served, now);
             }
@@ -176,6 +187,14 @@ impl Worker {
         self.send(now);
         self.parts.published.show(&self.ledger.counts);
         self.tell()
+    }
+
+    #[cold]
+    fn take_rules(&mut self, rules: Rules) {
+        self.parts.policy.access = rules.access;
+        if let Service::Stamp(reflector) = &mut self.parts.service {
+            reflector.set_key(rules.key);
+        }
     }
 
     /// Admits and answers the datagrams of one slot: the first `served` ones, which `meta` is of.

@@ -1,7 +1,5 @@
 //! The workers as one: starts them, reads their counts, stops them.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,7 +10,6 @@ use udp_core::cli::Failure;
 use udp_core::endpoint::host_port;
 use udp_core::error::describe;
 use udp_core::socket::Adopted;
-use udp_core::stamp::Key;
 
 use crate::accounting::{Counts, Published};
 use crate::args::IoPath;
@@ -22,6 +19,7 @@ use crate::event::{Event, Kind};
 use crate::interfaces;
 use crate::listeners::Listener;
 use crate::policy::{Limiter, Limits, Policy, Sources};
+use crate::reload::{Current, Rules};
 use crate::service::{Echo, Reflector};
 use crate::stdout::StdoutLog;
 use crate::worker::{Parts, Service, Worker};
@@ -49,6 +47,7 @@ impl WorkerPool {
     pub(crate) fn start(
         config: &Config,
         listeners: Vec<Listener>,
+        rules: &Arc<Current>,
         stdout_log: &StdoutLog,
     ) -> Result<Self, Failure> {
         let (spent_sender, spent) = bounded(1);
@@ -63,12 +62,11 @@ impl WorkerPool {
         sources.set_broadcasts(interfaces::broadcasts());
         let limits =
             Limits { limiter: Limiter::new(config.rate_limit).map(Arc::new), guard: config.guard };
-        let access = Arc::new(config.access.clone());
+        let Rules { access, key } = rules.get();
         let reflectors = listeners.iter().filter(|it| it.service.kind == Kind::Stamp);
         let stamp_ports: Vec<u16> =
             reflectors.map(|it| it.service.address.port()).chain([STAMP_PORT]).collect();
         let policy = Policy { groups: config.groups, sources, access, limits };
-        let key = config.stamp_key_file.as_deref().map(read_key).transpose()?;
         let workers: usize = listeners.iter().map(|listener| listener.sockets.len()).sum();
 
         let mut pool = WorkerPool {
@@ -88,7 +86,7 @@ impl WorkerPool {
             let shared = adopted.is_some();
             pool.adopted.extend(adopted);
             let name = host_port(service.address);
-            for socket in sockets {
+            for (index, socket) in sockets.into_iter().enumerate() {
                 let copy = || {
                     socket
                         .try_clone()
@@ -117,6 +115,8 @@ impl WorkerPool {
                         }
                         Kind::Echo | Kind::Sink => policy.clone(),
                     },
+                    rules: Arc::clone(rules),
+                    groups: index == 0,
                     published,
                     datagram_log,
                     count_limit: count_limit.clone(),
@@ -201,24 +201,7 @@ impl Drop for Ended {
     }
 }
 
-/// A key file is read no further than this: it may be a device that never ends.
-const LONGEST_KEY: u64 = 64 * 1024;
-
-fn read_key(file: &std::path::Path) -> Result<Key, Failure> {
-    let failed = |reason: String| {
-        Failure::local(format!("cannot use the key file {}: {reason}", file.display()))
-    };
-    let mut content = Vec::new();
-    File::open(file)
-        .and_then(|file| file.take(LONGEST_KEY + 1).read_to_end(&mut content))
-        .map_err(|error| failed(describe(&error)))?;
-    if content.len() as u64 > LONGEST_KEY {
-        return Err(failed(format!("longer than {LONGEST_KEY} bytes")));
-    }
-    Key::from_file_bytes(&content).map_err(|error| failed(error.to_string()))
-}
-
-fn service_of(config: &Config, kind: Kind, key: Option<&Key>) -> Service {
+fn service_of(config: &Config, kind: Kind, key: Option<&udp_core::stamp::Key>) -> Service {
     match (kind, &config.reply) {
         (Kind::Stamp, _) => Service::Stamp(Reflector::new(key.cloned())),
         (_, Reply::Echo(prefix)) => Service::Echo(Echo::new(prefix.clone())),

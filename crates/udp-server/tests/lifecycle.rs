@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::process::Stdio;
 
-use common::{PATIENCE, Server, ask, asker, command, run};
+use common::{PATIENCE, Server, ask, asker, asker_on, command, run, silent};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -68,6 +68,9 @@ fn bad_usage_is_one_line_and_exit_code_2() {
         assert!(lines.len() == 1 || (lines.len() == 2 && lines[1].starts_with("hint: ")));
         assert_eq!(ended.stdout, "");
     }
+    let nowhere = run(&["-b", "127.0.0.1:0", "--interface", "no-such-if"]);
+    assert_eq!(nowhere.status.code(), Some(4));
+    assert_eq!(nowhere.stderr, "error: cannot use the interface no-such-if: no such device\n");
     let key = run(&["-b", "127.0.0.1:0", "--stamp", "127.0.0.1:0", "--stamp-key-file", "/none"]);
     assert_eq!(key.status.code(), Some(4));
     assert!(key.stderr.contains("/none: no such file"), "{}", key.stderr);
@@ -87,6 +90,40 @@ fn signals_end_it_with_its_counts() {
             assert_eq!(ended.counts(), [1, 1, 0, 0, 0]);
         }
     }
+}
+
+#[test]
+fn files_are_read_again_on_sighup() {
+    let directory = std::env::temp_dir().join(format!("udp-server-files-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("access");
+    let write = |content: &str| std::fs::write(&path, content).unwrap();
+    let file = path.to_str().unwrap();
+    let bad = |lines: usize| "nobody\n".repeat(lines);
+    let said = |lines| {
+        (1..=lines).map(|n| format!("{file}:{n}: 'nobody': expected allow CIDR or deny CIDR\n"))
+    };
+
+    write(&bad(12));
+    let ended = run(&["-b", "127.0.0.1:0", "--access-file", file]);
+    assert_eq!(ended.status.code(), Some(2));
+    assert_eq!(ended.stderr, said(10).collect::<String>());
+
+    write("deny 127.0.0.1\r\n");
+    let mut server = Server::start(&["-q", "-v", "--access-file", file]);
+    let (known, other) = (asker(server.address()), asker_on("127.0.0.2:0", server.address()));
+    silent(&known, b"x", &other);
+    for content in ["allow 127.0.0.1", "bad"] {
+        write(content);
+        server.signal(Signal::SIGHUP);
+        let told = if content == "bad" { "warning: not read again: " } else { "info: access list" };
+        while !server.complaint().starts_with(told) {}
+        assert_eq!(ask(&known, b"x"), b"echo x");
+        silent(&other, b"x", &known);
+    }
+    let ended = server.stop();
+    assert_eq!(ended.counts(), [8, 5, 3, 0, 0]);
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn an_answer_is_never_answered_and_never_longer() {
     let server = Server::start(&["--stamp", "127.0.0.1:0", "-q"]);
     let client = asker(server.addresses[1]);
     let reflected = ask(&client, &request(1, 0, 44, Mode::Plain).1);
-    let junk = [&reflected[..], b"", b"hello", &[0; 13], &[0; 14], &[0; 40], &[0xff; 1400]];
+    let junk = [&reflected[..], b"", b"hello", &[0; 13], &[0; 14], &[0; 40]];
     for payload in junk {
         client.send(payload).unwrap();
     }
@@ -94,6 +94,6 @@ fn an_answer_is_never_answered_and_never_longer() {
     assert!(answer.answers(&packet));
     assert_eq!(answer.sequence, 1);
     let ended = server.stop();
-    assert_eq!(ended.drops(), "rate 0, loop 2, access 0, destination 0, source 0, size 5");
-    assert_eq!(ended.counts(), [9, 2, 7, 0, 0]);
+    assert_eq!(ended.drops(), "rate 0, loop 1, access 0, destination 0, source 0, size 5");
+    assert_eq!(ended.counts(), [8, 2, 6, 0, 0]);
 }

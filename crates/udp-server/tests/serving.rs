@@ -4,9 +4,9 @@
 
 mod common;
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 
-use common::{Server, ask, asker, asker_on, silent};
+use common::{PATIENCE, Server, ask, asker, asker_on, command, silent};
 
 const PATHS: [&str; 2] = ["auto", "portable"];
 
@@ -34,6 +34,15 @@ fn the_tutorials_transcript() {
         );
         assert_eq!(ended.stderr, "");
     }
+}
+
+#[test]
+fn each_line_has_its_time_where_that_is_asked() {
+    let server = Server::spawn(command(&["-b", "127.0.0.1:0"]).arg("-D"));
+    ask(&asker(server.address()), b"hello");
+    let ended = server.stop();
+    let timed = |line: &str| line.split_once("Z ").is_some_and(|(time, _)| time.len() == 26);
+    assert_eq!(ended.stdout.lines().filter(|line| timed(line)).count(), 6, "{}", ended.stdout);
 }
 
 #[test]
@@ -207,6 +216,25 @@ fn workers_share_the_load() {
             assert_eq!(ask(&asker(server.address()), b"x"), b"echo x");
         }
         assert_eq!(server.stop().counts(), [64, 64, 0, 0, 0]);
+    }
+}
+
+#[test]
+fn one_worker_answers_what_the_kernel_gives_to_all() {
+    for io in PATHS {
+        let options = ["-b", "0.0.0.0:0", "-q", "--io", io, "--workers", "3", "--answer-broadcast"];
+        let server = Server::spawn(&mut command(&options));
+        let port = server.address().port();
+        let client = asker_on("127.0.0.1:0", SocketAddr::from(([127, 0, 0, 1], port)));
+        let caller = UdpSocket::bind("127.0.0.1:0").unwrap();
+        caller.set_broadcast(true).unwrap();
+        caller.set_read_timeout(Some(PATIENCE)).unwrap();
+        caller.send_to(b"all", ("127.255.255.255", port)).unwrap();
+        assert_eq!(caller.recv(&mut [0; 64]).unwrap(), 8);
+        for _ in 0..20 {
+            assert_eq!(ask(&client, b"x"), b"echo x");
+        }
+        assert_eq!(server.stop().counts(), [21, 21, 0, 0, 0]);
     }
 }
 

@@ -47,6 +47,7 @@ impl Route {
             bind = Some(local);
         }
         let options = SocketConfig {
+            device: config.interface.clone(),
             ttl: config.ttl,
             dscp: config.dscp,
             broadcast: config.broadcast,

@@ -124,6 +124,9 @@ impl From<Error> for Failure {
             (Operation::Bind, ErrorClass::AddressNotAvailable) => {
                 Some("the address is not one of this host; see `ip address`")
             }
+            (Operation::Join, _) => Some(
+                "name the interface, with --interface or as a zone: [ff02::1%eth0]; see `ip route get`",
+            ),
             (Operation::Connect, ErrorClass::Invalid) => Some(
                 "the source address of --bind cannot reach this target; leave it out, or bind one that can",
             ),

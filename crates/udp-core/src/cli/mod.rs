@@ -5,6 +5,7 @@
 //! a socket or writes to stdout by itself; what goes to stdout goes through a [`printer`].
 
 mod exit;
+pub mod files;
 pub mod json;
 mod logging;
 pub mod parse;
@@ -36,6 +37,9 @@ pub struct CommonArgs {
     /// Use IPv6 only
     #[arg(short = '6', long = "ipv6")]
     pub v6: bool,
+    /// Send and receive through this interface only: a VRF, a tunnel
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub interface: Option<String>,
     /// Increase verbosity (-v info, -vv debug); RUST_LOG overrides
     #[arg(short = 'v', long = "verbose", action = clap::ArgAction::Count, help_heading = OUTPUT)]
     pub verbose: u8,

@@ -29,6 +29,11 @@ impl Style {
         Style { timestamps: args.timestamps, color: args.color.on(&io::stdout()) }
     }
 
+    /// Whether each line has its time.
+    pub fn timestamps(self) -> bool {
+        self.timestamps
+    }
+
     /// Dresses the whole lines that `out` holds from `start` on, which are of the moment `at`.
     pub fn dress(self, out: &mut Vec<u8>, start: usize, at: Wall, tone: Tone) {
         let color = match tone {

@@ -25,7 +25,8 @@ pub enum ReceiveMode {
 /// Options follow the man pages' grouping: `socket(7)`, then `ip(7)` and `ipv6(7)`.
 #[derive(Debug, Clone, Default)]
 pub struct SocketConfig {
-    /// The local address; `None` leaves it to the kernel at the first send.
+    /// The local address; `None` leaves it to the kernel at the first send. A multicast group is
+    /// joined as well ([`join`](super::join)).
     pub bind: Option<SocketAddr>,
     /// The one peer: datagrams of others are then dropped by the kernel, and an ICMP error about
     /// this peer comes back as an error of a later send or receive.
@@ -45,6 +46,9 @@ pub struct SocketConfig {
     pub recv_buffer: Option<usize>,
     /// SO_SNDBUF in bytes.
     pub send_buffer: Option<usize>,
+    /// SO_BINDTODEVICE: send and receive through this network interface alone. Linux only; an error
+    /// elsewhere.
+    pub device: Option<String>,
     /// SO_BROADCAST: allow sending to broadcast addresses.
     pub broadcast: bool,
     /// IP_TTL and IPV6_UNICAST_HOPS (and their multicast kin): 1 to 255 hops.

@@ -18,4 +18,4 @@ pub use adopted::Adopted;
 pub use config::{ReceiveMode, SocketConfig};
 pub use dscp::{Dscp, Ecn, ParseDscpError};
 pub use granted::Granted;
-pub use open::{Opened, set_mode};
+pub use open::{Opened, join, set_mode};

@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
 
 use super::{Granted, ReceiveMode, SocketConfig};
-use crate::endpoint::{Family, canonical, host_port};
+use crate::endpoint::{Family, canonical, host_port, ip_text};
 use crate::error::{Error, Operation};
 
 /// A socket that was opened, and what the kernel gave it.
@@ -58,6 +58,10 @@ impl SocketConfig {
         if let Some(bytes) = self.send_buffer {
             socket.set_send_buffer_size(bytes).map_err(configure("SO_SNDBUF"))?;
         }
+        if let Some(device) = &self.device {
+            let fail = |e| Error::new(Operation::UseInterface, device, e);
+            bind_to_device(&socket, device).map_err(fail)?;
+        }
         if let Some(address) = self.bind {
             let fail = |e| Error::new(Operation::Bind, host_port(address), e);
             socket.bind(&canonical(address).into()).map_err(fail)?;
@@ -81,6 +85,9 @@ impl SocketConfig {
             socket.connect(&canonical(address).into()).map_err(fail)?;
         }
         let socket = UdpSocket::from(socket);
+        if let Some(group) = self.bind.filter(|address| canonical(*address).ip().is_multicast()) {
+            join(&socket, group, self.device.as_deref())?;
+        }
         set_mode(&socket, self.mode)?;
         let granted = Granted::read(&socket).map_err(failed(Operation::Configure("SO_RCVBUF")))?;
         Ok(Opened { socket, granted })
@@ -163,6 +170,44 @@ impl SocketConfig {
     }
 }
 
+#[cfg(target_os = "linux")]
+fn bind_to_device(socket: &Socket, device: &str) -> io::Result<()> {
+    socket.bind_device(Some(device.as_bytes()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bind_to_device(_: &Socket, _: &str) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Makes `socket` a member of a multicast group (RFC 1112, RFC 3493 §5.2): on the interface of the
+/// group's zone, else on `device`, else where the system's routes lead. A member already is none the worse.
+///
+/// # Errors
+/// As `setsockopt(2)`: no such interface, or no route to the group.
+pub fn join(socket: &UdpSocket, group: SocketAddr, device: Option<&str>) -> Result<(), Error> {
+    let group = canonical(group);
+    let index = device.and_then(|name| crate::zone::index(ANY_LINK_LOCAL, name)).unwrap_or(0);
+    let socket = SockRef::from(socket);
+    let joined = match group {
+        SocketAddr::V4(group) => {
+            let at = InterfaceIndexOrAddress::Index(index);
+            socket.join_multicast_v4_n(group.ip(), &at)
+        }
+        SocketAddr::V6(group) => {
+            let zone = Some(group.scope_id()).filter(|zone| *zone != 0).unwrap_or(index);
+            socket.join_multicast_v6(group.ip(), zone)
+        }
+    };
+    match joined {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(()),
+        joined => joined.map_err(|e| Error::new(Operation::Join, ip_text(group), e)),
+    }
+}
+
+/// The resolver turns a zone into an index where an address can have one.
+const ANY_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+
 /// Switches `socket` to another way of waiting; what was received or sent so far is not touched.
 ///
 /// # Errors
@@ -189,7 +234,6 @@ mod tests {
     use super::*;
     use crate::error::ErrorClass;
     use crate::socket::{Dscp, Ecn};
-    use socket2::SockRef;
 
     const ANY_PORT: &str = "127.0.0.1:0";
 
@@ -228,6 +272,26 @@ mod tests {
         assert!(!socket.only_v6().unwrap());
         let alone = SocketConfig { only_v6: true, ..on("[::]:0") }.open().unwrap();
         assert!(SockRef::from(&alone.socket).only_v6().unwrap());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_group_is_joined_and_a_device_is_kept_to() {
+        let device = Some("lo".to_string());
+        let group = SocketConfig { device: device.clone(), ..on("239.77.0.1:0") }.open().unwrap();
+        let to = group.socket.local_addr().unwrap();
+        let sender = SocketConfig { device, ..on(ANY_PORT) }.open().unwrap().socket;
+        assert!(SockRef::from(&sender).device().unwrap().is_some_and(|name| name == b"lo"));
+        sender.send_to(b"all", to).unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(group.socket.recv(&mut buffer).unwrap(), 3);
+        join(&group.socket, to, Some("lo")).unwrap();
+        let nowhere = SocketConfig { device: Some("nosuch0".into()), ..on(ANY_PORT) };
+        let error = nowhere.open().unwrap_err().to_string();
+        assert_eq!(error, "cannot use the interface nosuch0: no such device");
+        let six = on("[::1]:0").open().unwrap().socket;
+        let error = join(&six, "[ff02::77%99999]:0".parse().unwrap(), None).unwrap_err();
+        assert_eq!(error.to_string(), "cannot join ff02::77%99999: no such device");
     }
 
     #[cfg(target_os = "linux")]

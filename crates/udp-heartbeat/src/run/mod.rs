@@ -13,8 +13,7 @@ mod reload;
 mod reporter;
 mod setup;
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -23,7 +22,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 use udp_core::cli::parse::ShownDuration;
 use udp_core::cli::printer::{Handle, Policy, Printer};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
-use udp_core::cli::{Console, Exit, Failure, Style};
+use udp_core::cli::{self, Console, Exit, Failure, Style};
 use udp_core::clock;
 use udp_core::error::describe;
 
@@ -43,9 +42,8 @@ use poller::{Poller, Waker};
 use ports::Ports;
 use reporter::{Name, Reporter};
 
-/// Bytes of a file of targets, and of a key.
+/// Bytes of a file of targets.
 const LONGEST_LIST: u64 = 64 << 20;
-const LONGEST_KEY: u64 = 64 << 10;
 /// Lines that may wait for the printer.
 const LINES: usize = 8192;
 /// What other threads may have said that the loop has not taken yet; then they wait.
@@ -66,36 +64,17 @@ pub fn run(args: Args, console: &Console) -> Result<Exit, Failure> {
 
 fn read_files(args: &Args) -> Result<Files, Failure> {
     let targets = args.targets_file.as_deref().map(read_list).transpose()?;
-    let key = args.stamp_key_file.as_deref().map(read_key).transpose()?;
+    let key = args.stamp_key_file.as_deref().map(cli::files::stamp_key).transpose()?;
     Ok(Files { targets, key })
 }
 
-/// A list of targets, with its name.
+/// A list of targets (`-` is stdin), with its name.
 fn read_list(path: &Path) -> Result<(String, Vec<u8>), Failure> {
-    Ok((path.display().to_string(), read(path, LONGEST_LIST)?))
-}
-
-fn read_key(path: &Path) -> Result<Vec<u8>, Failure> {
-    read(path, LONGEST_KEY)
-}
-
-fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
-    read_file(path, most).map_err(|error| {
-        Failure::local(format!("cannot read {}: {}", path.display(), describe(&error)))
-    })
-}
-
-/// All of a file (`-` is stdin), which is an error if it is longer than `most`.
-fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    match path.as_os_str() == "-" {
-        true => io::stdin().take(most + 1).read_to_end(&mut content)?,
-        false => File::open(path)?.take(most + 1).read_to_end(&mut content)?,
+    let content = match path.as_os_str() == "-" {
+        true => cli::files::read_stdin(LONGEST_LIST)?,
+        false => cli::files::read(path, LONGEST_LIST)?,
     };
-    if content.len() as u64 > most {
-        return Err(io::Error::other(format!("longer than {most} bytes")));
-    }
-    Ok(content)
+    Ok((path.display().to_string(), content))
 }
 
 /// A run that is set up.

@@ -8,10 +8,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use udp_core::cli::Failure;
+use udp_core::cli::{Failure, files};
 use udp_core::stamp::Key;
 
-use super::{read_key, read_list};
+use super::read_list;
 use crate::config::{Sources, merge};
 use crate::targets_file::{self, Listed};
 
@@ -58,7 +58,7 @@ impl Sources {
             read = now;
             match self.read(asked) {
                 Ok(fresh) => found(fresh),
-                Err(failure) => say(&failure),
+                Err(failure) => files::warn_unchanged(&failure),
             }
         }
     }
@@ -77,18 +77,7 @@ impl Sources {
             }
             None => None,
         };
-        let key = self.key.as_deref().filter(|_| all).map(|path| {
-            let invalid = |error| Failure::local(format!("--stamp-key-file: {error}"));
-            read_key(path).and_then(|bytes| Key::from_file_bytes(&bytes).map_err(invalid))
-        });
+        let key = self.key.as_deref().filter(|_| all).map(files::stamp_key);
         Ok(Fresh { targets, key: key.transpose()? })
-    }
-}
-
-/// A file that is bad: nothing is changed by it.
-fn say(failure: &Failure) {
-    match &failure.faults[..] {
-        [] => log::warn!("not read again: {}", failure.message),
-        faults => faults.iter().take(10).for_each(|fault| log::warn!("not read again: {fault}")),
     }
 }

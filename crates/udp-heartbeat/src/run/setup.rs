@@ -47,6 +47,7 @@ pub(super) type Placed = HashMap<TargetId, Result<Vec<SocketAddr>, String>>;
 /// The sockets' common options. The family of `--bind` is that of the run.
 pub(super) fn template(config: &mut Config) -> Result<SocketConfig, Failure> {
     let mut template = SocketConfig {
+        device: config.local.interface.clone(),
         ttl: config.local.ttl,
         dscp: config.local.dscp,
         ecn: config.local.ecn,

@@ -3,12 +3,13 @@
 //! The most specific block that holds an address decides about it, whichever option named it and
 //! in whatever order; the same block both allowed and denied is denied. Where no block holds it,
 //! it is answered if and only if nothing was allowed by name. An IPv4-mapped block or address is
-//! an IPv4 one.
+//! an IPv4 one. A file of them has one `allow CIDR` or `deny CIDR` a line; `#` begins a comment.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use udp_core::cli::Fault;
 
 /// A block of addresses, as typed: `10.0.0.0/8`, `2001:db8::/32`, or one address alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,58 @@ impl FromStr for Block {
             Err(_) => IpNet::from(text.parse::<IpAddr>().map_err(|_| wrong())?),
         };
         Ok(Block(canonical(net.trunc())))
+    }
+}
+
+/// The blocks that were named.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lists {
+    /// Those to answer.
+    pub allow: Vec<Block>,
+    /// Those not to answer.
+    pub deny: Vec<Block>,
+}
+
+impl Lists {
+    /// The blocks in a file of this name. A byte order mark, CRLF and tabs are taken as editors
+    /// write them.
+    ///
+    /// # Errors
+    /// What is wrong, for every line with which something is.
+    pub fn parse(file: &str, content: &[u8]) -> Result<Lists, Vec<Fault>> {
+        let text = String::from_utf8_lossy(content);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let mut lists = Lists::default();
+        let mut faults = Vec::new();
+        for (line, text) in (1..).zip(text.lines()) {
+            let text = text.split('#').next().unwrap_or_default().trim();
+            if let Err((message, hint)) = lists.take(text) {
+                faults.push(Fault { file: file.into(), line, message, hint });
+            }
+        }
+        if faults.is_empty() { Ok(lists) } else { Err(faults) }
+    }
+
+    fn take(&mut self, line: &str) -> Result<(), (String, Option<String>)> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (list, block) = match words[..] {
+            [] => return Ok(()),
+            ["allow", block] => (&mut self.allow, block),
+            ["deny", block] => (&mut self.deny, block),
+            [block] if block.parse::<Block>().is_ok() => {
+                let hint = format!("write allow {block}, or deny {block}");
+                return Err((format!("'{block}' is neither allowed nor denied"), Some(hint)));
+            }
+            _ => return Err((format!("'{line}': expected allow CIDR or deny CIDR"), None)),
+        };
+        list.push(block.parse().map_err(|reason| (format!("'{block}': {reason}"), None))?);
+        Ok(())
+    }
+
+    /// Adds `more`.
+    pub fn extend(&mut self, more: Lists) {
+        self.allow.extend(more.allow);
+        self.deny.extend(more.deny);
     }
 }
 
@@ -56,7 +109,7 @@ pub struct Access {
 
 impl Access {
     /// The list made of these blocks.
-    pub fn new(allow: &[Block], deny: &[Block]) -> Self {
+    pub fn new(Lists { allow, deny }: &Lists) -> Self {
         let mut access = Access { v4: Vec::new(), v6: Vec::new(), strangers: allow.is_empty() };
         let denied = deny.iter().map(|block| (block.0, false));
         for (net, allow) in denied.chain(allow.iter().map(|block| (block.0, true))) {
@@ -119,7 +172,7 @@ mod tests {
             (&["10.1.2.3/8"], &[], &["10.200.0.1"], &["11.0.0.1"]),
         ];
         for (allow, deny, answered, dropped) in cases {
-            let access = Access::new(&blocks(allow), &blocks(deny));
+            let access = Access::new(&Lists { allow: blocks(allow), deny: blocks(deny) });
             for ip in *answered {
                 assert!(access.admits(ip.parse().unwrap()), "{ip}: allow {allow:?} deny {deny:?}");
             }
@@ -134,6 +187,29 @@ mod tests {
         for text in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "host", "10.0.0.0/", "1.2.3.4/-1"] {
             assert!(text.parse::<Block>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_file_is_read_line_by_line() {
+        let content = b"\xef\xbb\xbf# who\r\nallow 10.0.0.0/8\r\n\r\n\tdeny  10.1.0.0/16 # not these\nallow ::1";
+        let lists = Lists { allow: blocks(&["10.0.0.0/8", "::1"]), deny: blocks(&["10.1.0.0/16"]) };
+        assert_eq!(Lists::parse("f", content), Ok(lists));
+        let content =
+            b"10.0.0.1\nallow 10.0.0.0/40\nallow ::1\nALLOW ::1\ndeny\nallow ::1 ::2\n\xff\n";
+        let faults = Lists::parse("f", content).unwrap_err();
+        let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "f:1: '10.0.0.1' is neither allowed nor denied\n\
+                 hint: write allow 10.0.0.1, or deny 10.0.0.1",
+                "f:2: '10.0.0.0/40': expected an address or ADDRESS/BITS, such as 192.0.2.0/24",
+                "f:4: 'ALLOW ::1': expected allow CIDR or deny CIDR",
+                "f:5: 'deny': expected allow CIDR or deny CIDR",
+                "f:6: 'allow ::1 ::2': expected allow CIDR or deny CIDR",
+                "f:7: '\u{fffd}': expected allow CIDR or deny CIDR",
+            ]
+        );
     }
 
     fn any_net() -> impl Strategy<Value = (Ipv4Net, bool)> {
@@ -154,14 +230,13 @@ mod tests {
             let (allow, deny) = (pick(true), pick(false));
             let ip = Ipv4Addr::from(high << 28);
             let best = rules.iter().filter(|r| r.0.contains(&ip)).map(|r| r.0.prefix_len()).max();
-            let expected = match best {
-                None => allow.is_empty(),
-                Some(bits) => rules
-                    .iter()
-                    .filter(|r| r.0.contains(&ip) && r.0.prefix_len() == bits)
-                    .all(|r| r.1),
-            };
-            prop_assert_eq!(Access::new(&allow, &deny).admits(ip.into()), expected);
+            let expected = best.map(|bits| {
+                let same = |r: &&(Ipv4Net, bool)| r.0.contains(&ip) && r.0.prefix_len() == bits;
+                rules.iter().filter(same).all(|r| r.1)
+            });
+            let none_allowed = allow.is_empty();
+            let access = Access::new(&Lists { allow, deny });
+            prop_assert_eq!(access.admits(ip.into()), expected.unwrap_or(none_allowed));
         }
     }
 }

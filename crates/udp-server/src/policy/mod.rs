@@ -1,7 +1,7 @@
 //! Which datagrams are answered. Pure: addresses, bytes and a time in, a verdict out.
 //!
 //! The checks stand in the order of what they cost, and the first that fails is the one counted:
-//! destination, source, access list, prefix prefix chain, rate, size. The first three look at addresses
+//! destination, source, access list, prefix chain, rate, size. The first three look at addresses
 //! alone and hold for a whole run of datagrams that one peer sent ([`Policy::admit_run`]); the
 //! rest is asked by the service, which knows what it would answer.
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use udp_core::clock::Mono;
 
-pub use access::{Access, Block};
+pub use access::{Access, Block, Lists};
 pub use loops::{LoopGuard, Sources};
 pub use rate::{Limiter, Rate, RateLimit};
 
@@ -222,7 +222,10 @@ mod tests {
         Policy {
             groups: GroupReplies::Never,
             sources: Sources::new(LoopGuard::On, [7000]),
-            access: Arc::new(Access::new(&[], &["10.0.0.0/8".parse().unwrap()])),
+            access: Arc::new(Access::new(&Lists {
+                deny: vec!["10.0.0.0/8".parse().unwrap()],
+                ..Lists::default()
+            })),
             limits: Limits { limiter: None, guard: LoopGuard::On },
         }
     }

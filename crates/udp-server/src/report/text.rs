@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use udp_core::Shown;
+use udp_core::cli::{Style, Tone};
 use udp_core::clock::Wall;
 use udp_core::endpoint::host_port;
 use udp_core::text::escape::escape_prefix_into;
@@ -15,18 +16,28 @@ use crate::policy::Reason;
 /// The text reporter.
 #[derive(Debug, Default)]
 pub struct Text {
+    style: Style,
     /// Whose `recvfrom ('…', port): ` is in `head`: datagrams of one peer often follow each other.
     peer: Option<SocketAddr>,
     head: Vec<u8>,
 }
 
+impl Text {
+    /// Lines that look like this.
+    pub fn new(style: Style) -> Self {
+        Text { style, ..Text::default() }
+    }
+}
+
 impl Report for Text {
-    fn start(&mut self, services: &[Service], _: Wall, out: &mut Vec<u8>) {
+    fn start(&mut self, services: &[Service], now: Wall, out: &mut Vec<u8>) {
+        let start = out.len();
         for service in services {
             let what = if service.kind == Kind::Stamp { "stamp reflector" } else { "server" };
             line(out, format_args!("{what} start at: {}", host_port(service.address)));
         }
         line(out, format_args!("wait for connection..."));
+        self.style.dress(out, start, now, Tone::Plain);
     }
 
     fn datagram(&mut self, record: &Record, kept: &[u8], out: &mut Vec<u8>) {
@@ -35,23 +46,29 @@ impl Report for Text {
             self.head.clear();
             put(&mut self.head, format_args!("recvfrom {}: ", Shown(record.peer)));
         }
+        let start = out.len();
         out.extend_from_slice(&self.head);
         let shown = escape_prefix_into(kept, SHOWN, out);
         if shown < record.len {
             put(out, format_args!("… ({} bytes)", record.len));
         }
         out.extend_from_slice(if record.truncated { b" truncated\n" } else { b"\n" });
+        let tone = if record.dropped.is_some() { Tone::Bad } else { Tone::Plain };
+        self.style.dress(out, start, record.at, tone);
     }
 
     fn dropped(&mut self, _: Reason, _: u64, _: Wall, _: &mut Vec<u8>) {
         // In text the datagram's own line and the summary's counts say it.
     }
 
-    fn not_shown(&mut self, count: u64, _: Wall, out: &mut Vec<u8>) {
+    fn not_shown(&mut self, count: u64, now: Wall, out: &mut Vec<u8>) {
+        let start = out.len();
         line(out, format_args!("... {count} datagrams not shown"));
+        self.style.dress(out, start, now, Tone::Bad);
     }
 
-    fn summary(&mut self, summary: &Summary, _: Wall, out: &mut Vec<u8>) {
+    fn summary(&mut self, summary: &Summary, now: Wall, out: &mut Vec<u8>) {
+        let start = out.len();
         let names: Vec<String> = summary.services.iter().map(|s| host_port(s.address)).collect();
         line(out, format_args!("--- {} server statistics ---", names.join(", ")));
         line(out, format_args!("{}", CountLine(summary)));
@@ -60,6 +77,7 @@ impl Report for Text {
             .map(|reason| format!("{} {}", reason.as_str(), summary.counts.dropped_for(*reason)))
             .collect();
         line(out, format_args!("dropped: {}", reasons.join(", ")));
+        self.style.dress(out, start, now, Tone::Plain);
     }
 }
 

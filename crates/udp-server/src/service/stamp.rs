@@ -50,6 +50,11 @@ impl Reflector {
         Reflector { key, sessions: Sessions::default() }
     }
 
+    /// From now on the key is this one; sessions go on.
+    pub fn set_key(&mut self, key: Option<Key>) {
+        self.key = key;
+    }
+
     /// Reads `request`, which came when it was `now` by this host's clock.
     ///
     /// # Errors

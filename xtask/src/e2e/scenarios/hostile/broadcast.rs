@@ -12,12 +12,14 @@ use crate::e2e::clock::PATIENCE;
 use crate::e2e::context::Context;
 use crate::e2e::measure::{Books, figure};
 use crate::e2e::net::Asker;
-use crate::e2e::netns::{ASKER, ASKER6, BROADCAST, Net, SERVER, SERVER6, at};
+use crate::e2e::netns::{ASKER, ASKER6, BROADCAST, CABLE, Net, SERVER, SERVER6, at};
 
 scenarios!("hostile/broadcast":
     groups_are_not_answered,
     groups_are_not_answered_on_dual_stack,
     groups_are_answered_where_asked_for,
+    a_bound_group_is_joined,
+    one_interface_alone_is_served,
 );
 
 const EACH: u64 = 500;
@@ -121,9 +123,11 @@ fn told(context: &Context, books: Books, groups: u64, alone: u64) -> Result<()> 
     Ok(())
 }
 
+/// By one worker of several, each of which the kernel gives a copy.
 fn groups_are_answered_where_asked_for(context: &Context) -> Result<()> {
     let net = Net::new()?;
-    let server = net.serve_on(context, "[::]:7000", &["-q", "--answer-broadcast"])?;
+    let options = ["-q", "--answer-broadcast", "--workers", "3"];
+    let server = net.serve_on(context, "[::]:7000", &options)?;
     let (four, six, index) = askers(&net)?;
     for group in groups4(false) {
         four.send(group, b"who?")?;
@@ -137,4 +141,37 @@ fn groups_are_answered_where_asked_for(context: &Context) -> Result<()> {
     check::same("comes from the port", 7000, from.port())?;
     let books = Books::of(&server.stop()?)?;
     check::same("replied", (3, 3), (books.received, books.replied))
+}
+
+fn a_bound_group_is_joined(context: &Context) -> Result<()> {
+    let net = Net::new()?;
+    let (four, six, index) = askers(&net)?;
+    let (group4, group6) = ("239.77.1.1", Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0x77));
+    let bind6 = format!("[{group6}%{CABLE}]:7000");
+    for (asker, bind, group) in [
+        (&four, "239.77.1.1:7000", SocketAddr::new(group4.parse()?, 7000)),
+        (&six, bind6.as_str(), SocketAddrV6::new(group6, 7000, 0, index).into()),
+    ] {
+        let options = ["--answer-broadcast", "--interface", CABLE, "--workers", "2"];
+        let server = net.serve_on(context, bind, &options)?;
+        asker.send(group, b"members?")?;
+        let (reply, from) = asker.receive().with_context(|| format!("asked {group}"))?;
+        check::same("the reply", &b"echo members?"[..], &reply)?;
+        check::holds("comes from a host", !from.ip().is_multicast())?;
+        let books = Books::of(&server.stop()?)?;
+        check::same("replied", (1, 1), (books.received, books.replied))?;
+    }
+    Ok(())
+}
+
+fn one_interface_alone_is_served(context: &Context) -> Result<()> {
+    let net = Net::new()?;
+    let server = net.serve(context, &["-q", "--interface", CABLE])?;
+    let (asker, ..) = askers(&net)?;
+    let local = Asker { socket: net.server.bind((Ipv4Addr::LOCALHOST, 0))? };
+    local.send(at(Ipv4Addr::LOCALHOST), b"from inside")?;
+    asker.expect(at(SERVER), b"by the cable", b"echo by the cable")?;
+    local.expect_nothing()?;
+    let books = Books::of(&server.stop()?)?;
+    check::same("replied", (1, 1), (books.received, books.replied))
 }

@@ -1,0 +1,78 @@
+//! Files that the programs read at the start, and again on SIGHUP.
+//!
+//! A file is read no further than a bound, as it may be a device that never ends.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::Failure;
+use crate::error::describe;
+use crate::stamp::Key;
+
+/// The longest key file, in bytes.
+const LONGEST_KEY: u64 = 64 * 1024;
+
+/// All of a file.
+///
+/// # Errors
+/// A local failure: it cannot be read, or is longer than `most` bytes.
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+    let content = File::open(path).and_then(|file| all_of(file, most));
+    content.map_err(|error| cannot_read(&path.display().to_string(), &error))
+}
+
+/// All of stdin, with the same bound.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_stdin(most: u64) -> Result<Vec<u8>, Failure> {
+    all_of(io::stdin(), most).map_err(|error| cannot_read("stdin", &error))
+}
+
+fn all_of(input: impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    input.take(most.saturating_add(1)).read_to_end(&mut content)?;
+    if content.len() as u64 > most {
+        return Err(io::Error::other(format!("longer than {most} bytes")));
+    }
+    Ok(content)
+}
+
+fn cannot_read(name: &str, error: &io::Error) -> Failure {
+    Failure::local(format!("cannot read {name}: {}", describe(error)))
+}
+
+/// The key of STAMP's authenticated mode that `--stamp-key-file` names.
+///
+/// # Errors
+/// A local failure: it cannot be read, or holds no key.
+pub fn stamp_key(path: &Path) -> Result<Key, Failure> {
+    let content = read(path, LONGEST_KEY)?;
+    Key::from_file_bytes(&content)
+        .map_err(|error| Failure::local(format!("--stamp-key-file: {error}")))
+}
+
+/// Says why what was read again changes nothing.
+pub fn warn_unchanged(failure: &Failure) {
+    match &failure.faults[..] {
+        [] => log::warn!("not read again: {}", failure.message),
+        faults => faults.iter().take(10).for_each(|fault| log::warn!("not read again: {fault}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_no_further_than_its_bound() {
+        let zero = Path::new("/dev/zero");
+        let failure = read(zero, 100).unwrap_err();
+        assert_eq!(failure.message, "cannot read /dev/zero: longer than 100 bytes");
+        let missing = stamp_key(Path::new("/no/such/file")).unwrap_err();
+        assert_eq!(missing.message, "cannot read /no/such/file: no such file or directory");
+        let empty = stamp_key(Path::new("/dev/null")).unwrap_err();
+        assert_eq!(empty.message, "--stamp-key-file: the key is empty");
+    }
+}
