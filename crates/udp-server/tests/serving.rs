@@ -75,10 +75,10 @@ fn both_families() {
             ("[::]:0", vec!["::1", "127.0.0.1"]),
             (":0", vec!["127.0.0.1", "127.0.0.2"]),
         ] {
-            let server = Server::spawn(&mut common::command(&["-b", bind, "--io", io]));
+            let server = Server::spawn(&mut command(&["-b", bind, "--io", io]));
             let port = server.address().port();
             for host in &askers {
-                let to = std::net::SocketAddr::new(host.parse().unwrap(), port);
+                let to = SocketAddr::new(host.parse().unwrap(), port);
                 // A connected socket takes replies from the address it asked alone.
                 assert_eq!(ask(&asker_on((*host, 0), to), b"hi"), b"echo hi", "{bind} {host}");
             }
