@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use udp_core::cli::Exit;
+use udp_core::text::units::{Millis, MoreCounts};
 
 /// What became of the messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,10 +90,7 @@ impl fmt::Display for Tally {
             (self.unusable, "unusable"),
             (self.pending, "pending"),
         ];
-        for (count, name) in others.into_iter().filter(|it| it.0 > 0) {
-            write!(f, ", {count} {name}")?;
-        }
-        Ok(())
+        MoreCounts(&others).fmt(f)
     }
 }
 
@@ -147,13 +145,9 @@ impl Rtt {
 impl fmt::Display for RttFigures {
     /// `rtt min/avg/max/mdev = 0.101/0.134/0.170/0.022 ms`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("rtt min/avg/max/mdev = ")?;
-        for (index, nanos) in [self.min, self.avg, self.max, self.mdev].into_iter().enumerate() {
-            let micros = nanos / 1000 + u64::from(nanos % 1000 >= 500);
-            let slash = if index == 0 { "" } else { "/" };
-            write!(f, "{slash}{}.{:03}", micros / 1000, micros % 1000)?;
-        }
-        f.write_str(" ms")
+        let [min, avg, max, mdev] =
+            [self.min, self.avg, self.max, self.mdev].map(|it| Millis(Duration::from_nanos(it)));
+        write!(f, "rtt min/avg/max/mdev = {min}/{avg}/{max}/{mdev} ms")
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 use udp_core::Shown;
 use udp_core::cli::parse::ShownDuration;
 use udp_core::clock::Wall;
+use udp_core::text::units::Millis;
 
 use crate::expectation::Expectation;
 use crate::outcome::Unsolicited;
@@ -170,16 +171,6 @@ fn note_failure(event: Event<'_>, demands: &Demands, said: &mut PendingOutput) {
         _ => return,
     };
     said.notes.push(note);
-}
-
-/// Milliseconds with three decimals, as `ping` prints them.
-struct Millis(Duration);
-
-impl std::fmt::Display for Millis {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let micros = (self.0.as_nanos() + 500) / 1000;
-        write!(f, "{}.{:03}", micros / 1000, micros % 1000)
-    }
 }
 
 /// A way to tell it.

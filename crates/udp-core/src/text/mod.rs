@@ -1,9 +1,10 @@
 //! Bytes as text and back: the [`escape`] form that every program shows received bytes in,
-//! and [`hex`].
+//! and [`hex`]; and figures as text, in [`units`].
 //!
-//! Both are pure and lossless, and neither trusts what it is given: encoders take any bytes,
+//! All are pure and lossless, and none trusts what it is given: encoders take any bytes,
 //! decoders return a typed error that names the place.
 
 pub mod escape;
 pub mod hex;
 mod unescape;
+pub mod units;

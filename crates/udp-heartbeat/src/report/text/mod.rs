@@ -2,8 +2,8 @@
 //!
 //! One datagram is one line: what came from a stranger is escaped.
 
+mod names;
 pub(super) mod summary;
-mod units;
 
 use std::time::Duration;
 
@@ -12,15 +12,16 @@ use udp_core::cli::printer::Render;
 use udp_core::cli::{Style, Tone};
 use udp_core::clock;
 use udp_core::endpoint::Shown;
+use udp_core::text::units::{Millis, put};
 use udp_core::text::{escape, hex};
 
 use super::item::{Item, Record, ReportEvent};
 use crate::probe::session::Counts;
 use crate::probe::state::{Change, State};
 use crate::probe::verdict::Verdict;
+use names::one_line;
+pub(crate) use names::place;
 pub(crate) use summary::snapshot;
-pub(crate) use units::place;
-use units::{Millis, one_line, put};
 
 /// The text reporter.
 #[derive(Debug)]

@@ -4,8 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use udp_core::endpoint::Shown;
+use udp_core::text::units::{Millis, MoreCounts, OrDash, put};
 
-use super::units::{Millis, OrDash, one_line, put};
+use super::names::one_line;
 use crate::probe::session::Counts;
 use crate::probe::state::State;
 use crate::report::summary::{Percentiles, RunSummary, StampSummary, TargetSummary};
@@ -36,7 +37,7 @@ fn block(target: &TargetSummary, judged: bool, out: &mut Vec<u8>) {
         put(out, format_args!("answers: {}\n", answers.collect::<Vec<_>>().join(", ")));
     }
     if let Some(moments) = moments(target) {
-        let (percentiles, jitter) = (target.rtt.percentiles, OrDash(target.jitter));
+        let (percentiles, jitter) = (target.rtt.percentiles, OrDash(target.jitter.map(Millis)));
         put(out, format_args!("rtt min/avg/max/mdev = {moments} ms\n"));
         put(out, format_args!("rtt p50/p90/p99 = {percentiles} ms, jitter {jitter} ms\n"));
     }
@@ -95,7 +96,7 @@ fn row(target: &TargetSummary) -> [String; 9] {
         counts.loss_percent().map_or("-".into(), |share| format!("{share:.1}")),
         moments.unwrap_or("-".into()),
         percentiles.unwrap_or("-".into()),
-        OrDash(target.jitter).to_string(),
+        OrDash(target.jitter.map(Millis)).to_string(),
         target.state.to_string(),
     ]
 }
@@ -137,7 +138,8 @@ fn moments(target: &TargetSummary) -> Option<String> {
 
 impl fmt::Display for Percentiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", OrDash(self.p50), OrDash(self.p90), OrDash(self.p99))
+        let [p50, p90, p99] = [self.p50, self.p90, self.p99].map(|it| OrDash(it.map(Millis)));
+        write!(f, "{p50}/{p90}/{p99}")
     }
 }
 
@@ -165,10 +167,7 @@ impl fmt::Display for Sums<'_> {
             (self.0.unsolicited, "unsolicited"),
             (self.0.slots_skipped, "slots skipped"),
         ];
-        for (count, name) in more.into_iter().filter(|(count, _)| *count > 0) {
-            write!(f, ", {count} {name}")?;
-        }
-        Ok(())
+        MoreCounts(&more).fmt(f)
     }
 }
 
