@@ -79,3 +79,37 @@ fn a_monitoring_plugin() {
         assert_eq!((finished.code, finished.stdout.lines().count()), (Some(3), 1));
     }
 }
+
+/// Eight of ten are answered: those that do not hold are named, the others are left alone.
+#[test]
+fn thresholds_decide_about_the_exit_code() {
+    let cases: [(&[&str], Option<&str>); 8] = [
+        (&["--max-loss", "20"], None),
+        (&["--max-rtt", "10s", "--max-rtt", "p50=10s"], None),
+        (&["--max-loss", "25", "--max-rtt", "10s", "--min-replies", "8"], None),
+        (&["--max-loss", "19.9"], Some("--max-loss 19.9: 20.0% lost, 2 of 10")),
+        (&["--max-rtt", "1ns", "--max-loss", "99"], Some("--max-rtt 1ns: one took ")),
+        (&["--max-rtt", "p50=1ns"], Some("--max-rtt p50=1ns: it is ")),
+        (&["--max-rtt", "p99=10s"], Some("--max-rtt p99=10s: that takes at least 100 replies")),
+        (&["--min-replies", "9"], Some("--min-replies 9: 8 answered")),
+    ];
+    for (options, named) in cases {
+        let peer = Peer::new(|request| match request.number % 5 {
+            0 => Vec::new(),
+            _ => vec![request.echo()],
+        });
+        let target = peer.target();
+        let beats = [target.as_str(), "-c", "10", "-i", "30ms", "-W", "300ms", "-q"];
+        let finished = run(&[&beats[..], options].concat());
+        let code = if named.is_some() { 1 } else { 0 };
+        assert_eq!(finished.code, Some(code), "{options:?}: {}", finished.stderr);
+        let expected = named.map(|named| format!("warning: {target}: {named}"));
+        let lines: Vec<&str> = finished.stderr.lines().collect();
+        match expected {
+            Some(start) => {
+                assert!(matches!(&lines[..], [line] if line.starts_with(&start)), "{lines:?}");
+            }
+            None => assert_eq!(lines, [""; 0]),
+        }
+    }
+}

@@ -163,6 +163,26 @@ fn content_that_was_not_expected_is_an_answer_all_the_same() {
     }
 }
 
+/// Replies from another port than was asked are credited to nothing, and their sender is named.
+#[test]
+fn replies_from_elsewhere() {
+    let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let from = other.local_addr().unwrap();
+    let peer = Peer::new(move |request| {
+        let _ = other.send_to(&request.echo().bytes, request.from);
+        Vec::new()
+    });
+    for mode in [&[][..], &["--number"]] {
+        let options = ["-c", "3", "-i", "50ms", "-W", "300ms"];
+        let finished = run(&[&[peer.target().as_str()][..], &options, mode].concat());
+        let counts = "3 sent, 0 received, 3 lost (100.0%), 0 late, 0 duplicate, 0 reordered, \
+                      3 unsolicited";
+        assert_eq!((finished.counts(), finished.code), (counts, Some(1)));
+        let line = format!("\nunsolicited: first from ('127.0.0.1', {})\n", from.port());
+        assert!(finished.stdout.ends_with(&line), "{}", finished.stdout);
+    }
+}
+
 /// What comes from a stranger is one line, and harmless.
 #[test]
 fn payloads_are_shown_escaped() {

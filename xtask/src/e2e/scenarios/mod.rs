@@ -8,9 +8,7 @@ mod client_script;
 mod client_terminal;
 mod events;
 mod faults;
-mod heartbeat_plan;
 mod heartbeat_run;
-mod heartbeat_verdict;
 mod hostile;
 mod interop;
 mod output;
@@ -48,8 +46,6 @@ pub(super) fn all() -> Vec<Scenario> {
         interop::all(),
         tutorial::all(),
         tutorial_python::all(),
-        heartbeat_plan::all(),
-        heartbeat_verdict::all(),
         heartbeat_run::all(),
         client_matching::all(),
         client_script::all(),
