@@ -7,7 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use udp_core::cli::printer::{Policy, Printer};
 use udp_core::clock::Wall;
-use udp_server::event::{DatagramLog, Event, Pool, Record, Shape};
+use udp_server::block::{Pool, Record};
+use udp_server::datagram_log::DatagramLog;
+use udp_server::event::Event;
 use udp_server::report::{Json, Report, Text};
 
 const NOW: Wall = Wall::from_nanos(1_700_000_000_000_000_000);
@@ -17,7 +19,7 @@ const BATCH: usize = 32;
 
 fn hand_over(criterion: &mut Criterion) {
     let payload = [b'x'; 64];
-    let pool = Pool::new(Shape::TEXT);
+    let pool = Pool::new(Text::SHAPE);
     let home = pool.clone();
     let render = move |event, _: &mut Vec<u8>| {
         if let Event::Datagrams(block) = event {

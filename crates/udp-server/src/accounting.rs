@@ -60,17 +60,16 @@ impl AddAssign for Counts {
 /// of another.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct Published {
+pub(crate) struct Published {
     received: AtomicU64,
     replied: AtomicU64,
     dropped: [AtomicU64; Reason::ALL.len()],
     failed: AtomicU64,
-    lost: AtomicU64,
 }
 
 impl Published {
     /// Shows `counts`. One writer, so plain stores will do.
-    pub fn show(&self, counts: &Counts) {
+    pub(crate) fn show(&self, counts: &Counts) {
         self.received.store(counts.received, Relaxed);
         self.replied.store(counts.replied, Relaxed);
         self.failed.store(counts.failed, Relaxed);
@@ -79,24 +78,14 @@ impl Published {
         }
     }
 
-    /// Shows how many datagrams found the receive queue full, by the kernel's count.
-    pub fn show_lost(&self, lost: u64) {
-        self.lost.store(lost, Relaxed);
-    }
-
     /// The counts as last shown.
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         Counts {
             received: self.received.load(Relaxed),
             replied: self.replied.load(Relaxed),
             dropped: std::array::from_fn(|index| self.dropped[index].load(Relaxed)),
             failed: self.failed.load(Relaxed),
         }
-    }
-
-    /// The kernel's count as last shown.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Relaxed)
     }
 }
 
@@ -129,8 +118,7 @@ mod tests {
         assert!(counts.balance());
         let published = Published::default();
         published.show(&counts);
-        published.show_lost(7);
-        assert_eq!((published.counts(), published.lost()), (counts, 7));
+        assert_eq!(published.counts(), counts);
         let mut sum = counts;
         sum += counts;
         assert_eq!(

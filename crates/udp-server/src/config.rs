@@ -10,19 +10,17 @@ use crate::args::{Args, IoPath};
 use crate::policy::{GroupReplies, Lists, LoopGuard, RateLimit};
 use crate::reload::Sources;
 
-/// The port of a STAMP reflector (RFC 8762 §4.1).
-pub const STAMP_PORT: u16 = 862;
 /// The receive buffer that is asked for by default: some 2,500 small datagrams, which is about 8 ms
 /// at the rate one core serves. More would not raise that rate, but add to the delay under overload.
-pub const RECV_BUFFER: usize = 1024 * 1024;
+pub(crate) const RECV_BUFFER: usize = 1024 * 1024;
 /// The largest receive size that makes sense: no UDP payload is longer.
-pub const LARGEST_DATAGRAM: usize = 65_535;
+pub(crate) const LARGEST_DATAGRAM: usize = 65_535;
 /// The longest prefix.
-pub const LONGEST_PREFIX: usize = 1024;
+pub(crate) const LONGEST_PREFIX: usize = 1024;
 
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// The bytes that came, behind these (which may be none).
     Echo(Vec<u8>),
     /// Nothing (RFC 863).
@@ -31,7 +29,7 @@ pub enum Reply {
 
 /// How what happens is told on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// Lines for people.
     Text,
     /// Newline-delimited JSON.
@@ -40,7 +38,7 @@ pub enum Format {
 
 /// Whether each datagram is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Detail {
+pub(crate) enum Detail {
     /// A line for each.
     Datagrams,
     /// Start and summary alone.
@@ -49,7 +47,7 @@ pub enum Detail {
 
 /// A buffer size: what is asked of the kernel, and whether the user chose it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BufferSize {
+pub(crate) enum BufferSize {
     /// Our own choice.
     Default(usize),
     /// The user's.
@@ -58,7 +56,7 @@ pub enum BufferSize {
 
 impl BufferSize {
     /// In bytes.
-    pub fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             BufferSize::Default(bytes) | BufferSize::Asked(bytes) => bytes,
         }
@@ -67,55 +65,55 @@ impl BufferSize {
 
 /// Everything the server needs to know.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Config {
+pub(crate) struct Config {
     /// Which family names resolve to, and whether `[::]` leaves IPv4 alone.
-    pub family: Family,
+    pub(crate) family: Family,
     /// The echo service's addresses; empty where the user named none.
-    pub binds: Vec<Endpoint>,
+    pub(crate) binds: Vec<Endpoint>,
     /// The reflector's addresses.
-    pub stamps: Vec<Endpoint>,
+    pub(crate) stamps: Vec<Endpoint>,
     /// What the echo service answers.
-    pub reply: Reply,
+    pub(crate) reply: Reply,
     /// How it is told.
-    pub format: Format,
+    pub(crate) format: Format,
     /// How much is told.
-    pub detail: Detail,
+    pub(crate) detail: Detail,
     /// What lines of text look like.
-    pub style: Style,
+    pub(crate) style: Style,
     /// The one interface to use, if not any.
-    pub interface: Option<String>,
+    pub(crate) interface: Option<String>,
     /// SO_REUSEADDR during the bind.
-    pub reuse_address: bool,
+    pub(crate) reuse_address: bool,
     /// SO_REUSEPORT, for servers of one user to share a port.
-    pub reuse_port: bool,
+    pub(crate) reuse_port: bool,
     /// Threads per address, at least 1.
-    pub workers: usize,
+    pub(crate) workers: usize,
     /// SO_RCVBUF.
-    pub recv_buffer: BufferSize,
+    pub(crate) recv_buffer: BufferSize,
     /// SO_SNDBUF; `None` leaves it to the system.
-    pub send_buffer: Option<usize>,
+    pub(crate) send_buffer: Option<usize>,
     /// Receive size, 1 to [`LARGEST_DATAGRAM`].
-    pub max_datagram: usize,
+    pub(crate) max_datagram: usize,
     /// Who is answered, and with which key.
-    pub sources: Sources,
+    pub(crate) sources: Sources,
     /// How often.
-    pub rate_limit: RateLimit,
+    pub(crate) rate_limit: RateLimit,
     /// Whether loops are looked for.
-    pub guard: LoopGuard,
+    pub(crate) guard: LoopGuard,
     /// Whether what was sent to a group is answered.
-    pub groups: GroupReplies,
+    pub(crate) groups: GroupReplies,
     /// Which receive and send path.
-    pub io: IoPath,
+    pub(crate) io: IoPath,
     /// How long to spin before sleeping; `None` is not at all.
-    pub busy_poll: Option<Duration>,
+    pub(crate) busy_poll: Option<Duration>,
     /// After how many datagrams to stop.
-    pub count: Option<u64>,
+    pub(crate) count: Option<u64>,
 }
 
 impl Config {
     /// The addresses to serve where none is named, neither on the command line nor by the service
     /// manager: every IPv4 address, or every IPv6 one under `-6`.
-    pub fn default_bind(&self) -> Endpoint {
+    pub(crate) fn default_bind(&self) -> Endpoint {
         let any: std::net::IpAddr = match self.family {
             Family::V6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
             _ => std::net::Ipv4Addr::UNSPECIFIED.into(),

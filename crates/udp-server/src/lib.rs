@@ -1,12 +1,15 @@
 //! The UDP echo server and STAMP reflector, as a library: the program is [`run`] and nothing else.
 //!
 //! A datagram goes `socket -> batch -> policy -> service -> batch -> socket` within one worker
-//! thread; what is told about it goes sideways, through a bounded channel, to the printer.
+//! thread; what is reported about it goes sideways, through a bounded channel, to the printer.
+//! What is public here beside [`run`] is for benches and fuzz targets.
 
-pub mod accounting;
+mod accounting;
 pub mod args;
-pub mod config;
+pub mod block;
+mod config;
 mod count_limit;
+pub mod datagram_log;
 pub mod event;
 mod interfaces;
 mod ledger;
@@ -14,8 +17,9 @@ mod listeners;
 mod log_limit;
 mod output;
 pub mod policy;
-pub mod reload;
+mod reload;
 pub mod report;
+mod serve;
 mod server;
 pub mod service;
 mod stdout;

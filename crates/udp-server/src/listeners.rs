@@ -12,9 +12,9 @@ use udp_core::cli::Failure;
 use udp_core::endpoint::{DEFAULT_PORT, Role, host_port};
 use udp_core::error::{Error, Operation, describe};
 use udp_core::socket::{self, Adopted, Granted, SocketConfig};
-use udp_core::{Endpoint, ErrorClass, Family};
+use udp_core::{Endpoint, ErrorClass, Family, stamp};
 
-use crate::config::{BufferSize, Config, Reply, STAMP_PORT};
+use crate::config::{BufferSize, Config, Reply};
 use crate::event::{Kind, Service};
 use crate::systemd::Inherited;
 
@@ -40,7 +40,7 @@ pub(crate) fn open_all(
     let echo = if config.reply == Reply::Nothing { Kind::Sink } else { Kind::Echo };
     let default = (config.binds.is_empty() && inherited.is_empty()).then(|| config.default_bind());
     let binds = config.binds.iter().chain(&default).map(|bind| (bind, DEFAULT_PORT, echo));
-    let stamps = config.stamps.iter().map(|bind| (bind, STAMP_PORT, Kind::Stamp));
+    let stamps = config.stamps.iter().map(|bind| (bind, stamp::DEFAULT_PORT, Kind::Stamp));
     let mut wanted: Vec<Wanted> = Vec::new();
     for (endpoint, default_port, kind) in binds.chain(stamps) {
         let addresses = endpoint.resolve(Role::Serve, config.family, default_port)?;

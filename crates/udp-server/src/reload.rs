@@ -18,13 +18,13 @@ const LONGEST_LIST: u64 = 16 << 20;
 
 /// Where they come from.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Sources {
+pub(crate) struct Sources {
     /// `--allow` and `--deny`, which stay.
-    pub named: Lists,
+    pub(crate) named: Lists,
     /// `--access-file`
-    pub access: Option<PathBuf>,
+    pub(crate) access: Option<PathBuf>,
     /// `--stamp-key-file`
-    pub key: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// What was read.

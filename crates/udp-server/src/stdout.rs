@@ -1,17 +1,20 @@
-//! The way to stdout: a reporter behind the printer, and an end that waits for a slow reader but
-//! not for a stuck one.
+//! Writes what is reported to stdout through the printer thread.
+//!
+//! At the end it waits for a slow reader, and gives up on one that takes nothing any more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use udp_core::cli::printer::{Policy, Printer};
+use udp_core::cli::printer::{Policy, Printer, Render};
 use udp_core::cli::{Failure, Style};
 use udp_core::clock;
 use udp_core::error::describe;
 
+use crate::block::{Pool, Shape};
 use crate::config::Format;
-use crate::event::{DatagramLog, Event, Pool, Shape, Summary};
+use crate::datagram_log::DatagramLog;
+use crate::event::{Event, Summary};
 use crate::output::{Watch, Watched, stdout};
 use crate::report::{Json, Report, Text};
 
@@ -37,49 +40,66 @@ pub(crate) struct StdoutLog {
     pool: Pool,
 }
 
+/// Belongs to the printer's thread.
+struct Renderer {
+    report: Box<dyn Report>,
+    /// Blocks go back where they came from.
+    pool: Pool,
+    skip: Arc<AtomicBool>,
+    /// How many were said not to be shown.
+    not_shown: u64,
+}
+
+impl Render<Event> for Renderer {
+    fn value(&mut self, event: Event, out: &mut Vec<u8>) {
+        let Renderer { report, pool, .. } = self;
+        if let Event::Datagrams(block) = &event {
+            if self.skip.load(Ordering::Relaxed) {
+                pool.count_not_shown(block.len() as u64);
+            } else {
+                for (record, kept) in block.iter() {
+                    report.datagram(record, kept, out);
+                }
+            }
+        }
+        // Before the summary, and after the datagrams that were shown.
+        let not_shown = pool.not_shown();
+        if not_shown > self.not_shown {
+            report.not_shown(not_shown - self.not_shown, clock::wall(), out);
+            self.not_shown = not_shown;
+        }
+        match event {
+            Event::Datagrams(block) => pool.recycle(block),
+            Event::Start(services) => report.start(&services, clock::wall(), out),
+            Event::Dropped(reason, count) => report.dropped(reason, count, clock::wall(), out),
+            Event::Summary(summary) => report.summary(&summary, clock::wall(), out),
+        }
+    }
+
+    /// Drops that found no room come again with the summary.
+    fn missed(&mut self, _: u64, _: &mut Vec<u8>) {}
+}
+
 impl StdoutLog {
     /// Starts the printer on stdout.
     ///
     /// # Errors
     /// A local failure, when the system has no thread for it.
     pub(crate) fn start(format: Format, style: Style) -> Result<Self, Failure> {
-        let (shape, mut report): (Shape, Box<dyn Report>) = match format {
+        let (shape, report): (Shape, Box<dyn Report>) = match format {
             Format::Text => {
-                let shape = Shape { times: style.timestamps(), ..Shape::TEXT };
+                let shape = Shape { times: style.timestamps(), ..Text::SHAPE };
                 (shape, Box::new(Text::new(style)))
             }
-            Format::Json => (Shape::JSON, Box::new(Json)),
+            Format::Json => (Json::SHAPE, Box::new(Json)),
         };
         let pool = Pool::new(shape);
         let skip = Arc::new(AtomicBool::new(false));
         let (output, watch) = Watched::new(stdout());
-        let (blocks, skipping) = (pool.clone(), Arc::clone(&skip));
-        let mut said = 0;
-        let render = move |event: Event, out: &mut Vec<u8>| {
-            if let Event::Datagrams(block) = &event {
-                if skipping.load(Ordering::Relaxed) {
-                    blocks.count_not_shown(block.len() as u64);
-                } else {
-                    for (record, kept) in block.iter() {
-                        report.datagram(record, kept, out);
-                    }
-                }
-            }
-            // Before the summary, and after the datagrams that were shown.
-            let not_shown = blocks.not_shown();
-            if not_shown > said {
-                report.not_shown(not_shown - said, clock::wall(), out);
-                said = not_shown;
-            }
-            match event {
-                Event::Datagrams(block) => blocks.recycle(block),
-                Event::Start(services) => report.start(&services, clock::wall(), out),
-                Event::Dropped(reason, count) => report.dropped(reason, count, clock::wall(), out),
-                Event::Summary(summary) => report.summary(&summary, clock::wall(), out),
-            }
-        };
+        let renderer =
+            Renderer { report, pool: pool.clone(), skip: Arc::clone(&skip), not_shown: 0 };
         let printer =
-            Printer::start(output, render, |_, _| {}, EVENTS, Policy::Lossy).map_err(|error| {
+            Printer::rendered(output, renderer, EVENTS, Policy::Lossy).map_err(|error| {
                 Failure::local(format!("cannot start the printer: {}", describe(&error)))
             })?;
         Ok(StdoutLog { printer, format, watch, skip, pool })

@@ -1,358 +1,95 @@
-//! One worker, one socket, nothing shared: receive, admit, reply, send.
+//! One worker, one socket, nothing shared: receives and serves until it is woken.
 //!
 //! It waits for the first datagram and then takes what is there, never for a batch to fill, so a
-//! lone datagram is answered at once. There is no lock and no allocation for a datagram, one clock
-//! reading a batch and one look-up of the rate a run. No error of a receive or a send ends it.
+//! lone datagram is answered at once. No error of a receive or a send ends it.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::ops::Range;
-use std::sync::Arc;
+use std::io;
+use std::net::UdpSocket;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use socket2::SockRef;
-use udp_core::batch::{Destination, Io, Meta, Outbox, Received, SLOT, Slots, Wait};
-use udp_core::clock::{self, Mono, Wall};
+use udp_core::batch::Wait;
+use udp_core::clock::{self, Mono};
 
-use crate::accounting::{Counts, Published};
-use crate::count_limit::CountLimit;
-use crate::event::{DatagramLog, Record};
-use crate::ledger::Ledger;
+use crate::accounting::Counts;
 use crate::log_limit::BackOff;
-use crate::policy::{DropCause, Policy, Reason, SentTo};
-use crate::reload::{Current, Rules};
-use crate::service::stamp::Arrival;
-use crate::service::{Echo, Reflector};
+use crate::serve::Serve;
 
-/// Slots of a batch: more gain nothing, and a burst of the largest datagrams touches all of them.
-const SLOTS: usize = 32;
-/// Answers in an outbox; a run with drops in its midst may take several.
-const ENTRIES: usize = 256;
-/// Bytes of reflected packets that wait to be sent together.
-const REFLECTED: usize = 256 * 1024;
 /// How long the last records of a batch are held back while the printer is busy, if nothing follows.
 const HOLD: Duration = Duration::from_millis(4);
 /// How long a stopped worker goes on answering what is queued already.
 const DRAIN: Duration = Duration::from_millis(40);
 
-/// What a worker answers with.
-#[derive(Debug)]
-pub(crate) enum Service {
-    /// The bytes that came.
-    Echo(Echo),
-    /// Nothing.
-    Sink,
-    /// The session-reflector.
-    Stamp(Reflector),
-}
-
-/// What a worker is made of.
-#[derive(Debug)]
-pub(crate) struct Parts {
-    /// The socket, in batches.
-    pub(crate) io: Io,
-    /// The same socket, to shrink its queue at the end; none if others use it too.
-    pub(crate) socket: Option<UdpSocket>,
-    /// The receive size.
-    pub(crate) max_datagram: usize,
-    /// What is answered.
-    pub(crate) service: Service,
-    /// Who is answered.
-    pub(crate) policy: Policy,
-    /// Who is answered, and with which key, as it was last read.
-    pub(crate) rules: Arc<Current>,
-    /// Whether it serves what was sent to a broadcast or multicast address, of which the kernel
-    /// gives a copy to every socket of a port: one worker of an address does.
-    pub(crate) groups: bool,
-    /// Where the counts are shown.
-    pub(crate) published: Arc<Published>,
-    /// Where datagrams are told, if they are.
-    pub(crate) datagram_log: Option<DatagramLog>,
-    /// After how many datagrams to stop, if at all.
-    pub(crate) count_limit: Option<Arc<CountLimit>>,
-    /// Closed when the server stops, to end a wait.
-    pub(crate) stop: Receiver<()>,
-    /// What log lines call the socket.
-    pub(crate) name: String,
-}
-
 /// A worker, ready to run.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    parts: Parts,
-    slots: Slots,
-    outbox: Outbox,
-    ledger: Ledger,
-    /// Datagrams of the present batch that were dropped: slot, which of its run, why.
-    dropped: Vec<(usize, Range<usize>, Reason)>,
-    /// Datagrams of each slot that are within the count_limit.
-    served: Vec<usize>,
-    scratch: Vec<u8>,
-    /// Which rules it has.
-    version: u64,
-    /// What the socket had lost before the server said that it serves.
-    lost_before: u64,
+    serve: Serve,
+    /// The same socket, to shrink its queue at the end; none if others use it too.
+    socket: Option<UdpSocket>,
+    /// Closed when the server stops, to end a wait.
+    stop: Receiver<()>,
+    /// The kernel's drops before the server said that it serves.
+    dropped_before: u64,
 }
 
 impl Worker {
-    /// Allocates all that the worker will ever need.
-    pub(crate) fn new(mut parts: Parts) -> Self {
-        // Not when the thread begins to run: what is lost until then belongs in the counts.
-        let lost_before = parts.io.drops().unwrap_or(0);
-        let prefix = match &parts.service {
-            Service::Echo(echo) => echo.prefix(),
-            Service::Sink | Service::Stamp(_) => &[],
-        };
-        let size = if parts.io.abilities().gro { SLOT } else { parts.max_datagram };
-        let mut slots = Slots::new(SLOTS, size, prefix.len());
-        let fits = slots.set_prefix(prefix);
-        debug_assert!(fits, "the headroom was made for it");
-        let reflects = matches!(parts.service, Service::Stamp(_));
-        let own = if reflects { REFLECTED } else { 0 };
-        Worker {
-            ledger: Ledger::new(parts.name.clone()),
-            outbox: Outbox::new(ENTRIES, own),
-            scratch: if reflects { vec![0; size] } else { Vec::new() },
-            dropped: Vec::with_capacity(ENTRIES),
-            served: vec![0; SLOTS],
-            slots,
-            version: 0,
-            lost_before,
-            parts,
-        }
+    /// One that serves with `serve`.
+    pub(crate) fn new(mut serve: Serve, socket: Option<UdpSocket>, stop: Receiver<()>) -> Self {
+        // Not when the thread begins to run: what is dropped until then belongs in the counts.
+        let dropped_before = serve.drops().unwrap_or(0);
+        Worker { serve, socket, stop, dropped_before }
     }
 
     /// Serves until it is woken; answers what is queued then, as far as there is time. Returns the
-    /// final counts, and the kernel's count of datagrams lost.
+    /// final counts, and the kernel's drops.
     pub(crate) fn run(mut self) -> (Counts, Option<u64>) {
-        let waker = self.parts.io.waker();
-        let lost_before = self.lost_before;
+        let waker = self.serve.waker();
         let mut back_off = BackOff::default();
         let mut end: Option<Mono> = None;
         let mut held_back = false;
         loop {
-            let wait = Wait::Block(held_back.then_some(HOLD));
-            match self.parts.io.receive(&mut self.slots, wait) {
+            match self.serve.receive(Wait::Block(held_back.then_some(HOLD))) {
+                Ok(0) if waker.is_woken() => break,
                 Ok(0) => {
-                    if waker.is_woken() {
-                        break;
-                    }
                     held_back = false;
-                    self.hand_over();
+                    self.serve.hand_over();
                 }
                 Ok(_) => {
                     back_off.worked();
-                    held_back = !self.serve();
+                    held_back = !self.serve.batch();
                 }
                 Err(_) if waker.is_woken() => break,
                 Err(error) => self.wait_after(&error, &mut back_off),
             }
-            if self.parts.count_limit.as_ref().is_some_and(|count_limit| count_limit.is_spent()) {
+            if self.serve.is_done() {
                 break;
             }
-            if waker.is_woken() {
-                let end = *end.get_or_insert_with(|| self.last_orders());
-                if clock::mono() >= end {
-                    break;
-                }
+            if waker.is_woken() && clock::mono() >= *end.get_or_insert_with(|| self.last_orders()) {
+                break;
             }
         }
-        self.hand_over();
-        let lost = self.parts.io.drops().map(|lost| lost.saturating_sub(lost_before));
-        (self.ledger.counts, lost)
-    }
-
-    /// Serves one batch. False if something told about it is held back.
-    fn serve(&mut self) -> bool {
-        let now = clock::mono();
-        self.dropped.clear();
-        if let Some(rules) = self.parts.rules.newer_than(&mut self.version) {
-            self.take_rules(rules);
-        }
-        for slot in 0..self.slots.len() {
-            let mut meta = *self.slots.get(slot).meta;
-            let is_copy = !self.parts.groups && sent_to(&meta) == SentTo::Group;
-            let datagrams = if is_copy { 0 } else { meta.datagrams() };
-            let served = match &self.parts.count_limit {
-                None => datagrams,
-                Some(count_limit) => count_limit.claim(datagrams),
-            };
-            self.served[slot] = served;
-            if served > 0 {
-                meta.len = meta.range(served - 1).end;
-                self.ledger.counts.received += served as u64;
-                self.answer(slot, &meta, served, now);
-            }
-        }
-        self.send(now);
-        self.parts.published.show(&self.ledger.counts);
-        self.tell()
-    }
-
-    #[cold]
-    fn take_rules(&mut self, rules: Rules) {
-        self.parts.policy.access = rules.access;
-        if let Service::Stamp(reflector) = &mut self.parts.service {
-            reflector.set_key(rules.key);
-        }
-    }
-
-    /// Admits and answers the datagrams of one slot: the first `served` ones, which `meta` is of.
-    fn answer(&mut self, slot: usize, meta: &Meta, served: usize, now: Mono) {
-        if matches!(self.parts.service, Service::Sink) {
-            return;
-        }
-        if let Err(cause) = self.admit(meta, now) {
-            return self.drop_run(slot, 0..served, meta.peer, cause, now);
-        }
-        match self.parts.service {
-            Service::Echo(_) => self.echo(slot, meta, now),
-            Service::Stamp(_) => self.reflect(slot, meta, now),
-            Service::Sink => {}
-        }
-    }
-
-    /// Admits a run by its addresses. A source that was a broadcast address when this host's
-    /// addresses were last read may be none by now.
-    fn admit(&mut self, meta: &Meta, now: Mono) -> Result<(), DropCause> {
-        let Parts { policy, .. } = &mut self.parts;
-        let verdict = policy.admit_run(meta.peer, sent_to(meta));
-        if verdict == Err(DropCause::UnanswerableSource) {
-            self.ledger.look_again(&mut policy.sources, now);
-            return policy.admit_run(meta.peer, sent_to(meta));
-        }
-        verdict
-    }
-
-    fn echo(&mut self, slot: usize, meta: &Meta, now: Mono) {
-        let Worker { parts, slots, outbox, ledger, dropped, .. } = self;
-        let Service::Echo(echo) = &parts.service else { return };
-        let bytes = slots.get(slot).bytes.get(..meta.len).unwrap_or_default();
-        let Policy { sources, limits, .. } = &mut parts.policy;
-        let io = &mut parts.io;
-        echo.judge(Received { meta, bytes }, limits, now, |range, cause| match cause {
-            Some(cause) => {
-                let limiter = limits.limiter.as_deref();
-                ledger.dropped(cause, range.len() as u64, meta.peer, limiter, now);
-                dropped.push((slot, range, cause.reason()));
-            }
-            None => {
-                if outbox.echo(slots, slot, range.clone()).is_err() {
-                    io.send(outbox, slots, |sent| ledger.sent(&sent, sources, now));
-                    // It is empty now, and has room for more than one.
-                    let _ = outbox.echo(slots, slot, range);
-                }
-            }
-        });
-    }
-
-    fn reflect(&mut self, slot: usize, meta: &Meta, now: Mono) {
-        let at = meta.timestamp.unwrap_or_else(clock::wall);
-        let arrival = Arrival { peer: meta.peer, at, ttl: meta.ttl };
-        for index in 0..meta.datagrams() {
-            let Worker { parts, slots, outbox, scratch, .. } = &mut *self;
-            let Service::Stamp(reflector) = &mut parts.service else { return };
-            let request = slots.get(slot).bytes.get(meta.range(index)).unwrap_or_default();
-            let admitted = reflector.open(request, at).and_then(|packet| {
-                let token = parts.policy.limits.take(meta.peer.ip(), 1, now);
-                if token == 0 { Err(DropCause::OverRate) } else { Ok(packet) }
-            });
-            match admitted {
-                Err(cause) => self.drop_run(slot, index..index + 1, meta.peer, cause, now),
-                Ok(packet) => {
-                    let times = (now, clock::wall());
-                    let len = reflector.reflect(&packet, request, arrival, times, scratch);
-                    let reply = scratch.get(..len).unwrap_or_default();
-                    if outbox.push(meta.peer, meta.source(), reply).is_err() {
-                        self.send(now);
-                        let reply = self.scratch.get(..len).unwrap_or_default();
-                        // It is empty now, and has room for more than one.
-                        let _ = self.outbox.push(meta.peer, meta.source(), reply);
-                    }
-                }
-            }
-        }
-    }
-
-    fn drop_run(
-        &mut self,
-        slot: usize,
-        range: Range<usize>,
-        peer: SocketAddr,
-        cause: DropCause,
-        now: Mono,
-    ) {
-        let limiter = self.parts.policy.limits.limiter.as_deref();
-        self.ledger.dropped(cause, range.len() as u64, peer, limiter, now);
-        self.dropped.push((slot, range, cause.reason()));
-    }
-
-    fn send(&mut self, now: Mono) {
-        let Worker { parts, slots, outbox, ledger, .. } = self;
-        if !outbox.is_empty() {
-            let sources = &mut parts.policy.sources;
-            parts.io.send(outbox, slots, |sent| ledger.sent(&sent, sources, now));
-        }
-    }
-
-    /// Tells of the batch's datagrams; false if something is held back.
-    fn tell(&mut self) -> bool {
-        let Some(datagram_log) = &mut self.parts.datagram_log else { return true };
-        let at = if datagram_log.wants_times() { clock::wall() } else { Wall::default() };
-        let mut dropped = self.dropped.iter().peekable();
-        for (slot, received) in self.slots.iter().enumerate() {
-            let meta = received.meta;
-            let served = self.served[slot];
-            for (index, payload) in received.segments().enumerate().take(served) {
-                let mut record = Record::new(at, meta.peer, payload.len(), meta.truncated);
-                let is_past = |(in_slot, range, _): &&(usize, Range<usize>, Reason)| {
-                    (*in_slot, range.end) <= (slot, index)
-                };
-                while dropped.peek().is_some_and(is_past) {
-                    dropped.next();
-                }
-                let this =
-                    dropped.peek().filter(|(s, range, _)| *s == slot && range.contains(&index));
-                record.dropped = this.map(|(.., reason)| *reason);
-                datagram_log.tell(record, payload);
-            }
-        }
-        datagram_log.end_batch()
-    }
-
-    fn hand_over(&mut self) {
-        if let Some(datagram_log) = &mut self.parts.datagram_log {
-            datagram_log.hand_over();
-        }
+        self.serve.hand_over();
+        let dropped = self.serve.drops().map(|all| all.saturating_sub(self.dropped_before));
+        (self.serve.counts(), dropped)
     }
 
     /// Says that a receive failed, and waits a little if that goes on.
-    fn wait_after(&mut self, error: &std::io::Error, back_off: &mut BackOff) {
-        self.hand_over();
-        self.ledger.receive_failed(error, clock::mono());
+    fn wait_after(&mut self, error: &io::Error, back_off: &mut BackOff) {
+        self.serve.receive_failed(error);
         if let Some(span) = back_off.failed() {
             // Ends early when the server stops.
-            let _ = self.parts.stop.recv_timeout(span);
+            let _ = self.stop.recv_timeout(span);
         }
     }
 
     /// The server stops: until when to answer what is queued. The queue is made as short as it can
-    /// be, so that what still comes is not queued behind it but counted as lost by the kernel.
+    /// be, so that what still comes is not queued behind it but counted by the kernel as dropped.
     /// What is queued in a passed-in socket is left to the next start.
     fn last_orders(&self) -> Mono {
-        let Some(socket) = &self.parts.socket else { return Mono::default() };
+        let Some(socket) = &self.socket else { return Mono::default() };
         // If it cannot be made shorter, the time alone sets the end.
         let _ = SockRef::from(socket).set_recv_buffer_size(0);
         clock::mono() + DRAIN
-    }
-}
-
-fn sent_to(meta: &Meta) -> SentTo {
-    match meta.destination {
-        Destination::Broadcast | Destination::Multicast => SentTo::Group,
-        _ if meta.local.is_some_and(|local| local.is_ipv4() != meta.peer.is_ipv4()) => {
-            SentTo::OtherFamily
-        }
-        Destination::Unicast | Destination::Unknown => SentTo::Us,
     }
 }

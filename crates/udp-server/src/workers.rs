@@ -10,19 +10,21 @@ use udp_core::cli::Failure;
 use udp_core::endpoint::host_port;
 use udp_core::error::describe;
 use udp_core::socket::Adopted;
+use udp_core::stamp;
 
 use crate::accounting::{Counts, Published};
 use crate::args::IoPath;
-use crate::config::{Config, Detail, LARGEST_DATAGRAM, Reply, STAMP_PORT};
+use crate::config::{Config, Detail, LARGEST_DATAGRAM, Reply};
 use crate::count_limit::CountLimit;
 use crate::event::{Event, Kind};
 use crate::interfaces;
 use crate::listeners::Listener;
 use crate::policy::{Limiter, Limits, Policy, Sources};
 use crate::reload::{Current, Rules};
+use crate::serve::{Parts, Serve, Service};
 use crate::service::{Echo, Reflector};
 use crate::stdout::StdoutLog;
-use crate::worker::{Parts, Service, Worker};
+use crate::worker::Worker;
 
 /// The workers.
 pub(crate) struct WorkerPool {
@@ -65,7 +67,7 @@ impl WorkerPool {
         let Rules { access, key } = rules.get();
         let reflectors = listeners.iter().filter(|it| it.service.kind == Kind::Stamp);
         let stamp_ports: Vec<u16> =
-            reflectors.map(|it| it.service.address.port()).chain([STAMP_PORT]).collect();
+            reflectors.map(|it| it.service.address.port()).chain([stamp::DEFAULT_PORT]).collect();
         let policy = Policy { groups: config.groups, sources, access, limits };
         let workers: usize = listeners.iter().map(|listener| listener.sockets.len()).sum();
 
@@ -103,9 +105,8 @@ impl WorkerPool {
                     Detail::Quiet => None,
                     Detail::Datagrams => Some(stdout_log.datagram_log(workers)),
                 };
-                let worker = Worker::new(Parts {
+                let serve = Serve::new(Parts {
                     io,
-                    socket: (!shared).then_some(second),
                     max_datagram: config.max_datagram,
                     service: service_of(config, service.kind, key.as_ref()),
                     policy: match service.kind {
@@ -120,10 +121,10 @@ impl WorkerPool {
                     published,
                     datagram_log,
                     count_limit: count_limit.clone(),
-                    stop: stopped.clone(),
                     name: name.clone(),
                 });
-                ready.push(worker);
+                let own = (!shared).then_some(second);
+                ready.push(Worker::new(serve, own, stopped.clone()));
             }
         }
         pool.lost_before = pool.count_lost().unwrap_or(0);
@@ -201,7 +202,7 @@ impl Drop for Ended {
     }
 }
 
-fn service_of(config: &Config, kind: Kind, key: Option<&udp_core::stamp::Key>) -> Service {
+fn service_of(config: &Config, kind: Kind, key: Option<&stamp::Key>) -> Service {
     match (kind, &config.reply) {
         (Kind::Stamp, _) => Service::Stamp(Reflector::new(key.cloned())),
         (_, Reply::Echo(prefix)) => Service::Echo(Echo::new(prefix.clone())),

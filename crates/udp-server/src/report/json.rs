@@ -6,12 +6,19 @@ use udp_core::clock::Wall;
 use udp_core::endpoint::{host_port, ip_text};
 
 use super::Report;
-use crate::event::{Kind, Record, Service, Summary};
+use crate::block::{Record, Shape};
+use crate::event::{Kind, Service, Summary};
 use crate::policy::Reason;
 
 /// The JSON reporter.
 #[derive(Debug, Default)]
 pub struct Json;
+
+impl Json {
+    /// A record keeps all of its payload.
+    pub const SHAPE: Shape =
+        Shape { blocks: 8, records: 512, bytes: 128 * 1024, keep: usize::MAX, times: true };
+}
 
 #[derive(Serialize)]
 struct Start<'a> {

@@ -1,5 +1,5 @@
-//! How what happens is told: one reporter a file. They render into a buffer and write nothing
-//! themselves; the printer's thread owns stdout.
+//! What stdout shows: one reporter a file, behind one trait. They render into a buffer and write
+//! nothing themselves; the printer's thread owns stdout.
 
 mod json;
 mod text;
@@ -9,11 +9,9 @@ pub use text::{CountLine, Text};
 
 use udp_core::clock::Wall;
 
-use crate::event::{Record, Service, Summary};
+use crate::block::Record;
+use crate::event::{Service, Summary};
 use crate::policy::Reason;
-
-/// Payload bytes that a line of text shows at most.
-pub const SHOWN: usize = 1024;
 
 /// A way of telling. Each method appends to `out`.
 pub trait Report: Send {

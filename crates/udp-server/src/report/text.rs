@@ -9,9 +9,13 @@ use udp_core::clock::Wall;
 use udp_core::endpoint::host_port;
 use udp_core::text::escape::escape_prefix_into;
 
-use super::{Report, SHOWN};
-use crate::event::{Kind, Record, Service, Summary};
+use super::Report;
+use crate::block::{Record, Shape};
+use crate::event::{Kind, Service, Summary};
 use crate::policy::Reason;
+
+/// Payload bytes that a line shows at most.
+const SHOWN: usize = 1024;
 
 /// The text reporter.
 #[derive(Debug, Default)]
@@ -23,6 +27,10 @@ pub struct Text {
 }
 
 impl Text {
+    /// A record keeps a few bytes more than are shown: they tell whether a character was cut in two.
+    pub const SHAPE: Shape =
+        Shape { blocks: 16, records: 256, bytes: 24 * 1024, keep: SHOWN + 4, times: false };
+
     /// Lines that look like this.
     pub fn new(style: Style) -> Self {
         Text { style, ..Text::default() }
