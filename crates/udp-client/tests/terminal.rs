@@ -33,11 +33,13 @@ struct Terminal {
 
 impl Terminal {
     fn start(arguments: &[&str], state: &Path) -> Terminal {
-        Terminal::of("xterm-256color", arguments, state)
+        Terminal::of("xterm-256color", "", arguments, state)
     }
 
-    fn of(kind: &str, arguments: &[&str], state: &Path) -> Terminal {
+    /// One of a kind, where `typed` was typed before the client started.
+    fn of(kind: &str, typed: &str, arguments: &[&str], state: &Path) -> Terminal {
         let (pty, pts) = pty_process::blocking::open().unwrap();
+        (&pty).write_all(typed.as_bytes()).unwrap();
         pty.resize(Size::new(40, 100)).unwrap();
         let command = Command::new(env!("CARGO_BIN_EXE_udp-client")).args(arguments);
         let command = command.env("TERM", kind).env("XDG_STATE_HOME", state);
@@ -238,7 +240,7 @@ fn a_terminal_without_escape_sequences_is_not_sent_any() {
     let state = tempfile::tempdir().unwrap();
     let peer = hesitant();
     let port = peer.port();
-    let terminal = Terminal::of("dumb", &[&peer.target(), "-W", "1"], state.path());
+    let terminal = Terminal::of("dumb", "", &[&peer.target(), "-W", "1"], state.path());
     terminal.shows("please input message:");
     terminal.press("one\n");
     let silence = format!(
@@ -314,6 +316,25 @@ fn every_line_typed_ahead_is_a_message() {
         assert_eq!(code, Some(0), "{screen}");
         let summary = format!("{count} sent, {count} replied, 0 lost");
         assert!(screen.contains(&summary), "{summary}:\n{screen}");
+    }
+}
+
+#[test]
+fn what_is_typed_before_the_start_is_not_lost() {
+    for (kind, typed, then) in [
+        ("xterm", "one\ntw", "o\r\u{4}"),
+        ("xterm", "one\rtwo\r\u{4}", ""),
+        ("dumb", "one\ntwo\n\u{4}", ""),
+    ] {
+        let state = tempfile::tempdir().unwrap();
+        let peer = Peer::echo();
+        let terminal = Terminal::of(kind, typed, &[&peer.target()], state.path());
+        terminal.until("the first reply", |screen| screen.contains(": echo one"));
+        terminal.press(then);
+        let (code, screen) = terminal.end();
+        assert_eq!(code, Some(0), "{screen}");
+        assert!(screen.contains(": echo two\n"), "{screen}");
+        assert!(screen.contains("2 sent, 2 replied, 0 lost"), "{screen}");
     }
 }
 

@@ -5,10 +5,7 @@
 //! beyond a line, and between two lines the terminal is without line editing and echo, so that what
 //! is typed then waits as it is (`termios(3)`). Ctrl-C and Ctrl-\ are signals at that time.
 
-use std::fs::DirBuilder;
-use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
-
+#[cfg(unix)]
 use crossbeam_channel::{Receiver, Sender};
 use rustyline::config::{BellStyle, Config};
 use rustyline::error::ReadlineError;
@@ -17,9 +14,14 @@ use rustyline::{
     Behavior, Cmd, ConditionalEventHandler, Event, EventContext, EventHandler, ExternalPrinter,
     KeyCode, KeyEvent, Modifiers, RepeatCount,
 };
+use std::fs::DirBuilder;
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
 use udp_core::cli::Failure;
+use udp_core::text::escape::escape;
 
 use super::prompt::PROMPT;
+use super::terminal::{Ahead, Early};
 use super::{Fault, Feed};
 use crate::config::Coding;
 
@@ -30,6 +32,7 @@ const KEPT: usize = 1000;
 pub(super) struct Editor {
     editor: rustyline::Editor<(), FileHistory>,
     history: Option<PathBuf>,
+    ahead: Ahead,
 }
 
 /// The terminal's output, to be written to while the editor may be at work on it.
@@ -39,7 +42,7 @@ pub struct Screen {
 
 impl Editor {
     /// Takes the terminal over, and loads what was typed the last times.
-    pub(super) fn open(history: bool) -> Result<(Editor, Screen), Failure> {
+    pub(super) fn open(history: bool, ahead: Ahead) -> Result<(Editor, Screen), Failure> {
         let fail = |error: ReadlineError| {
             Failure::local(format!("cannot use the terminal: {}", reason(&error)))
         };
@@ -65,16 +68,16 @@ impl Editor {
             log::info!("cannot read the history in {}: {}", path.display(), reason(&error));
         }
         let printer = Box::new(move |text| printer.print(text));
-        Ok((Editor { editor, history: path }, Screen { printer }))
+        Ok((Editor { editor, history: path, ahead }, Screen { printer }))
     }
 
     /// Asks each time that it is asked to.
     pub(super) fn run(mut self, coding: Coding, asked: &Receiver<()>, sender: &Sender<Feed>) {
         while asked.recv().is_ok() {
-            let feed = match self.editor.readline(PROMPT) {
+            let feed = match self.next_line() {
                 Ok(line) => {
-                    self.keep(&line);
-                    Feed::Items(vec![super::item(coding, line.into_bytes())])
+                    self.keep(&String::from_utf8_lossy(&line));
+                    Feed::Items(vec![super::item(coding, line)])
                 }
                 Err(ReadlineError::Eof) => Feed::End,
                 Err(ReadlineError::Interrupted) => Feed::Interrupted,
@@ -89,6 +92,21 @@ impl Editor {
                 return;
             }
         }
+    }
+
+    /// The next line: first what was typed before the terminal was taken over, then what is typed.
+    fn next_line(&mut self) -> rustyline::Result<Vec<u8>> {
+        let line = match self.ahead.next() {
+            Some(Early::Line(line)) => {
+                // It was echoed when it was typed, above everything else.
+                writeln!(io::stdout(), "{PROMPT}{}", escape(&line))?;
+                return Ok(line);
+            }
+            Some(Early::End) => return Err(ReadlineError::Eof),
+            Some(Early::Begun(text)) => self.editor.readline_with_initial(PROMPT, (&text, "")),
+            None => self.editor.readline(PROMPT),
+        };
+        line.map(String::into_bytes)
     }
 
     /// Remembers a line, on disk at once: the program may be ended in any way.
@@ -150,57 +168,5 @@ impl Write for Screen {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// The terminal's settings as they were, to be put back when the program ends.
-#[derive(Debug)]
-pub struct Restore {
-    #[cfg(unix)]
-    termios: Option<nix::sys::termios::Termios>,
-}
-
-impl Restore {
-    /// Notes the settings, and switches line editing and echo off.
-    pub fn take_over() -> Restore {
-        #[cfg(unix)]
-        {
-            use nix::sys::termios::{
-                InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, tcgetattr, tcsetattr,
-            };
-            let termios = tcgetattr(io::stdin()).ok();
-            if let Some(mut raw) = termios.clone() {
-                raw.input_flags.remove(InputFlags::ICRNL | InputFlags::IXON);
-                let editing = LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::IEXTEN;
-                raw.local_flags.remove(editing);
-                // The key for a snapshot costs nothing that was typed.
-                raw.local_flags.insert(LocalFlags::NOFLSH);
-                raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
-                raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
-                // What was typed so far stays.
-                let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &raw);
-            }
-            Restore { termios }
-        }
-        #[cfg(not(unix))]
-        Restore {}
-    }
-
-    /// Puts them back.
-    pub fn put_back(&self) {
-        #[cfg(unix)]
-        if let Some(termios) = &self.termios {
-            use nix::sys::termios::{SetArg, tcsetattr};
-            let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, termios);
-        }
-    }
-
-    /// Puts them back, and writes `last` below the line that was being typed.
-    pub fn leave(&self, last: &[u8]) {
-        self.put_back();
-        let mut stdout = io::stdout();
-        let text = [b"\n", last].concat();
-        // The terminal may have gone away, which is a good reason to end.
-        let _ = stdout.write_all(&text).and_then(|()| stdout.flush());
     }
 }

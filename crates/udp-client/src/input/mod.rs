@@ -4,9 +4,11 @@
 mod editor;
 mod lines;
 mod prompt;
+mod terminal;
 
-pub use editor::{Restore, Screen};
+pub use editor::Screen;
 pub use prompt::{PROMPT, prompt_apart};
+pub use terminal::{Ahead, Restore};
 
 use std::io::{self, BufReader, Read};
 use std::thread;
@@ -78,7 +80,7 @@ pub struct Input {
 ///
 /// # Errors
 /// A local failure: no thread, or no terminal.
-pub fn start(config: &Config) -> Result<(Input, Option<Screen>), Failure> {
+pub fn start(config: &Config, ahead: Ahead) -> Result<(Input, Option<Screen>), Failure> {
     let coding = config.coding;
     let (sender, feed) = bounded(CAPACITY);
     let (ask, asked) = bounded(1);
@@ -96,7 +98,7 @@ pub fn start(config: &Config) -> Result<(Input, Option<Screen>), Failure> {
             return Ok((Input { feed, ask: Some(ask) }, None));
         }
         Source::Editor => {
-            let (editor, screen) = editor::Editor::open(config.history)?;
+            let (editor, screen) = editor::Editor::open(config.history, ahead)?;
             spawn(move || editor.run(coding, &asked, &sender))?;
             return Ok((Input { feed, ask: Some(ask) }, Some(screen)));
         }

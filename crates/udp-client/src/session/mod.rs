@@ -50,8 +50,8 @@ pub fn run(config: Config, console: &Console) -> Result<Exit, Failure> {
     open_first(&mut network, &mut addresses)?;
     let signals = Signals::install(Hangup::Stop)?;
     let editing = config.source == Source::Editor;
-    let restore = editing.then(Restore::take_over);
-    let (input, screen) = input::start(&config)?;
+    let (restore, ahead) = editing.then(Restore::take_over).unzip();
+    let (input, screen) = input::start(&config, ahead.unwrap_or_default())?;
     let notes = if config.source.is_prompt() { Notes::Together } else { Notes::Apart };
     let output = Output::start(screen, notes, console, &signals)?;
     let mut session = Session::new(config, addresses, network, output);
