@@ -108,7 +108,7 @@ pub struct Args {
     pub(crate) payload_hex: Option<String>,
     /// Append " N" to the payload, so that each reply names its beat
     ///
-    /// Duplicates, reordering and lateness are then told exactly against any echo server, with any number
+    /// Duplicates, reordering and lateness are then exact against any echo server, with any number
     /// of beats in flight from one port. Without it a source port has one beat in flight at most.
     #[arg(long, help_heading = PAYLOAD)]
     pub(crate) number: bool,

@@ -41,7 +41,7 @@ impl Counts {
         self.lost + self.failed
     }
 
-    /// Lost beats of which it is known that no direction can be told: refused or late ones.
+    /// Lost beats whose direction is undetermined by definition: refused or late ones.
     pub(crate) fn without_direction(&self) -> u64 {
         self.late + self.refused - self.refused_late
     }

@@ -1,4 +1,5 @@
-//! Everything that can happen to a target: one closed list, told as it happens and in order.
+//! Everything that can happen to a target: one closed list. Events reach the observer in order,
+//! while the engine handles their cause.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,7 +24,7 @@ pub(crate) struct Event<'a> {
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum What<'a> {
-    /// A beat is on its way, or will fail right now.
+    /// A beat is being sent; its failure, if any, follows.
     Sent { seq: Seq, bytes: &'a [u8] },
     /// The first reply to a beat, in time.
     Reply { seq: Seq, reply: Received, bytes: &'a [u8] },
@@ -45,7 +46,7 @@ pub(crate) enum What<'a> {
     State { change: Change, counts: &'a Counts },
     /// The figures since the last such event.
     Interval { figures: Interval },
-    /// So many beats in a row were not answered up to now, and so many before what was told last.
+    /// So many beats in a row are unanswered now, and so many were before this event's cause.
     InARow { unanswered: u64, before: u64 },
     /// The target's name has another address now, which was not known before if `from` is none.
     Moved { from: Option<SocketAddr> },

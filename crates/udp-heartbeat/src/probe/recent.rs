@@ -86,7 +86,7 @@ impl Recent {
         }
     }
 
-    /// When the beat that was told last was sent.
+    /// When the beat that was recorded last was sent.
     pub(crate) fn newest(&self) -> Mono {
         self.newest
     }
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(changes(every, 1000, "1111111111911111111111"), [(11, rtt), (22, fine)]);
         let median = recent(10, None, &["p50=5ms"]);
         assert_eq!(changes(median, 1000, "111119999991"), [(11, rtt)]);
-        // What cannot be told is not failing.
+        // A percentile that the sample cannot support is not failing.
         assert_eq!(changes(recent(60, None, &["p99=5ms"]), 1000, "99999999999999"), []);
     }
 

@@ -191,8 +191,8 @@ impl Tracker {
         self.change(since, reason)
     }
 
-    /// The refused beat, which was told as unanswered, was answered all the same; the one after it
-    /// was sent at `next`.
+    /// The refused beat, which was recorded as unanswered, was answered in time all the same; the one
+    /// after it was sent at `next`.
     pub(crate) fn answered_after_all(
         &mut self,
         (seq, sent): (Seq, Mono),

@@ -16,9 +16,6 @@ scenarios!("events":
     of_a_limited_server,
     of_the_client,
     of_a_refused_client,
-    of_the_heartbeat,
-    of_a_heartbeat_in_trouble,
-    of_a_refused_heartbeat,
     of_stamp,
 );
 
@@ -134,80 +131,6 @@ fn of_a_refused_client(context: &Context) -> Result<()> {
         (Some(1), Some(0)),
         (summary["refused"].as_u64(), summary["lost"].as_u64()),
     )
-}
-
-fn of_the_heartbeat(context: &Context) -> Result<()> {
-    let peer = Peer::echo()?;
-    let target = peer.address.to_string();
-    let finished = context.beat([target.as_str(), "--json", "-c", "3", "-i", "0.05"])?;
-    finished.exits(0)?;
-    let events = json::events(context, "udp-heartbeat", &finished.stdout)?;
-    check::same(
-        "the events",
-        vec!["start", "sent", "reply", "state", "sent", "reply", "sent", "reply", "summary"],
-        json::types(&events),
-    )?;
-    let seqs: Vec<_> =
-        events.iter().filter(|e| e["type"] == "reply").map(|e| e["seq"].as_u64()).collect();
-    check::same("seq", vec![Some(1), Some(2), Some(3)], seqs)?;
-    check::holds(
-        "a time",
-        json::first(&events, "reply")?["rtt_ns"].as_u64().is_some_and(|n| n > 0),
-    )?;
-    let summary = json::first(&events, "summary")?;
-    for (name, expected) in [
-        ("sent", 3),
-        ("received", 3),
-        ("lost", 0),
-        ("late", 0),
-        ("duplicate", 0),
-        ("reordered", 0),
-        ("pending", 0),
-    ] {
-        check::same(name, Some(expected), summary[name].as_u64())?;
-    }
-    Ok(())
-}
-
-/// Beat 2 is lost, 3 is answered twice, 4 with something else, 5 only when 8 has been sent.
-fn of_a_heartbeat_in_trouble(context: &Context) -> Result<()> {
-    let mut fifth = None;
-    let peer = Peer::new(move |request| match request.number {
-        2 => Vec::new(),
-        3 => vec![request.echo(), request.echo()],
-        4 => vec![Reply::now(request.from, "something else 4")],
-        5 => {
-            fifth = Some(request.clone());
-            Vec::new()
-        }
-        9 => fifth.take().map(|late| late.echo()).into_iter().chain([request.echo()]).collect(),
-        _ => vec![request.echo()],
-    })?;
-    let target = peer.address.to_string();
-    let options = ["--json", "--number", "-c", "10", "-i", "0.2", "-W", "400ms"];
-    let expectation = ["--expect-regex", "^echo heartbeat", "--down-after", "1"];
-    let launch = context.heartbeat().arg(target).args(options).args(expectation);
-    let finished = launch.finish()?;
-    let events = json::events(context, "udp-heartbeat", &finished.stdout)?;
-    for kind in ["start", "sent", "reply", "lost", "late", "duplicate", "state", "summary"] {
-        json::first(&events, kind)?;
-    }
-    let summary = json::first(&events, "summary")?;
-    for (name, expected) in
-        [("sent", 10), ("received", 7), ("lost", 3), ("late", 1), ("duplicate", 1)]
-    {
-        check::same(name, Some(expected), summary[name].as_u64())?;
-    }
-    Ok(())
-}
-
-fn of_a_refused_heartbeat(context: &Context) -> Result<()> {
-    let target = closed()?.to_string();
-    let finished = context.beat([target.as_str(), "--json", "-c", "1", "-W", "20"])?;
-    finished.exits(3)?;
-    let events = json::events(context, "udp-heartbeat", &finished.stdout)?;
-    json::first(&events, "refused")?;
-    check::same("refused", Some(1), json::first(&events, "summary")?["refused"].as_u64())
 }
 
 fn of_stamp(context: &Context) -> Result<()> {

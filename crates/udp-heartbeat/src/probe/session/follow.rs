@@ -6,8 +6,8 @@ use crate::probe::stats::loss::LossRuns;
 use crate::probe::window::{Beat, Class, Seq};
 
 impl Session {
-    /// A change of state that follows from what was told since: ask until there is none. A beat
-    /// counts once the end of all beats before it is known.
+    /// The next change of state that follows from what was recorded; call until there is none. A
+    /// beat counts once the end of all beats before it is known.
     pub(crate) fn change(&mut self) -> Option<Change> {
         if let Some((seq, beat)) = self.amended.take() {
             let next = self.window.get(Seq(seq.0 + 1)).map_or(beat.sent, |next| next.sent);

@@ -1,9 +1,9 @@
 //! The pattern of loss: runs of beats that were not answered (RFC 3357's loss periods), how long
 //! they lasted, and how sure a share is.
 //!
-//! Beats are told in the order they were sent in, each once its class is known. A run lasts from
-//! the sending of its first beat to that of the next answered one; one that has not ended, from its
-//! first beat to its last and one interval more.
+//! Beats are recorded in the order of sending, each once its class is final. A run lasts from the
+//! sending of its first beat to that of the next answered one; a run that has not ended lasts from
+//! its first beat to its last and one interval more.
 
 use std::time::Duration;
 
