@@ -10,7 +10,7 @@ use udp_core::cli::{CommonArgs, HasCommon, parse};
 use udp_core::expect::{self, Regex};
 use udp_core::socket::Dscp;
 
-use crate::outcome::Replies;
+use crate::exchange::Replies;
 
 /// Send UDP messages and show what comes back.
 ///

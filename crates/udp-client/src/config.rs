@@ -12,11 +12,11 @@ use udp_core::text::{escape::unescape, hex};
 use udp_core::{Endpoint, Family};
 
 use crate::args::{Args, Stdin};
+use crate::exchange::Replies;
 use crate::exchange::Settings;
-use crate::expectation::Expectation;
-use crate::outcome::Replies;
 use crate::stats::Mode;
 use crate::transcript::Look;
+use udp_core::expect::Expectation;
 
 /// How long an unanswered port is kept open to recognise a late reply.
 const LINGER: Duration = Duration::from_secs(60);

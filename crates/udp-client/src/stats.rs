@@ -13,7 +13,7 @@ use udp_core::text::units::{Millis, MoreCounts};
 
 /// What became of the messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct Counts {
     /// Messages that went out, each once however often it was sent again.
     pub sent: u64,
     /// Messages that were answered.
@@ -53,7 +53,7 @@ pub enum Mode {
     OneWay,
 }
 
-impl Tally {
+impl Counts {
     /// How the program ends.
     ///
     /// In [`Mode::OneWay`] refusals do not count: whether one is heard at all is luck.
@@ -76,7 +76,7 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Counts {
     /// `2 sent, 2 replied, 0 lost`, and the other counts that are not 0.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} sent, {} replied, {} lost", self.sent, self.replied, self.lost)?;
@@ -157,62 +157,62 @@ mod tests {
 
     #[test]
     fn the_exit_code_follows_from_the_counts() {
-        let fresh = Tally::default;
+        let fresh = Counts::default;
         let cases = [
             (fresh(), Exit::Worked),
-            (Tally { sent: 2, replied: 2, ..fresh() }, Exit::Worked),
-            (Tally { sent: 2, replied: 2, unsolicited: 3, late: 1, ..fresh() }, Exit::Worked),
-            (Tally { sent: 2, replied: 1, lost: 1, ..fresh() }, Exit::Failed),
-            (Tally { sent: 1, lost: 1, late: 1, ..fresh() }, Exit::Failed),
-            (Tally { sent: 1, refused: 1, ..fresh() }, Exit::Refused),
-            (Tally { sent: 2, refused: 1, lost: 1, ..fresh() }, Exit::Refused),
-            (Tally { sent: 2, replied: 1, refused: 1, ..fresh() }, Exit::Failed),
-            (Tally { sent: 1, replied: 1, wrong: 1, ..fresh() }, Exit::Failed),
-            (Tally { sent: 1, pending: 1, ..fresh() }, Exit::Failed),
-            (Tally { failed: 1, ..fresh() }, Exit::Local),
-            (Tally { sent: 1, replied: 1, failed: 1, ..fresh() }, Exit::Failed),
-            (Tally { sent: 1, replied: 1, unusable: 1, ..fresh() }, Exit::Usage),
+            (Counts { sent: 2, replied: 2, ..fresh() }, Exit::Worked),
+            (Counts { sent: 2, replied: 2, unsolicited: 3, late: 1, ..fresh() }, Exit::Worked),
+            (Counts { sent: 2, replied: 1, lost: 1, ..fresh() }, Exit::Failed),
+            (Counts { sent: 1, lost: 1, late: 1, ..fresh() }, Exit::Failed),
+            (Counts { sent: 1, refused: 1, ..fresh() }, Exit::Refused),
+            (Counts { sent: 2, refused: 1, lost: 1, ..fresh() }, Exit::Refused),
+            (Counts { sent: 2, replied: 1, refused: 1, ..fresh() }, Exit::Failed),
+            (Counts { sent: 1, replied: 1, wrong: 1, ..fresh() }, Exit::Failed),
+            (Counts { sent: 1, pending: 1, ..fresh() }, Exit::Failed),
+            (Counts { failed: 1, ..fresh() }, Exit::Local),
+            (Counts { sent: 1, replied: 1, failed: 1, ..fresh() }, Exit::Failed),
+            (Counts { sent: 1, replied: 1, unusable: 1, ..fresh() }, Exit::Usage),
         ];
-        for (tally, exit) in cases {
-            assert_eq!(tally.exit(Mode::Request), exit, "{tally:?}");
+        for (counts, exit) in cases {
+            assert_eq!(counts.exit(Mode::Request), exit, "{counts:?}");
         }
     }
 
     #[test]
     fn one_way_only_what_could_not_be_sent_counts() {
-        let fresh = Tally::default;
+        let fresh = Counts::default;
         let cases = [
-            (Tally { sent: 2, ..fresh() }, Exit::Worked),
-            (Tally { sent: 2, refused: 1, ..fresh() }, Exit::Worked),
-            (Tally { failed: 1, ..fresh() }, Exit::Local),
-            (Tally { sent: 1, failed: 1, ..fresh() }, Exit::Failed),
-            (Tally { sent: 1, unusable: 1, ..fresh() }, Exit::Usage),
+            (Counts { sent: 2, ..fresh() }, Exit::Worked),
+            (Counts { sent: 2, refused: 1, ..fresh() }, Exit::Worked),
+            (Counts { failed: 1, ..fresh() }, Exit::Local),
+            (Counts { sent: 1, failed: 1, ..fresh() }, Exit::Failed),
+            (Counts { sent: 1, unusable: 1, ..fresh() }, Exit::Usage),
         ];
-        for (tally, exit) in cases {
-            assert_eq!(tally.exit(Mode::OneWay), exit, "{tally:?}");
+        for (counts, exit) in cases {
+            assert_eq!(counts.exit(Mode::OneWay), exit, "{counts:?}");
         }
     }
 
     #[test]
     fn counts_that_are_not_0_follow() {
-        let fresh = Tally::default;
+        let fresh = Counts::default;
         let cases = [
-            (Tally { sent: 2, replied: 2, ..fresh() }, "2 sent, 2 replied, 0 lost"),
+            (Counts { sent: 2, replied: 2, ..fresh() }, "2 sent, 2 replied, 0 lost"),
             (
-                Tally { sent: 4, replied: 2, refused: 1, lost: 1, late: 1, ..fresh() },
+                Counts { sent: 4, replied: 2, refused: 1, lost: 1, late: 1, ..fresh() },
                 "4 sent, 2 replied, 1 lost, 1 refused, 1 late",
             ),
             (
-                Tally { sent: 1, replied: 1, duplicate: 1, unsolicited: 2, wrong: 1, ..fresh() },
+                Counts { sent: 1, replied: 1, duplicate: 1, unsolicited: 2, wrong: 1, ..fresh() },
                 "1 sent, 1 replied, 0 lost, 1 duplicate, 2 unsolicited, 1 wrong",
             ),
             (
-                Tally { sent: 1, failed: 3, unusable: 2, pending: 1, ..fresh() },
+                Counts { sent: 1, failed: 3, unusable: 2, pending: 1, ..fresh() },
                 "1 sent, 0 replied, 0 lost, 3 failed, 2 unusable, 1 pending",
             ),
         ];
-        for (tally, text) in cases {
-            assert_eq!(tally.to_string(), text);
+        for (counts, text) in cases {
+            assert_eq!(counts.to_string(), text);
         }
     }
 

@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use udp_client::exchange::{Due, Message, Outcome, Replies};
 use udp_client::exchange::{Exchange, Settings};
-use udp_client::expectation::Expectation;
-use udp_client::outcome::{Due, Message, Outcome, Replies};
 use udp_client::session::addresses::Addresses;
 use udp_core::clock::Mono;
+use udp_core::expect::Expectation;
 use udp_core::source_port::{Lease, PortId, Ports, Rules};
 
 const MS: Duration = Duration::from_millis(1);
@@ -124,7 +124,7 @@ proptest! {
                 }
             }
             while let Some(due) = exchange.due(at(now)) {
-                let Due::Silent { port_id } = due else { continue };
+                let Due::TimedOut { port_id } = due else { continue };
                 let asked = exchange.message(port_id).map_or(0, |message| message.asked);
                 if addresses.turn_from(peers[&port_id], asked) {
                     back.extend(exchange.turn(port_id));
@@ -159,12 +159,12 @@ proptest! {
                 break;
             }
         }
-        let tally = exchange.tally();
-        prop_assert_eq!(tally.sent, total);
-        prop_assert_eq!(sendings, tally.sent + tally.retries);
-        prop_assert_eq!(tally.sent, tally.replied + tally.lost + tally.refused);
-        prop_assert_eq!(tally.replies, credited);
-        prop_assert!(tally.late <= tally.lost + tally.refused && tally.replied <= tally.replies);
+        let counts = exchange.counts();
+        prop_assert_eq!(counts.sent, total);
+        prop_assert_eq!(sendings, counts.sent + counts.retries);
+        prop_assert_eq!(counts.sent, counts.replied + counts.lost + counts.refused);
+        prop_assert_eq!(counts.replies, credited);
+        prop_assert!(counts.late <= counts.lost + counts.refused && counts.replied <= counts.replies);
         prop_assert_eq!(exchange.outstanding(), 0);
     }
 }

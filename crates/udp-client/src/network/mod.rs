@@ -6,12 +6,11 @@
 //! seen and counted. A broadcast or multicast address is never the source of a reply, so there a
 //! source port is one socket that is not connected, and whoever answers answers.
 
-mod ports;
 mod receiver;
 mod route;
+mod socket;
 
-pub use ports::Ports;
-pub use receiver::{Arrived, Batch, Receiver, What};
+pub use receiver::{Arrived, Batch, Ports, Receiver, What};
 pub use route::{Audience, Route};
 
 use std::io;
@@ -24,6 +23,7 @@ use udp_core::endpoint::host_port;
 use udp_core::source_port::PortId;
 use udp_core::{Error, Operation};
 
+use self::socket::Port;
 use crate::stats::Mode;
 
 /// Times that a send is tried again because it reported what an earlier one met.
@@ -38,7 +38,7 @@ pub struct Network {
     /// By the source port's slot.
     open: Vec<Option<Line>>,
     /// Opened at the start, so that what cannot work is said at once.
-    first: Option<ports::Port>,
+    first: Option<Port>,
 }
 
 /// What is needed to send on a source port.
@@ -66,11 +66,10 @@ impl Network {
     /// # Errors
     /// When the system gives no poll or no thread: a local failure.
     pub fn start(route: Route, mode: Mode) -> Result<(Network, Receiver), Error> {
-        let (ports, receiver) = Ports::start().map_err(|source| Error {
-            operation: Operation::Open,
-            address: None,
-            source,
-        })?;
+        let fail = |source| Error { operation: Operation::Open, address: None, source };
+        let (ports, poll) = Ports::new().map_err(fail)?;
+        let ports = Arc::new(ports);
+        let receiver = receiver::start(poll, Arc::clone(&ports)).map_err(fail)?;
         Ok((Network { route, mode, ports, open: Vec::new(), first: None }, receiver))
     }
 
@@ -79,7 +78,7 @@ impl Network {
     /// # Errors
     /// The first system call that failed.
     pub fn open_first(&mut self, peer: SocketAddr) -> Result<(), Error> {
-        self.first = Some(ports::Port::open(&self.route, peer, self.mode)?);
+        self.first = Some(Port::open(&self.route, peer, self.mode)?);
         Ok(())
     }
 
@@ -95,7 +94,7 @@ impl Network {
     pub fn open(&mut self, port_id: PortId, peer: SocketAddr) -> Result<(), Error> {
         let port = match self.first.take() {
             Some(port) if port.peer() == peer => port,
-            _ => ports::Port::open(&self.route, peer, self.mode)?,
+            _ => Port::open(&self.route, peer, self.mode)?,
         };
         let audience = self.route.audience(peer);
         log::debug!("source port {}: {} to {}", port_id.slot(), port.local(), host_port(peer));

@@ -7,20 +7,21 @@
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Sender, bounded};
 use mio::event::Event;
 use mio::net::UdpSocket;
-use mio::{Events, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use udp_core::ErrorClass;
 use udp_core::clock::{self, Mono, Wall};
 use udp_core::endpoint::canonical;
 use udp_core::socket::icmp::{self, IcmpError, IcmpKind};
 use udp_core::source_port::PortId;
 
-use super::ports::{self, Listening, Ports, WAKE};
+use super::socket::Port;
 
 /// No UDP payload is longer.
 const LARGEST: usize = 65_536;
@@ -30,6 +31,9 @@ const CAPACITY: usize = 8;
 const MOST_BYTES: usize = 256 * 1024;
 /// What is read of one socket before the others get their turn.
 const TURN: usize = 64;
+
+/// The token of what wakes the receiver; no slot comes near it.
+const WAKE: Token = Token(usize::MAX);
 
 /// What came to one source port.
 #[derive(Debug)]
@@ -48,7 +52,7 @@ pub enum What {
     /// A datagram from somebody who can answer; where its bytes are in the batch.
     Datagram(SocketAddr, Range<usize>),
     /// A datagram from somebody else.
-    Stranger(SocketAddr, Range<usize>),
+    Foreign(SocketAddr, Range<usize>),
     /// What the network says about a datagram that was sent.
     Icmp(IcmpError),
     /// The receive failed in another way.
@@ -68,6 +72,89 @@ impl Batch {
     pub fn bytes(&self, range: &Range<usize>) -> &[u8] {
         self.bytes.get(range.clone()).unwrap_or_default()
     }
+}
+
+/// The sockets of one source port, as the receiver sees them.
+#[derive(Debug)]
+struct Listening {
+    port_id: PortId,
+    socket: Arc<UdpSocket>,
+    companion: Option<UdpSocket>,
+}
+
+/// The open ports.
+#[derive(Debug)]
+pub struct Ports {
+    registry: Registry,
+    waker: Waker,
+    over: AtomicBool,
+    /// By the source port's slot.
+    table: Mutex<Vec<Option<Listening>>>,
+}
+
+impl Ports {
+    /// An empty table, and the poll that its sockets will wake.
+    pub(super) fn new() -> io::Result<(Ports, Poll)> {
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let waker = Waker::new(&registry, WAKE)?;
+        let table = Mutex::default();
+        Ok((Ports { registry, waker, over: AtomicBool::new(false), table }, poll))
+    }
+
+    /// Hands a port's sockets to the receiver; the one to send with comes back.
+    pub(super) fn listen(&self, port_id: PortId, port: Port) -> io::Result<Arc<UdpSocket>> {
+        let Port { mut socket, mut companion, .. } = port;
+        // Held over the registration: the receiver must find the port when its first event comes.
+        let mut table = self.table();
+        self.registry.register(&mut socket, token(port_id.slot(), false), Interest::READABLE)?;
+        if let Some(companion) = &mut companion {
+            self.registry.register(companion, token(port_id.slot(), true), Interest::READABLE)?;
+        }
+        let socket = Arc::new(socket);
+        while table.len() <= port_id.slot() {
+            table.push(None);
+        }
+        let listening = Listening { port_id, socket: Arc::clone(&socket), companion };
+        if let Some(place) = table.get_mut(port_id.slot()) {
+            *place = Some(listening);
+        }
+        Ok(socket)
+    }
+
+    /// Takes a source port's sockets away from the receiver; closed, they leave the poll by themselves.
+    pub(super) fn forget(&self, port_id: PortId) {
+        if let Some(place) = self.table().get_mut(port_id.slot()) {
+            *place = None;
+        }
+    }
+
+    /// Ends the receiver.
+    fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Err(error) = self.waker.wake() {
+            log::debug!("cannot wake the receiver: {error}");
+        }
+    }
+
+    /// Whether it has been ended.
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Vec<Option<Listening>>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The token of a source port's socket, or of its companion.
+fn token(slot: usize, companion: bool) -> Token {
+    Token(slot * 2 + usize::from(companion))
+}
+
+/// The slot behind a token, and whether it is the companion's.
+fn untoken(token: Token) -> (usize, bool) {
+    (token.0 / 2, token.0 % 2 == 1)
 }
 
 /// The receiving thread's end for the session. It ends with this.
@@ -118,9 +205,9 @@ fn receive(mut poll: Poll, ports: &Ports, sender: &Sender<Batch>) {
         let mut batch = Batch::default();
         let table = ports.table();
         ready.retain(|&token| {
-            let (slot, strangers) = ports::untoken(token);
+            let (slot, companion) = untoken(token);
             let listening = table.get(slot).and_then(Option::as_ref);
-            listening.is_some_and(|it| drain(it, strangers, &mut buffer, &mut batch))
+            listening.is_some_and(|it| drain(it, companion, &mut buffer, &mut batch))
         });
         drop(table);
         if !batch.arrivals.is_empty() && sender.send(batch).is_err() {
@@ -148,9 +235,9 @@ fn receive_one(
 }
 
 /// Reads a socket until it is empty (an event comes only once), or its turn is over: `true`.
-fn drain(port: &Listening, strangers: bool, buffer: &mut [u8], batch: &mut Batch) -> bool {
-    let socket: &UdpSocket = match (&port.strangers, strangers) {
-        (Some(companion), true) => companion,
+fn drain(port: &Listening, companion: bool, buffer: &mut [u8], batch: &mut Batch) -> bool {
+    let socket: &UdpSocket = match (&port.companion, companion) {
+        (Some(other), true) => other,
         _ => &port.socket,
     };
     for _ in 0..TURN {
@@ -167,7 +254,7 @@ fn drain(port: &Listening, strangers: bool, buffer: &mut [u8], batch: &mut Batch
                 batch.bytes.extend_from_slice(buffer.get(..length).unwrap_or_default());
                 let range = start..batch.bytes.len();
                 let from = canonical(from);
-                if strangers { What::Stranger(from, range) } else { What::Datagram(from, range) }
+                if companion { What::Foreign(from, range) } else { What::Datagram(from, range) }
             }
             Err(error) => match ErrorClass::of(&error) {
                 ErrorClass::NotReady => return false,

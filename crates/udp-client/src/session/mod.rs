@@ -5,7 +5,8 @@
 //! it through channels.
 
 pub mod addresses;
-mod hear;
+mod receive;
+mod report;
 mod send;
 
 use std::collections::VecDeque;
@@ -13,18 +14,18 @@ use std::time::Duration;
 
 use crossbeam_channel::{never, select};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
-use udp_core::cli::{Console, Exit, Failure, Tone};
+use udp_core::cli::{Console, Exit, Failure};
 use udp_core::clock::{self, Mono, Wall};
 
 use self::addresses::Addresses;
 use crate::config::{Config, Format, Source};
 use crate::exchange::Exchange;
-use crate::input::{self, Fault, Feed, Input, PROMPT, Restore};
+use crate::exchange::{Message, Replies};
+use crate::input::{self, Fault, Feed, Input, Restore};
 use crate::network::{Network, Receiver, Route};
-use crate::outcome::{Message, Replies};
-use crate::output::{Notes, Output, Reader};
+use crate::output::{Notes, Output};
 use crate::stats::Mode;
-use crate::transcript::{Demands, Event, Json, PendingOutput, Raw, Text, Transcript};
+use crate::transcript::{Demands, Json, PendingOutput, Raw, Text, Transcript};
 
 /// After the last reply, a second one is listened for: twice as long as the last reply took, and
 /// within these bounds.
@@ -35,7 +36,7 @@ const REFUSED: Duration = Duration::from_secs(1);
 /// What is said is handed on at the latest when it is so long.
 const BLOCK: usize = 64 * 1024;
 /// Batches that are heard in a row before anything else gets its turn.
-const HEARD_IN_A_ROW: usize = 16;
+const BATCHES_IN_A_ROW: usize = 16;
 /// How long to sleep when nothing is due.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -183,7 +184,7 @@ impl Session {
         let reader_gone = self.output.reader_gone().clone();
         loop {
             self.anchor = (clock::mono(), clock::wall());
-            for batch in receiver.batches().try_iter().take(HEARD_IN_A_ROW) {
+            for batch in receiver.batches().try_iter().take(BATCHES_IN_A_ROW) {
                 self.hear(&batch);
             }
             if self.overslept() {
@@ -250,66 +251,6 @@ impl Session {
         Ending::Done
     }
 
-    /// Shows the prompt once all is quiet.
-    fn ask(&mut self, input: &Input) {
-        let quiet = self.queue.is_empty() && self.exchange.outstanding() == 0;
-        let Some(ask) = input.ask.as_ref().filter(|_| quiet && !self.input_over) else { return };
-        if self.prompt == Prompt::Asked {
-            return;
-        }
-        if self.config.source == Source::PlainPrompt {
-            self.said.out.extend_from_slice(PROMPT.as_bytes());
-        }
-        self.say();
-        self.output.settle();
-        if self.config.source == Source::ApartPrompt {
-            input::prompt_apart();
-        }
-        self.prompt = Prompt::Asked;
-        // There is room for it: it is asked for one line at a time.
-        let _ = ask.try_send(());
-    }
-
-    /// Hands on what there is to say. On a terminal without an editor the prompt moves down.
-    fn say(&mut self) {
-        let moved = self.config.source == Source::PlainPrompt
-            && self.prompt == Prompt::Asked
-            && !self.said.is_empty();
-        if moved {
-            self.said.out.insert(0, b'\n');
-        }
-        self.output.say(&mut self.said);
-        if moved {
-            self.said.out.extend_from_slice(PROMPT.as_bytes());
-            self.output.say(&mut self.said);
-        }
-    }
-
-    fn event(&mut self, event: Event<'_>, at: Mono) {
-        let at = self.wall_time(at);
-        self.transcript.event(event, at, &mut self.said);
-        if self.config.source.is_prompt() && self.config.source != Source::ApartPrompt {
-            // A person at the prompt is to see everything in one place.
-            for note in self.said.notes.drain(..) {
-                let start = self.said.out.len();
-                self.said.out.extend_from_slice(note.as_bytes());
-                self.said.out.push(b'\n');
-                self.config.look.style.dress(&mut self.said.out, start, at, Tone::Bad);
-            }
-        }
-    }
-
-    fn wall_time(&self, at: Mono) -> Wall {
-        let (mono, wall) = self.anchor;
-        let (at, mono, wall) = (at.as_nanos(), mono.as_nanos(), wall.as_nanos());
-        Wall::from_nanos(wall.saturating_add(at).saturating_sub(mono))
-    }
-
-    fn snapshot(&mut self) {
-        let in_flight = self.exchange.outstanding();
-        self.said.notes.push(format!("{}, {in_flight} in flight", self.exchange.tally()));
-    }
-
     /// Whether everything has been said and heard. A service that answers twice does so at once,
     /// so the end waits that long for it.
     fn is_over(&mut self) -> bool {
@@ -324,7 +265,7 @@ impl Session {
             let most = *self.linger.get_or_insert(now + REFUSED);
             return now >= until.min(most);
         }
-        if self.config.settings.replies == Replies::Any || self.exchange.tally().replied == 0 {
+        if self.config.settings.replies == Replies::Any || self.exchange.counts().replied == 0 {
             return true;
         }
         let span = (self.last_rtt * 2).clamp(AFTER_LAST.0, AFTER_LAST.1);
@@ -349,38 +290,6 @@ impl Session {
         ];
         let next = dues.into_iter().flatten().min();
         next.map_or(LONG, |due| due.saturating_since(clock::mono()))
-    }
-
-    /// Sums up.
-    fn finish(mut self, ending: Ending, editor: Option<&Restore>) -> Result<Exit, Failure> {
-        self.exchange.stop();
-        if ending == Ending::ReaderGone {
-            if let Some(editor) = editor {
-                editor.leave(b"");
-            }
-            return Ok(Exit::Worked);
-        }
-        if ending == Ending::Stopped && self.config.source == Source::PlainPrompt {
-            self.said.out.push(b'\n');
-        }
-        let peer = self.addresses.peer();
-        let tally = self.exchange.tally();
-        self.transcript.summary(tally, peer, clock::wall(), &mut self.said);
-        let mut exit = tally.exit(self.config.mode);
-        let silent = tally.sent + tally.failed + tally.unusable == 0;
-        if silent && ending == Ending::Done && !self.config.source.is_prompt() {
-            self.said.notes.push("error: nothing was sent: stdin is empty".into());
-            exit = Exit::Failed;
-        }
-        if let Some(editor) = editor {
-            editor.leave(&std::mem::take(&mut self.said.out));
-        }
-        self.output.say(&mut self.said);
-        match (self.output.finish()?, self.failure) {
-            (Reader::Gone, _) => Ok(Exit::Worked),
-            (_, Some(failure)) => Err(failure),
-            _ => Ok(exit),
-        }
     }
 
     fn waits(&self) -> bool {

@@ -11,9 +11,9 @@ use udp_core::source_port::{Lease, PortId};
 use udp_core::{Error, ErrorClass};
 
 use super::{BLOCK, Pending, PortsReady, Session};
+use crate::exchange::Message;
 use crate::input::Fault;
 use crate::network::Sent;
-use crate::outcome::Message;
 use crate::transcript::Event;
 
 /// How long to wait when there is no room for a datagram on its way out.
@@ -43,14 +43,14 @@ impl Session {
     /// Input that makes no message. At a prompt a person sees it and types again.
     fn unusable(&mut self, fault: &Fault, now: Mono) -> ControlFlow<()> {
         let most = format!("a datagram holds at most {} bytes", self.most());
-        let tally = self.exchange.tally_mut();
+        let counts = self.exchange.counts_mut();
         let (text, hint) = match fault {
             Fault::Form(text) => {
-                tally.unusable += u64::from(!self.config.source.is_prompt());
+                counts.unusable += u64::from(!self.config.source.is_prompt());
                 (text, None)
             }
             Fault::TooLong(text) => {
-                tally.failed += 1;
+                counts.failed += 1;
                 (text, Some(most.as_str()))
             }
         };
@@ -124,7 +124,7 @@ impl Session {
     /// A message is on its way. What the send reported besides was about earlier ones.
     fn left(&mut self, port_id: PortId, message: Message, at: Mono, refusals: u64) {
         let peer = self.peer_of(port_id);
-        let said_before = self.exchange.tally().refused > 0;
+        let said_before = self.exchange.counts().refused > 0;
         let attempt = message.sent_before + 1;
         let sent = Event::Sent { seq: message.seq, attempt, peer, bytes: &message.payload };
         let wall = self.wall_time(at);
@@ -134,9 +134,9 @@ impl Session {
             return;
         }
         self.exchange.unsent(port_id, at);
-        let tally = self.exchange.tally_mut();
-        tally.sent += 1;
-        tally.refused += refusals;
+        let counts = self.exchange.counts_mut();
+        counts.sent += 1;
+        counts.refused += refusals;
         if refusals > 0 && !said_before {
             self.event(Event::Refused { seq: None, peer, by: None }, at);
         }
@@ -190,7 +190,7 @@ impl Session {
         let since = *self.busy_since.get_or_insert(now);
         if now >= since + self.config.settings.timeout {
             self.busy_since = None;
-            self.exchange.tally_mut().failed += 1;
+            self.exchange.counts_mut().failed += 1;
             let text = "cannot send: no room on the way out";
             self.event(Event::Error { seq: Some(message.seq), text, hint: None }, now);
             return ControlFlow::Continue(());
@@ -202,10 +202,10 @@ impl Session {
 
     /// The message cannot leave this host. The others still go.
     fn failed(&mut self, message: &Message, error: &Error, now: Mono) {
-        let tally = self.exchange.tally_mut();
-        tally.failed += 1;
+        let counts = self.exchange.counts_mut();
+        counts.failed += 1;
         // It was counted when it left for another address.
-        tally.sent -= u64::from(message.sent_before > 0);
+        counts.sent -= u64::from(message.sent_before > 0);
         self.next_send = now + self.config.interval;
         let hint = match error.class() {
             ErrorClass::TooLarge => Some(format!(

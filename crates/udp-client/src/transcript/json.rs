@@ -8,8 +8,8 @@ use udp_core::clock::Wall;
 use udp_core::endpoint::{host_port, ip_text};
 
 use super::{Demands, Event, PendingOutput, Transcript, note_failure};
-use crate::outcome::Unsolicited;
-use crate::stats::Tally;
+use crate::exchange::Unsolicited;
+use crate::stats::Counts;
 
 /// The transcript in JSON.
 #[derive(Debug, Default)]
@@ -166,23 +166,23 @@ impl Transcript for Json {
         }
     }
 
-    fn summary(&mut self, tally: &Tally, peer: SocketAddr, at: Wall, said: &mut PendingOutput) {
-        let rtt = tally.rtt.figures();
+    fn summary(&mut self, counts: &Counts, peer: SocketAddr, at: Wall, said: &mut PendingOutput) {
+        let rtt = counts.rtt.figures();
         let summary = Summary {
             target: host_port(peer),
-            sent: tally.sent,
-            received: tally.replies,
-            replied: tally.replied,
-            lost: tally.lost,
-            refused: tally.refused,
-            pending: tally.pending,
-            late: tally.late,
-            duplicate: tally.duplicate,
-            unsolicited: tally.unsolicited,
-            wrong: tally.wrong,
-            failed: tally.failed,
-            unusable: tally.unusable,
-            retries: tally.retries,
+            sent: counts.sent,
+            received: counts.replies,
+            replied: counts.replied,
+            lost: counts.lost,
+            refused: counts.refused,
+            pending: counts.pending,
+            late: counts.late,
+            duplicate: counts.duplicate,
+            unsolicited: counts.unsolicited,
+            wrong: counts.wrong,
+            failed: counts.failed,
+            unusable: counts.unusable,
+            retries: counts.retries,
             rtt_min_ns: rtt.map(|it| it.min),
             rtt_avg_ns: rtt.map(|it| it.avg),
             rtt_max_ns: rtt.map(|it| it.max),
@@ -205,9 +205,9 @@ fn datagram<T>(seq: Option<u64>, peer: SocketAddr, bytes: &[u8], rest: T) -> Dat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expectation::Expectation;
     use serde_json::{Value, json};
     use std::time::Duration;
+    use udp_core::expect::Expectation;
 
     const AT: Wall = Wall::from_nanos(1_700_000_000_123_456_789);
     const RTT: Duration = Duration::from_micros(1500);
@@ -319,8 +319,8 @@ mod tests {
 
     #[test]
     fn the_summary_has_every_count_and_null_for_what_is_missing() {
-        let tally = Tally { sent: 2, lost: 2, ..Tally::default() };
-        let line = written(|json, said| json.summary(&tally, peer(), AT, said));
+        let counts = Counts { sent: 2, lost: 2, ..Counts::default() };
+        let line = written(|json, said| json.summary(&counts, peer(), AT, said));
         let summary: Value = serde_json::from_str(&line).unwrap();
         conforms(&summary);
         assert_eq!((&summary["sent"], &summary["lost"]), (&json!(2), &json!(2)));

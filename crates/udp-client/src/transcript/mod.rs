@@ -19,9 +19,9 @@ use udp_core::cli::parse::ShownDuration;
 use udp_core::clock::Wall;
 use udp_core::text::units::Millis;
 
-use crate::expectation::Expectation;
-use crate::outcome::Unsolicited;
-use crate::stats::Tally;
+use crate::exchange::Unsolicited;
+use crate::stats::Counts;
+use udp_core::expect::Expectation;
 
 /// Something that happened.
 #[derive(Debug, Clone, Copy)]
@@ -178,5 +178,5 @@ pub trait Transcript {
     /// Tells what happened at `at`.
     fn event(&mut self, event: Event<'_>, at: Wall, said: &mut PendingOutput);
     /// Tells the counts at the end of a conversation with `peer`.
-    fn summary(&mut self, tally: &Tally, peer: SocketAddr, at: Wall, said: &mut PendingOutput);
+    fn summary(&mut self, counts: &Counts, peer: SocketAddr, at: Wall, said: &mut PendingOutput);
 }

@@ -7,7 +7,7 @@ use udp_core::Shown;
 use udp_core::clock::Wall;
 
 use super::{Demands, Event, PendingOutput, Transcript, note_failure};
-use crate::stats::Tally;
+use crate::stats::Counts;
 
 /// The raw transcript.
 #[derive(Debug)]
@@ -37,7 +37,13 @@ impl Transcript for Raw {
         }
     }
 
-    fn summary(&mut self, tally: &Tally, _peer: SocketAddr, _at: Wall, _said: &mut PendingOutput) {
-        log::info!("{tally}");
+    fn summary(
+        &mut self,
+        counts: &Counts,
+        _peer: SocketAddr,
+        _at: Wall,
+        _said: &mut PendingOutput,
+    ) {
+        log::info!("{counts}");
     }
 }

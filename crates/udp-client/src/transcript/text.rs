@@ -14,8 +14,8 @@ use udp_core::text::{escape, hex};
 
 use super::{Demands, Event, PendingOutput, Transcript, note_failure};
 use crate::config::Coding;
-use crate::outcome::Unsolicited;
-use crate::stats::Tally;
+use crate::exchange::Unsolicited;
+use crate::stats::Counts;
 
 /// Datagrams that answer nothing are shown up to this many a second; anyone can send them.
 const UNEXPECTED_PER_SECOND: u64 = 20;
@@ -124,11 +124,11 @@ impl Transcript for Text {
         self.look.style.dress(out, start, at, Tone::Plain);
     }
 
-    fn summary(&mut self, tally: &Tally, _peer: SocketAddr, at: Wall, said: &mut PendingOutput) {
+    fn summary(&mut self, counts: &Counts, _peer: SocketAddr, at: Wall, said: &mut PendingOutput) {
         let start = said.out.len();
         self.quota.tell(&mut said.out);
-        line(&mut said.out, format_args!("{tally}"));
-        if let Some(figures) = tally.rtt.figures() {
+        line(&mut said.out, format_args!("{counts}"));
+        if let Some(figures) = counts.rtt.figures() {
             line(&mut said.out, format_args!("{figures}"));
         }
         self.look.style.dress(&mut said.out, start, at, Tone::Plain);
@@ -165,7 +165,7 @@ fn line(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expectation::Expectation;
+    use udp_core::expect::Expectation;
 
     fn demands(expectation: Expectation) -> Demands {
         Demands { expectation, max_rtt: None }
@@ -342,12 +342,12 @@ mod tests {
     #[test]
     fn the_summary_has_round_trips_only_where_there_were_any() {
         let mut text = Text::new(Coding::Text, demands(Expectation::Anything), Look::default());
-        let mut tally = Tally { sent: 1, lost: 1, ..Tally::default() };
+        let mut counts = Counts { sent: 1, lost: 1, ..Counts::default() };
         let mut said = PendingOutput::default();
-        text.summary(&tally, peer(), AT, &mut said);
-        tally = Tally { sent: 1, replied: 1, ..Tally::default() };
-        tally.rtt.record(Duration::from_micros(250));
-        text.summary(&tally, peer(), AT, &mut said);
+        text.summary(&counts, peer(), AT, &mut said);
+        counts = Counts { sent: 1, replied: 1, ..Counts::default() };
+        counts.rtt.record(Duration::from_micros(250));
+        text.summary(&counts, peer(), AT, &mut said);
         let expected = "1 sent, 0 replied, 1 lost\n1 sent, 1 replied, 0 lost\n\
              rtt min/avg/max/mdev = 0.250/0.250/0.250/0.000 ms\n";
         assert_eq!(String::from_utf8(said.out).unwrap(), expected);

@@ -25,14 +25,14 @@ enum Relation {
 
 /// What was learnt from the replies credited so far.
 #[derive(Debug, Default)]
-pub struct Evidence {
+pub(super) struct EchoMatch {
     relation: Relation,
     recent: VecDeque<u64>,
 }
 
-impl Evidence {
+impl EchoMatch {
     /// Takes a credited reply into account.
-    pub fn learn(&mut self, request: &[u8], reply: &[u8]) {
+    pub(super) fn learn(&mut self, request: &[u8], reply: &[u8]) {
         if self.relation == Relation::None {
             return;
         }
@@ -48,14 +48,14 @@ impl Evidence {
     }
 
     /// Whether `reply`, where only `request` is outstanding, is a copy of an earlier reply.
-    pub fn is_copy(&self, request: &[u8], reply: &[u8]) -> bool {
+    pub(super) fn is_copy(&self, request: &[u8], reply: &[u8]) -> bool {
         self.relation == Relation::Echoes
             && !reply.ends_with(request)
             && self.recent.contains(&digest(reply))
     }
 
     /// Whether `reply`, where `request` is outstanding, answers `earlier`, which stayed unanswered.
-    pub fn answers_earlier(&self, request: &[u8], earlier: &[u8], reply: &[u8]) -> bool {
+    pub(super) fn answers_earlier(&self, request: &[u8], earlier: &[u8], reply: &[u8]) -> bool {
         self.relation == Relation::Echoes
             && !earlier.is_empty()
             && reply.ends_with(earlier)
@@ -64,7 +64,7 @@ impl Evidence {
 }
 
 /// A number that tells contents apart, chance aside (2⁻⁶⁴).
-pub fn digest(bytes: &[u8]) -> u64 {
+pub(super) fn digest(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     hasher.finish()
@@ -76,12 +76,12 @@ mod tests {
 
     type Exchanges = &'static [(&'static str, &'static str)];
 
-    fn after(exchanges: Exchanges) -> Evidence {
-        let mut evidence = Evidence::default();
+    fn after(exchanges: Exchanges) -> EchoMatch {
+        let mut echo_match = EchoMatch::default();
         for (request, reply) in exchanges {
-            evidence.learn(request.as_bytes(), reply.as_bytes());
+            echo_match.learn(request.as_bytes(), reply.as_bytes());
         }
-        evidence
+        echo_match
     }
 
     #[test]
@@ -98,29 +98,29 @@ mod tests {
             (&[("a", "echo a"), ("b", "ok")], "c", "ok", false),
         ];
         for (exchanges, request, reply, copy) in cases {
-            let evidence = after(exchanges);
-            assert_eq!(evidence.is_copy(request.as_bytes(), reply.as_bytes()), copy, "{reply}");
+            let echo_match = after(exchanges);
+            assert_eq!(echo_match.is_copy(request.as_bytes(), reply.as_bytes()), copy, "{reply}");
         }
     }
 
     #[test]
     fn an_echo_names_the_message_that_it_answers() {
-        let evidence = after(&[("a", "echo a")]);
-        assert!(evidence.answers_earlier(b"c", b"b", b"echo b"));
-        assert!(!evidence.answers_earlier(b"c", b"b", b"echo c"));
-        assert!(!evidence.answers_earlier(b"b", b"b", b"echo b"));
-        assert!(!evidence.answers_earlier(b"c", b"", b"echo b"));
-        assert!(!Evidence::default().answers_earlier(b"c", b"b", b"echo b"));
+        let echo_match = after(&[("a", "echo a")]);
+        assert!(echo_match.answers_earlier(b"c", b"b", b"echo b"));
+        assert!(!echo_match.answers_earlier(b"c", b"b", b"echo c"));
+        assert!(!echo_match.answers_earlier(b"b", b"b", b"echo b"));
+        assert!(!echo_match.answers_earlier(b"c", b"", b"echo b"));
+        assert!(!EchoMatch::default().answers_earlier(b"c", b"b", b"echo b"));
     }
 
     #[test]
     fn memory_is_bounded() {
-        let mut evidence = Evidence::default();
+        let mut echo_match = EchoMatch::default();
         for number in 0..1000u32 {
-            evidence.learn(&number.to_be_bytes(), &number.to_be_bytes());
+            echo_match.learn(&number.to_be_bytes(), &number.to_be_bytes());
         }
-        assert_eq!(evidence.recent.len(), REMEMBERED);
-        assert!(!evidence.is_copy(b"x", &1u32.to_be_bytes()));
-        assert!(evidence.is_copy(b"x", &999u32.to_be_bytes()));
+        assert_eq!(echo_match.recent.len(), REMEMBERED);
+        assert!(!echo_match.is_copy(b"x", &1u32.to_be_bytes()));
+        assert!(echo_match.is_copy(b"x", &999u32.to_be_bytes()));
     }
 }

@@ -84,12 +84,12 @@ pub enum Due {
     /// No reply came in time: another address is to be asked, or it is to be sent
     /// [again](crate::exchange::Exchange::again), or to be [given
     /// up](crate::exchange::Exchange::give_up).
-    Silent {
+    TimedOut {
         /// The source port.
         port_id: PortId,
     },
     /// It had replies, and the time for more is over.
-    Heard {
+    Complete {
         /// The message.
         seq: u64,
     },

@@ -10,9 +10,9 @@ use udp_core::socket::icmp::IcmpError;
 use udp_core::source_port::PortId;
 use udp_core::{Error, Operation, Shown};
 
-use super::{BLOCK, HEARD_IN_A_ROW, Pending, Session};
+use super::{BATCHES_IN_A_ROW, BLOCK, Pending, Session};
+use crate::exchange::{Due, Lost, Message, Outcome};
 use crate::network::{Arrived, Batch, Receiver, What};
-use crate::outcome::{Due, Lost, Message, Outcome};
 use crate::transcript::{Event, refused_by};
 
 /// By how much a deadline is missed when something held everything up.
@@ -33,8 +33,8 @@ impl Session {
                     let outcome = self.exchange.arrival(*port_id, *peer, bytes, *at);
                     self.tell(outcome, *peer, bytes, *at);
                 }
-                What::Stranger(peer, range) => {
-                    let outcome = self.exchange.stranger();
+                What::Foreign(peer, range) => {
+                    let outcome = self.exchange.foreign();
                     self.tell(outcome, *peer, batch.bytes(range), *at);
                 }
                 What::Icmp(error) => self.icmp(*port_id, error, *at),
@@ -132,7 +132,7 @@ impl Session {
     /// Hears what came meanwhile, which the receiver may not have read yet, before messages are
     /// given up for want of an answer that is there.
     pub(super) fn catch_up(&mut self, receiver: &Receiver) {
-        for _ in 0..HEARD_IN_A_ROW {
+        for _ in 0..BATCHES_IN_A_ROW {
             match receiver.batches().recv_timeout(MOMENT) {
                 Ok(batch) => self.hear(&batch),
                 Err(_) => return,
@@ -145,8 +145,8 @@ impl Session {
         let now = clock::mono();
         while let Some(due) = self.exchange.due(now) {
             match due {
-                Due::Heard { .. } => {}
-                Due::Silent { port_id } => self.silent(port_id, now),
+                Due::Complete { .. } => {}
+                Due::TimedOut { port_id } => self.silent(port_id, now),
             }
         }
         while let Some(port_id) = self.exchange.close_due(now) {

@@ -1,0 +1,108 @@
+//! The telling half: the prompt, lines for stdout and stderr, the summary at the end.
+
+use udp_core::cli::{Exit, Failure, Tone};
+use udp_core::clock::{self, Mono, Wall};
+
+use super::{Ending, Prompt, Session};
+use crate::config::Source;
+use crate::input::{self, Input, PROMPT, Restore};
+use crate::output::Reader;
+use crate::transcript::Event;
+
+impl Session {
+    /// Shows the prompt once all is quiet.
+    pub(super) fn ask(&mut self, input: &Input) {
+        let quiet = self.queue.is_empty() && self.exchange.outstanding() == 0;
+        let Some(ask) = input.ask.as_ref().filter(|_| quiet && !self.input_over) else { return };
+        if self.prompt == Prompt::Asked {
+            return;
+        }
+        if self.config.source == Source::PlainPrompt {
+            self.said.out.extend_from_slice(PROMPT.as_bytes());
+        }
+        self.say();
+        self.output.settle();
+        if self.config.source == Source::ApartPrompt {
+            input::prompt_apart();
+        }
+        self.prompt = Prompt::Asked;
+        // There is room for it: it is asked for one line at a time.
+        let _ = ask.try_send(());
+    }
+
+    /// Hands on what there is to say. On a terminal without an editor the prompt moves down.
+    pub(super) fn say(&mut self) {
+        let moved = self.config.source == Source::PlainPrompt
+            && self.prompt == Prompt::Asked
+            && !self.said.is_empty();
+        if moved {
+            self.said.out.insert(0, b'\n');
+        }
+        self.output.say(&mut self.said);
+        if moved {
+            self.said.out.extend_from_slice(PROMPT.as_bytes());
+            self.output.say(&mut self.said);
+        }
+    }
+
+    pub(super) fn event(&mut self, event: Event<'_>, at: Mono) {
+        let at = self.wall_time(at);
+        self.transcript.event(event, at, &mut self.said);
+        if self.config.source.is_prompt() && self.config.source != Source::ApartPrompt {
+            // A person at the prompt is to see everything in one place.
+            for note in self.said.notes.drain(..) {
+                let start = self.said.out.len();
+                self.said.out.extend_from_slice(note.as_bytes());
+                self.said.out.push(b'\n');
+                self.config.look.style.dress(&mut self.said.out, start, at, Tone::Bad);
+            }
+        }
+    }
+
+    pub(super) fn wall_time(&self, at: Mono) -> Wall {
+        let (mono, wall) = self.anchor;
+        let (at, mono, wall) = (at.as_nanos(), mono.as_nanos(), wall.as_nanos());
+        Wall::from_nanos(wall.saturating_add(at).saturating_sub(mono))
+    }
+
+    pub(super) fn snapshot(&mut self) {
+        let in_flight = self.exchange.outstanding();
+        self.said.notes.push(format!("{}, {in_flight} in flight", self.exchange.counts()));
+    }
+
+    /// Sums up.
+    pub(super) fn finish(
+        mut self,
+        ending: Ending,
+        editor: Option<&Restore>,
+    ) -> Result<Exit, Failure> {
+        self.exchange.stop();
+        if ending == Ending::ReaderGone {
+            if let Some(editor) = editor {
+                editor.leave(b"");
+            }
+            return Ok(Exit::Worked);
+        }
+        if ending == Ending::Stopped && self.config.source == Source::PlainPrompt {
+            self.said.out.push(b'\n');
+        }
+        let peer = self.addresses.peer();
+        let counts = self.exchange.counts();
+        self.transcript.summary(counts, peer, clock::wall(), &mut self.said);
+        let mut exit = counts.exit(self.config.mode);
+        let silent = counts.sent + counts.failed + counts.unusable == 0;
+        if silent && ending == Ending::Done && !self.config.source.is_prompt() {
+            self.said.notes.push("error: nothing was sent: stdin is empty".into());
+            exit = Exit::Failed;
+        }
+        if let Some(editor) = editor {
+            editor.leave(&std::mem::take(&mut self.said.out));
+        }
+        self.output.say(&mut self.said);
+        match (self.output.finish()?, self.failure) {
+            (Reader::Gone, _) => Ok(Exit::Worked),
+            (_, Some(failure)) => Err(failure),
+            _ => Ok(exit),
+        }
+    }
+}
