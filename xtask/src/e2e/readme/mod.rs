@@ -1,4 +1,4 @@
-//! The README's own command blocks, run and compared with what the README says they print.
+//! The command blocks of README and docs, run and compared with what stands there.
 //!
 //! A fenced block whose info string begins with `console` is run, with the programs on the path,
 //! in an empty directory. `$ ` begins a command, `> ` continues it, what follows is its output as
@@ -24,12 +24,22 @@ use super::runner::Scenario;
 use super::terminal::Terminal;
 use parse::{Block, Command, Group, Kind};
 
+/// The files whose blocks are run, and how their scenarios are called.
+const FILES: [(&str, &str); 6] = [
+    ("README.md", "readme"),
+    ("README.zh-TW.md", "readme-zh-tw"),
+    ("docs/questions.md", "docs-questions"),
+    ("docs/client.md", "docs-client"),
+    ("docs/heartbeat.md", "docs-heartbeat"),
+    ("docs/server.md", "docs-server"),
+];
+
 const PROMPT: &str = "please input message: ";
 
-/// One scenario for each group of blocks in the README files.
+/// One scenario for each group of blocks.
 pub(crate) fn scenarios(root: &Path) -> Result<Vec<Scenario>> {
     let mut all = Vec::new();
-    for (file, prefix) in [("README.md", "readme"), ("README.zh-TW.md", "readme-zh-tw")] {
+    for (file, prefix) in FILES {
         let path = root.join(file);
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         for group in parse::groups(&text).with_context(|| file.to_owned())? {
