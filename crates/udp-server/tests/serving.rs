@@ -250,8 +250,9 @@ fn spinning_serves_as_sleeping_does() {
 
 #[test]
 fn an_overload_is_counted_to_the_datagram() {
-    for io in PATHS {
-        let server = Server::start(&["-q", "--io", io, "--recv-buffer", "8K", "--sink"]);
+    let ways = PATHS.into_iter().flat_map(|io| [["--io", io, "--sink"], ["--io", io, "--raw"]]);
+    for way in ways {
+        let server = Server::start(&[&["-q", "--recv-buffer", "8K"], &way[..]].concat());
         let client = asker(server.address());
         nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGSTOP).unwrap();
         for _ in 0..1000 {
@@ -260,6 +261,6 @@ fn an_overload_is_counted_to_the_datagram() {
         nix::sys::signal::kill(server.pid(), nix::sys::signal::Signal::SIGCONT).unwrap();
         let [received, _, _, _, lost] = server.stop().counts();
         assert!(received > 0 && lost > 0, "{received} {lost}");
-        assert_eq!(received + lost, 1000, "{io}");
+        assert_eq!(received + lost, 1000, "{way:?}");
     }
 }

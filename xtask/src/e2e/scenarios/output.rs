@@ -15,10 +15,7 @@ use crate::e2e::process::{Launch, Process};
 scenarios!("output":
     a_broken_pipe_ends_the_client_quietly,
     a_broken_pipe_ends_the_heartbeat_quietly,
-    the_server_serves_on_with_a_broken_pipe,
-    the_server_serves_on_with_a_full_disk,
     the_server_serves_on_with_closed_streams,
-    the_server_serves_on_with_an_unread_pipe,
     a_burst_is_shown_whole,
     the_client_with_a_full_disk,
     quiet_and_raw_print_nothing_else,
@@ -49,14 +46,6 @@ fn a_broken_pipe_ends_the_heartbeat_quietly(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// A server whose start lines cannot be read, on a port that was chosen for it.
-fn serve_blindly(launch: Launch) -> Result<Server> {
-    let address = closed()?;
-    let process = launch.args(["--bind", &address.to_string()]).spawn()?;
-    Asker::new()?.await_service(address)?;
-    Ok(Server { process, addresses: vec![address] })
-}
-
 /// `count` echoes in a row, none of them lost, and the server still there.
 fn serves_on(server: &Server, count: usize) -> Result<()> {
     let asker = Asker::new()?;
@@ -75,19 +64,6 @@ fn ends(process: Process) -> Result<()> {
     check::holds(&format!("no panic: {}", finished.err()), !finished.err().contains("panicked"))
 }
 
-fn the_server_serves_on_with_a_broken_pipe(context: &Context) -> Result<()> {
-    let server = serve_blindly(context.server().stdout_reader_gone())?;
-    serves_on(&server, 2_000)?;
-    ends(server.process)
-}
-
-fn the_server_serves_on_with_a_full_disk(context: &Context) -> Result<()> {
-    let full = OpenOptions::new().write(true).open("/dev/full").context("no /dev/full")?;
-    let server = serve_blindly(context.server().stdout_file(full))?;
-    serves_on(&server, 2_000)?;
-    ends(server.process)
-}
-
 fn the_server_serves_on_with_closed_streams(context: &Context) -> Result<()> {
     let address = closed()?;
     let program = context.programs.server.display();
@@ -97,34 +73,6 @@ fn the_server_serves_on_with_closed_streams(context: &Context) -> Result<()> {
     let server = Server { process, addresses: vec![address] };
     serves_on(&server, 500)?;
     ends(server.process)
-}
-
-/// Not one echo is lost while nobody reads, and of each datagram it is known whether its line
-/// was shown.
-fn the_server_serves_on_with_an_unread_pipe(context: &Context) -> Result<()> {
-    const COUNT: usize = 20_000;
-    let mut server = Server::start_unread(context.server().args(["--bind", "127.0.0.1:0"]))?;
-    serves_on(&server, COUNT)?;
-    server.process.start_reading();
-    // Once it says so, what was held back has been taken, and the reader is no longer a stuck one.
-    server.process.out.wait_until(|bytes| {
-        String::from_utf8_lossy(bytes).contains(" datagrams not shown\n").then_some(())
-    })?;
-    let finished = server.stop()?;
-    finished.exits(0)?;
-    let out = finished.out();
-    let shown = out.lines().filter(|l| l.starts_with("recvfrom (")).count();
-    let not_shown: usize = out
-        .lines()
-        .filter_map(|l| l.strip_prefix("... ")?.strip_suffix(" datagrams not shown"))
-        .filter_map(|n| n.parse::<usize>().ok())
-        .sum();
-    check::holds("some lines were dropped", not_shown > 0)?;
-    check::same("lines shown and not shown", COUNT, shown + not_shown)?;
-    check::holds(
-        "the summary is there",
-        out.contains(&format!("\n{COUNT} received, {COUNT} replied, 0 dropped, 0 failed, ")),
-    )
 }
 
 /// With an output that is read, what one asker says in a hurry is all shown.

@@ -1,102 +1,16 @@
-//! Ports that are taken, closed, shared or given away.
+//! Ports that are closed, and ports where nobody answers.
 
 use anyhow::Result;
 
 use super::scenarios;
 use crate::e2e::check;
-use crate::e2e::context::{Context, Server};
-use crate::e2e::net::{Asker, Peer, closed};
+use crate::e2e::context::Context;
+use crate::e2e::net::{Peer, closed};
 
 scenarios!("ports":
-    a_second_server_is_refused,
-    reuse_address_gives_nothing_away,
-    reuse_port_shares,
-    workers_share_and_keep_strangers_out,
-    restart_binds_at_once,
     a_closed_port_is_refused,
     a_silent_port_is_not_refused,
 );
-
-/// One more server on `first`'s port ends with code 4 and leaves the first unharmed.
-fn refused(context: &Context, first: &Server, options: &[&str]) -> Result<()> {
-    let address = first.address();
-    let bind = address.to_string();
-    let finished =
-        context.server().args(["--bind", &bind]).args(options.iter().copied()).finish()?;
-    finished.exits(4)?.prints("")?.complains(&format!(
-        "error: cannot bind {address}: address already in use\nhint: <any>\n"
-    ))?;
-    Asker::new()?.expect(address, b"still here", b"echo still here")
-}
-
-fn a_second_server_is_refused(context: &Context) -> Result<()> {
-    let first = context.serve(&[])?;
-    for options in [&[][..], &["--reuse-address"], &["--workers", "2"], &["--reuse-port"]] {
-        refused(context, &first, options)?;
-    }
-    // The address that the error names is the one that was taken, also among several.
-    let free = ["--bind", "127.0.0.1:0", "--bind"];
-    let taken = first.address().to_string();
-    context
-        .server()
-        .args(free)
-        .arg(taken.as_str())
-        .finish()?
-        .exits(4)?
-        .complains(&format!("error: cannot bind {taken}: address already in use\nhint: <any>\n"))?;
-    first.stop()?.exits(0)?;
-    Ok(())
-}
-
-fn reuse_address_gives_nothing_away(context: &Context) -> Result<()> {
-    let first = context.serve(&["--reuse-address"])?;
-    for options in [&[][..], &["--reuse-address"], &["--workers", "2"]] {
-        refused(context, &first, options)?;
-    }
-    first.stop()?.exits(0)?;
-    Ok(())
-}
-
-fn reuse_port_shares(context: &Context) -> Result<()> {
-    let first = context.serve(&["--reuse-port"])?;
-    let bind = first.address().to_string();
-    let second = context.serve_on(&bind, &["--reuse-port"])?;
-    for _ in 0..32 {
-        Asker::new()?.expect(first.address(), b"either", b"echo either")?;
-    }
-    let counts = [first.stop()?, second.stop()?].map(|finished| received(&finished.out()));
-    check::same("both together received", 32, counts.iter().sum())
-}
-
-/// The first figure of a server's summary.
-fn received(output: &str) -> u64 {
-    let line = output.lines().find(|l| l.contains(" received, ")).unwrap_or_default();
-    line.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or_default()
-}
-
-fn workers_share_and_keep_strangers_out(context: &Context) -> Result<()> {
-    let first = context.serve(&["--workers", "3"])?;
-    for _ in 0..64 {
-        Asker::new()?.expect(first.address(), b"any worker", b"echo any worker")?;
-    }
-    for options in [&[][..], &["--reuse-address"], &["--workers", "2"]] {
-        refused(context, &first, options)?;
-    }
-    check::same("received by all workers", 64 + 3, received(&first.stop()?.out()))
-}
-
-fn restart_binds_at_once(context: &Context) -> Result<()> {
-    let first = context.serve(&[])?;
-    let address = first.address();
-    for _ in 0..20 {
-        Asker::new()?.expect(address, b"traffic", b"echo traffic")?;
-    }
-    first.stop()?.exits(0)?;
-    let second = context.serve_on(&address.to_string(), &[])?;
-    Asker::new()?.expect(address, b"again", b"echo again")?;
-    second.stop()?.exits(0)?;
-    Ok(())
-}
 
 fn a_closed_port_is_refused(context: &Context) -> Result<()> {
     let address = closed()?;

@@ -11,7 +11,6 @@ use crate::e2e::net::{Asker, Peer};
 use crate::e2e::{check, clock};
 
 scenarios!("signals":
-    the_server_stops_with_a_summary,
     the_client_stops_with_a_summary,
     the_heartbeat_stops_with_a_summary,
     what_is_in_flight_is_pending,
@@ -20,19 +19,6 @@ scenarios!("signals":
     what_was_ignored_at_the_start_stays_ignored,
     a_snapshot_and_on,
 );
-
-fn the_server_stops_with_a_summary(context: &Context) -> Result<()> {
-    for signal in [Signal::INT, Signal::TERM] {
-        let server = context.serve(&[])?;
-        Asker::new()?.expect(server.address(), b"hello", b"echo hello")?;
-        server.process.signal(signal)?;
-        server.process.finish()?.exits(0)?.complains("")?.prints(
-            "server start at: <any>\nwait for connection...\nrecvfrom <any>: hello\n--- <any>\n\
-             1 received, 1 replied, 0 dropped, 0 failed, 0 kernel drops\ndropped: <any>\n",
-        )?;
-    }
-    Ok(())
-}
 
 fn the_client_stops_with_a_summary(context: &Context) -> Result<()> {
     for signal in [Signal::INT, Signal::TERM] {
