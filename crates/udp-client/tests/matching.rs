@@ -222,5 +222,5 @@ fn a_flood_of_unasked_datagrams_costs_no_reply() {
     assert_eq!(finished.code, Some(0), "{}", finished.err);
     assert!(finished.summary().starts_with("3 sent, 3 replied, 0 lost, "), "{}", finished.out);
     assert!(finished.out.lines().count() < 500, "{} lines", finished.out.lines().count());
-    assert!(finished.out.contains("unexpected datagrams not shown"), "{}", finished.out);
+    assert!(finished.out.contains("datagrams not shown"), "{}", finished.out);
 }

@@ -18,7 +18,7 @@ use crate::exchange::Unsolicited;
 use crate::stats::Counts;
 
 /// Datagrams that answer nothing are shown up to this many a second; anyone can send them.
-const UNEXPECTED_PER_SECOND: u64 = 20;
+const UNSOLICITED_PER_SECOND: u64 = 20;
 
 /// The transcript in text.
 #[derive(Debug)]
@@ -143,7 +143,7 @@ impl Quota {
             (self.second, self.shown) = (second, 0);
         }
         self.shown += 1;
-        let admitted = self.shown <= UNEXPECTED_PER_SECOND;
+        let admitted = self.shown <= UNSOLICITED_PER_SECOND;
         self.hidden += u64::from(!admitted);
         admitted
     }
@@ -152,7 +152,7 @@ impl Quota {
     fn tell(&mut self, out: &mut Vec<u8>) {
         match std::mem::take(&mut self.hidden) {
             0 => {}
-            hidden => line(out, format_args!("... {hidden} unexpected datagrams not shown")),
+            hidden => line(out, format_args!("... {hidden} datagrams not shown")),
         }
     }
 }
@@ -335,7 +335,7 @@ mod tests {
         let mut said = PendingOutput::default();
         text.event(event, later, &mut said);
         let lines = String::from_utf8(said.out).unwrap();
-        assert!(lines.starts_with("... 980 unexpected datagrams not shown\n"), "{lines}");
+        assert!(lines.starts_with("... 980 datagrams not shown\n"), "{lines}");
         assert_eq!(lines.lines().count(), 2);
     }
 
