@@ -5,10 +5,10 @@
 //! it is answered if and only if nothing was allowed by name. An IPv4-mapped block or address is
 //! an IPv4 one. A file of them has one `allow CIDR` or `deny CIDR` a line; `#` begins a comment.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net};
 use udp_core::cli::Fault;
 
 /// A block of addresses, as typed: `10.0.0.0/8`, `2001:db8::/32`, or one address alone.
@@ -92,54 +92,77 @@ fn canonical(net: IpNet) -> IpNet {
     net
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Rule<N> {
-    net: N,
-    allow: bool,
-}
-
-/// The access list.
+/// The access list: for each family the ranges of addresses that share a verdict, so that a long
+/// list costs little more than a short one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Access {
-    v4: Vec<Rule<Ipv4Net>>,
-    v6: Vec<Rule<Ipv6Net>>,
-    /// Whether an address that no rule names is answered.
-    strangers: bool,
+    v4: Ranges,
+    v6: Ranges,
 }
 
 impl Access {
     /// The list made of these blocks.
     pub fn new(Lists { allow, deny }: &Lists) -> Self {
-        let mut access = Access { v4: Vec::new(), v6: Vec::new(), strangers: allow.is_empty() };
+        let strangers = allow.is_empty();
         let denied = deny.iter().map(|block| (block.0, false));
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for (net, allow) in denied.chain(allow.iter().map(|block| (block.0, true))) {
-            match net {
-                IpNet::V4(net) => access.v4.push(Rule { net, allow }),
-                IpNet::V6(net) => access.v6.push(Rule { net, allow }),
-            }
+            let (first, last) = (number(net.network()), number(net.broadcast()));
+            let rules = if matches!(net, IpNet::V4(_)) { &mut v4 } else { &mut v6 };
+            rules.push(Rule { first, last, allow });
         }
-        // Most specific first; the sort is stable, so what is denied stays before its equal.
-        access.v4.sort_by_key(|rule| std::cmp::Reverse(rule.net.prefix_len()));
-        access.v6.sort_by_key(|rule| std::cmp::Reverse(rule.net.prefix_len()));
-        access
+        Access { v4: Ranges::new(v4, strangers), v6: Ranges::new(v6, strangers) }
     }
 
     /// Whether `ip` may be answered. Mapped addresses must have been turned into IPv4.
     pub fn admits(&self, ip: IpAddr) -> bool {
-        match ip {
-            IpAddr::V4(ip) => self.admits_v4(ip),
-            IpAddr::V6(ip) => self.admits_v6(ip),
+        let ranges = if ip.is_ipv4() { &self.v4 } else { &self.v6 };
+        ranges.verdict(number(ip))
+    }
+}
+
+fn number(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => ip.to_bits().into(),
+        IpAddr::V6(ip) => ip.to_bits(),
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rule {
+    first: u128,
+    last: u128,
+    allow: bool,
+}
+
+/// Where each range begins, in order, and whether its addresses are answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Ranges(Vec<(u128, bool)>);
+
+impl Ranges {
+    /// Blocks are nested or apart, never half in each other: those that hold the present address
+    /// are a stack, whose top is the most specific one.
+    fn new(mut rules: Vec<Rule>, strangers: bool) -> Self {
+        // A block before those inside it; what is denied before what is allowed, and is then kept.
+        rules.sort_by_key(|rule| (rule.first, std::cmp::Reverse(rule.last), rule.allow));
+        rules.dedup_by_key(|rule| (rule.first, rule.last));
+        let mut ranges = vec![(0, strangers)];
+        let mut open: Vec<Rule> = Vec::new();
+        for next in rules.into_iter().map(Some).chain([None]) {
+            let ends = |it: &mut Rule| next.is_none_or(|next| it.last < next.first);
+            while let Some(done) = open.pop_if(ends) {
+                let outer = open.last().map_or(strangers, |rule| rule.allow);
+                ranges.extend(done.last.checked_add(1).map(|first| (first, outer)));
+            }
+            ranges.extend(next.map(|rule| (rule.first, rule.allow)));
+            open.extend(next);
         }
+        Ranges(ranges)
     }
 
-    fn admits_v4(&self, ip: Ipv4Addr) -> bool {
-        let rule = self.v4.iter().find(|rule| rule.net.contains(&ip));
-        rule.map_or(self.strangers, |rule| rule.allow)
-    }
-
-    fn admits_v6(&self, ip: Ipv6Addr) -> bool {
-        let rule = self.v6.iter().find(|rule| rule.net.contains(&ip));
-        rule.map_or(self.strangers, |rule| rule.allow)
+    fn verdict(&self, ip: u128) -> bool {
+        let after = self.0.partition_point(|(first, _)| *first <= ip);
+        after.checked_sub(1).and_then(|index| self.0.get(index)).is_none_or(|(_, allow)| *allow)
     }
 }
 
@@ -147,6 +170,7 @@ impl Access {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::net::Ipv4Addr;
 
     fn blocks(texts: &[&str]) -> Vec<Block> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
