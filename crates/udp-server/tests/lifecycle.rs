@@ -191,7 +191,8 @@ fn an_output_that_fails_costs_no_echo() {
 #[test]
 fn an_output_that_nobody_reads_costs_no_echo_and_does_not_keep_it_from_ending() {
     let (reader, writer) = std::io::pipe().unwrap();
-    let mut child = command(&["-b", "127.0.0.1:0"]).stdout(writer).spawn().unwrap();
+    let mut server = command(&["-b", "127.0.0.1:0"]);
+    let mut child = server.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
     let mut reader = std::io::BufReader::new(reader);
     let mut line = String::new();
     std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
@@ -205,6 +206,9 @@ fn an_output_that_nobody_reads_costs_no_echo_and_does_not_keep_it_from_ending() 
     nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     drop(reader);
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(stderr, "warning: nobody reads stdout: the summary was not written\n");
 }
 
 #[test]
