@@ -109,7 +109,7 @@ pub struct Args {
     #[arg(long, help_heading = "Access and limits", hide_short_help = true)]
     pub no_loop_guard: bool,
 
-    /// Also serve a STAMP session-reflector (RFC 8762), repeatable [default port: 862]
+    /// Also serve a STAMP reflector (RFC 8762), repeatable [port: 862]
     #[arg(long, value_name = "ENDPOINT", value_parser = parse::endpoint, help_heading = "STAMP")]
     pub stamp: Vec<Endpoint>,
     /// Authenticated packets only, with the key in FILE (trailing newline stripped)

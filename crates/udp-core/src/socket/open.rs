@@ -172,6 +172,10 @@ impl SocketConfig {
 
 #[cfg(target_os = "linux")]
 fn bind_to_device(socket: &Socket, device: &str) -> io::Result<()> {
+    // The kernel takes no name for none, and the beginning of a name that is too long.
+    if device.is_empty() || device.len() >= libc::IFNAMSIZ {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
     socket.bind_device(Some(device.as_bytes()))
 }
 
@@ -286,9 +290,11 @@ mod tests {
         let mut buffer = [0; 16];
         assert_eq!(group.socket.recv(&mut buffer).unwrap(), 3);
         join(&group.socket, to, Some("lo")).unwrap();
-        let nowhere = SocketConfig { device: Some("nosuch0".into()), ..on(ANY_PORT) };
-        let error = nowhere.open().unwrap_err().to_string();
-        assert_eq!(error, "cannot use the interface nosuch0: no such device");
+        for name in ["nosuch0", "", "an-interface-too-long"] {
+            let nowhere = SocketConfig { device: Some(name.into()), ..on(ANY_PORT) };
+            let error = nowhere.open().unwrap_err().to_string();
+            assert_eq!(error, format!("cannot use the interface {name}: no such device"));
+        }
         let six = on("[::1]:0").open().unwrap().socket;
         let error = join(&six, "[ff02::77%99999]:0".parse().unwrap(), None).unwrap_err();
         assert_eq!(error.to_string(), "cannot join ff02::77%99999: no such device");
