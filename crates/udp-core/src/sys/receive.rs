@@ -1,4 +1,5 @@
-//! `recvmmsg(2)`: many datagrams in one call, each into its own part of one buffer.
+//! `recvmmsg(2)`: many datagrams in one call, each into its own part of one buffer; or the same by
+//! `recvmsg(2)`, a datagram a call, where a kernel or a filter has not the other.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -17,6 +18,10 @@ pub(crate) struct ReceiveCall {
     end: usize,
     /// Headers from here on are as [`prepare`](Self::prepare) left them.
     used: usize,
+    /// Whether `recvmsg(2)` is used.
+    each: bool,
+    /// What ended the last batch of such calls.
+    failed: Option<io::Error>,
 }
 
 // SAFETY: the raw pointers in `headers` and `parts` lead into the vectors beside them, which move
@@ -56,7 +61,20 @@ impl ReceiveCall {
             end: starts.iter().max().map_or(0, |last| last.saturating_add(length)),
             starts,
             used: messages,
+            each: false,
+            failed: None,
         }
+    }
+
+    /// The same, a datagram a system call.
+    pub(crate) fn one_by_one(mut self) -> Self {
+        self.each = true;
+        self
+    }
+
+    /// Whether it is a datagram a system call.
+    pub(crate) fn is_one_by_one(&self) -> bool {
+        self.each
     }
 
     /// Takes what is there into `memory`. Unless `wait` is false it waits for the first datagram,
@@ -77,6 +95,9 @@ impl ReceiveCall {
         for (part, start) in self.parts.iter_mut().zip(&self.starts) {
             part.iov_base = base.wrapping_add(*start).cast();
         }
+        if self.each {
+            return self.receive_each(socket, wait);
+        }
         let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
         let count = u32::try_from(self.headers.len()).unwrap_or(u32::MAX);
         // SAFETY: the headers point at live, writable vectors of this struct of the lengths given,
@@ -94,6 +115,34 @@ impl ReceiveCall {
         let taken = counted(result)?;
         self.used = taken;
         Ok(taken)
+    }
+
+    /// One call after the other until one would wait; only the first one may.
+    fn receive_each(&mut self, socket: BorrowedFd<'_>, wait: bool) -> io::Result<usize> {
+        if let Some(failed) = self.failed.take() {
+            return Err(failed);
+        }
+        let mut wait = if wait { 0 } else { libc::MSG_DONTWAIT };
+        for header in &mut self.headers {
+            // SAFETY: as in `receive`, for one header; `memory` is still borrowed by the caller.
+            let result =
+                unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header.msg_hdr, wait) };
+            self.used += 1;
+            wait = libc::MSG_DONTWAIT;
+            match usize::try_from(result) {
+                Ok(len) => header.msg_len = u32::try_from(len).unwrap_or(u32::MAX),
+                Err(_) => {
+                    let failed = io::Error::last_os_error();
+                    let taken = self.used - 1;
+                    if taken == 0 {
+                        return Err(failed);
+                    }
+                    self.failed = Some(failed).filter(|e| e.kind() != io::ErrorKind::WouldBlock);
+                    return Ok(taken);
+                }
+            }
+        }
+        Ok(self.used)
     }
 
     /// Datagram `i` of the last call.

@@ -1,4 +1,5 @@
-//! `sendmmsg(2)`: many messages in one call, each gathered from several pieces.
+//! `sendmmsg(2)`: many messages in one call, each gathered from several pieces; or the same by
+//! `sendmsg(2)`, a message a call, where a kernel or a filter has not the other.
 
 use std::io;
 use std::marker::PhantomData;
@@ -13,6 +14,8 @@ pub(crate) struct SendCall {
     spans: Vec<Span>,
     names: Vec<[u8; NAME]>,
     controls: Vec<[u8; CONTROL_OUT]>,
+    /// Whether `sendmsg(2)` is used.
+    each: bool,
 }
 
 // SAFETY: the raw pointers in `headers` lead into the vectors beside them, which move along, and
@@ -35,6 +38,7 @@ impl SendCall {
             spans: Vec::with_capacity(messages),
             names: Vec::with_capacity(messages),
             controls: Vec::with_capacity(messages),
+            each: false,
         }
     }
 
@@ -118,10 +122,28 @@ pub(crate) struct Ready<'call, 'bytes> {
 }
 
 impl Ready<'_, '_> {
+    /// From now on, also in later calls, whether it is a message a system call.
+    pub(crate) fn set_one_by_one(&mut self, each: bool) {
+        self.call.each = each;
+    }
+
+    /// Whether it is a message a system call.
+    pub(crate) fn is_one_by_one(&self) -> bool {
+        self.call.each
+    }
+
     /// Sends the messages from number `from` on, without waiting. How many went out before one
     /// failed; the failure itself if that was the first.
     pub(crate) fn send(&mut self, socket: BorrowedFd<'_>, from: usize) -> io::Result<usize> {
         let headers = &mut self.call.headers[from..];
+        if self.call.each {
+            let Some(header) = headers.first() else { return Ok(0) };
+            // SAFETY: as below, for the first of the headers.
+            let result = unsafe {
+                libc::sendmsg(socket.as_raw_fd(), &raw const header.msg_hdr, libc::MSG_DONTWAIT)
+            };
+            return usize::try_from(result).map(|_| 1).map_err(|_| io::Error::last_os_error());
+        }
         let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
         // SAFETY: the headers point at the names, controls and pieces of the same struct, all
         // filled and not changed since `ready`; the pieces point at bytes that outlive `self`; the

@@ -10,9 +10,10 @@ mod receive;
 mod refusals;
 mod send;
 
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use super::{Abilities, Options, Waker};
 use crate::error::describe;
@@ -20,6 +21,19 @@ use crate::sys::sockopt;
 
 pub(super) use receive::LinuxReceiver;
 pub(super) use send::LinuxSender;
+
+/// Whether a call for many datagrams failed because this kernel has it not, or a seccomp filter
+/// forbids it (old kernels, WSL1, containers), as far as the number tells.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
+}
+
+/// Says once that datagrams go one by one.
+fn say_one_by_one(said: &'static Once, call: &str, error: &io::Error) {
+    said.call_once(|| {
+        log::warn!("{call} is refused ({}): one datagram a system call", describe(error));
+    });
+}
 
 /// Both halves for `socket`, bound to `bound`.
 pub(super) fn open(

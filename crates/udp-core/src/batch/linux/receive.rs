@@ -3,7 +3,7 @@
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use super::super::control::{Control, read_name};
@@ -11,8 +11,12 @@ use super::super::slots::Layout;
 use super::super::spin::{self, Spin};
 use super::super::wake::LOOK_UP;
 use super::super::{Abilities, Destination, Meta, Options, SLOT, Slots, Wait, Waker};
+use super::{is_refused, say_one_by_one};
 use crate::clock;
 use crate::sys::{ReceiveCall, Taken, keep_small_pages, sockopt};
+
+/// Whether it was said that the kernel refuses the call for many.
+static SAID: Once = Once::new();
 
 /// The receiving half.
 pub(in super::super) struct LinuxReceiver {
@@ -26,9 +30,18 @@ pub(in super::super) struct LinuxReceiver {
     /// SO_RCVTIMEO as it is set now.
     timeout: Option<Duration>,
     drops: Drops,
+    /// In tests: the call for many fails with this error number.
+    #[cfg(test)]
+    refuse: Option<i32>,
 }
 
 impl LinuxReceiver {
+    /// From now on, as if the call for many datagrams were refused.
+    #[cfg(test)]
+    pub(in super::super) fn refuse(&mut self, number: i32) {
+        self.refuse = Some(number);
+    }
+
     pub(super) fn new(
         socket: Arc<UdpSocket>,
         waker: Waker,
@@ -44,6 +57,8 @@ impl LinuxReceiver {
             spin: Spin::new(options.busy_poll),
             timeout: None,
             drops: Drops::default(),
+            #[cfg(test)]
+            refuse: None,
         }
     }
 
@@ -114,7 +129,8 @@ impl LinuxReceiver {
         }
         if self.fits != Some((count, layout)) {
             let starts = (0..count).map(|i| layout.start(i)).collect();
-            self.call = ReceiveCall::new(starts, layout.size);
+            let call = ReceiveCall::new(starts, layout.size);
+            self.call = if self.call.is_one_by_one() { call.one_by_one() } else { call };
             self.fits = Some((count, layout));
         }
     }
@@ -123,11 +139,24 @@ impl LinuxReceiver {
     fn take(&mut self, slots: &mut Slots, wait: bool) -> io::Result<usize> {
         let (memory, layout, metas) = slots.parts();
         let taken = loop {
-            let result = self.call.receive(self.socket.as_fd(), memory, wait);
+            #[cfg(test)]
+            let refused = self.refuse.filter(|_| !self.call.is_one_by_one());
+            #[cfg(not(test))]
+            let refused = None;
+            let result = match refused {
+                Some(number) => Err(io::Error::from_raw_os_error(number)),
+                None => self.call.receive(self.socket.as_fd(), memory, wait),
+            };
             match result {
                 Ok(taken) => break taken,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+                // No error of a socket has these numbers on receive.
+                Err(e) if is_refused(&e) && !self.call.is_one_by_one() => {
+                    say_one_by_one(&SAID, "recvmmsg", &e);
+                    let call = ReceiveCall::new(Vec::new(), 0);
+                    self.call = std::mem::replace(&mut self.call, call).one_by_one();
+                }
                 Err(e) => return Err(e),
             }
         };

@@ -43,8 +43,8 @@ pub(super) enum Reach {
 /// numbers stand for other faults too, and only sending the datagrams singly tells them apart.
 pub(super) fn reach(error: &io::Error) -> Option<Reach> {
     match error.raw_os_error() {
-        Some(libc::EIO | libc::EOPNOTSUPP) => Some(Reach::Socket),
-        Some(libc::EMSGSIZE | libc::EINVAL) => Some(Reach::Path),
+        Some(libc::EOPNOTSUPP) => Some(Reach::Socket),
+        Some(libc::EIO | libc::EMSGSIZE | libc::EINVAL) => Some(Reach::Path),
         _ => None,
     }
 }
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn only_these_numbers_may_be_refusals() {
         let cases = [
-            (libc::EIO, Some(Reach::Socket)),
+            (libc::EIO, Some(Reach::Path)),
             (libc::EOPNOTSUPP, Some(Reach::Socket)),
             (libc::EMSGSIZE, Some(Reach::Path)),
             (libc::EINVAL, Some(Reach::Path)),

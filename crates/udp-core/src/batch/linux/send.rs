@@ -3,14 +3,18 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use super::super::control;
 use super::super::{Outbox, Sent, Slots};
 use super::plan::{Cursor, MESSAGES, Message, PIECES, Plan, SEGMENTS};
 use super::refusals::{Refusals, reach};
+use super::{is_refused, say_one_by_one};
 use crate::error::describe;
 use crate::sys::{Filling, NAME, Ready, SendCall};
+
+/// Whether it was said that the kernel refuses the call for many.
+static SAID: Once = Once::new();
 
 /// The sending half.
 pub(in super::super) struct LinuxSender {
@@ -33,6 +37,8 @@ impl LinuxSender {
                 pinned: !bound.ip().is_unspecified(),
                 #[cfg(test)]
                 refuse: None,
+                #[cfg(test)]
+                refuse_many: None,
             },
             socket,
             gso,
@@ -47,6 +53,12 @@ impl LinuxSender {
     #[cfg(test)]
     pub(in super::super) fn refuse(&mut self, least: usize, number: i32) {
         self.wire.refuse = Some((least, number));
+    }
+
+    /// From now on, as if the call for many datagrams were refused.
+    #[cfg(test)]
+    pub(in super::super) fn refuse_many(&mut self, number: i32) {
+        self.wire.refuse_many = Some(number);
     }
 
     /// Whether datagrams of `length` bytes to `peer` would be joined.
@@ -103,7 +115,10 @@ impl LinuxSender {
                             .pieces(message)
                             .map(|piece| (piece.first, plan.bytes(piece, outbox, slots)));
                         let sent = send_singly(single, socket, wire, message, pieces, report);
-                        if sent > 0 && refusals.note(message.peer, message.segment, reach) {
+                        // EIO is of the path, whatever the length.
+                        let any = e.raw_os_error() == Some(libc::EIO);
+                        let least = if any { 1 } else { message.segment };
+                        if sent > 0 && refusals.note(message.peer, least, reach) {
                             log::info!(
                                 "the kernel does not segment {}-byte datagrams to {} ({}): \
                                  they go out one by one",
@@ -166,7 +181,7 @@ fn send_singly<'a>(
     let (mut next, mut out) = (0, 0);
     let mut tell = |first, result| report(Sent { peer: message.peer, first, datagrams: 1, result });
     while next < datagrams {
-        match ready.send(socket.as_fd(), next) {
+        match send_or_singly(&mut ready, socket, next) {
             Ok(sent) => {
                 numbers[next..next + sent].iter().for_each(|number| tell(*number, Ok(())));
                 next += sent;
@@ -182,6 +197,32 @@ fn send_singly<'a>(
     out
 }
 
+/// Makes the call from message `next` on; where it is refused as such, one message at a time.
+fn send_or_singly(ready: &mut Ready<'_, '_>, socket: &UdpSocket, next: usize) -> io::Result<usize> {
+    match ready.send(socket.as_fd(), next) {
+        Err(e) if is_refused(&e) && !ready.is_one_by_one() => one_by_one(ready, socket, next, &e),
+        result => result,
+    }
+}
+
+/// Tries the call for one message. EPERM is what a packet filter says of a datagram as well; only
+/// this call, which then fails alike, tells it from a refusal of the call for many.
+fn one_by_one(
+    ready: &mut Ready<'_, '_>,
+    socket: &UdpSocket,
+    next: usize,
+    refusal: &io::Error,
+) -> io::Result<usize> {
+    ready.set_one_by_one(true);
+    let result = ready.send(socket.as_fd(), next);
+    if result.is_ok() || refusal.raw_os_error() == Some(libc::ENOSYS) {
+        say_one_by_one(&SAID, "sendmmsg", refusal);
+    } else {
+        ready.set_one_by_one(false);
+    }
+    result
+}
+
 /// How the socket wants its messages addressed.
 #[derive(Debug)]
 struct Wire {
@@ -193,6 +234,9 @@ struct Wire {
     /// In tests: refuse to segment datagrams of at least so many bytes, with this error number.
     #[cfg(test)]
     refuse: Option<(usize, i32)>,
+    /// In tests: the call for many fails with this error number.
+    #[cfg(test)]
+    refuse_many: Option<i32>,
 }
 
 impl Wire {
@@ -219,7 +263,7 @@ impl Wire {
         _messages: &[Message],
         next: usize,
     ) -> io::Result<usize> {
-        ready.send(socket.as_fd(), next)
+        send_or_singly(ready, socket, next)
     }
 
     /// The same before a kernel that refuses what the test says.
@@ -237,7 +281,12 @@ impl Wire {
             {
                 Err(io::Error::from_raw_os_error(errno))
             }
-            _ => ready.send(socket.as_fd(), next),
+            _ => match self.refuse_many.filter(|_| !ready.is_one_by_one()) {
+                Some(errno) => {
+                    one_by_one(ready, socket, next, &io::Error::from_raw_os_error(errno))
+                }
+                None => send_or_singly(ready, socket, next),
+            },
         }
     }
 }

@@ -104,14 +104,48 @@ fn a_refusal_reaches_a_connected_socket_and_does_not_stay() {
     }
 }
 
+/// A kernel without the calls for many, or a filter that forbids them: one datagram a call, and
+/// nothing is lost. Small datagrams fill a batch, and a segmented one is a message of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn where_the_calls_for_many_are_refused_it_goes_one_by_one() {
+    for number in [libc::ENOSYS, libc::EPERM] {
+        for options in [Options::default(), Options { gro: false, ..Options::default() }] {
+            let mut server = Server::new("127.0.0.1:0", Backend::Auto, &options);
+            let ReceiveHalf::Linux(half) = &mut server.io.receiver.half else { return };
+            half.refuse(number);
+            let SendHalf::Linux(half) = &mut server.io.sender.half else { return };
+            half.refuse_many(number);
+            let datagrams: Vec<Vec<u8>> =
+                (0..40).map(|i| payload(if i < 30 { 100 } else { i }, i)).collect();
+            let client = send_together(client(server.address), server.address, &datagrams);
+            server.echo(datagrams.len());
+            for (i, datagram) in datagrams.iter().enumerate() {
+                assert!(reply(&client) == *datagram, "{number}: datagram {i}");
+            }
+            assert_eq!(server.io.receive(&mut server.slots, Wait::Now).expect("nothing"), 0);
+            // What fails is still told of the one it is.
+            server.outbox.push(SocketAddr::new(LOOPBACK, 0), None, b"none").expect("room");
+            server.outbox.push(client.local_addr().expect("address"), None, b"x").expect("room");
+            let told = outcomes(&mut server);
+            assert!(told[0].1.is_err() && told[1].1.is_ok(), "{told:?}");
+        }
+    }
+}
+
 /// What the kernel says when it does not segment: everything goes out singly, and it is not asked
 /// again where that is in vain.
 #[cfg(target_os = "linux")]
 #[test]
 fn refused_segmentation_is_withdrawn() {
-    // The number, and whether it also stops datagrams of half the length.
-    let cases = [(libc::EIO, true), (libc::EINVAL, false), (libc::EMSGSIZE, false)];
-    for (number, everything) in cases {
+    // The number, and whether it also stops datagrams of half the length, and other peers' ones.
+    let cases = [
+        (libc::EOPNOTSUPP, true, true),
+        (libc::EIO, true, false),
+        (libc::EINVAL, false, false),
+        (libc::EMSGSIZE, false, false),
+    ];
+    for (number, shorter, others) in cases {
         for prefix in [&b""[..], b"echo "] {
             let mut server =
                 Server::new("127.0.0.1:0", Backend::Auto, &Options::default()).with_prefix(prefix);
@@ -128,9 +162,9 @@ fn refused_segmentation_is_withdrawn() {
             let SendHalf::Linux(half) = &mut server.io.sender.half else { return };
             let peer = client.local_addr().expect("address");
             assert!(!half.joins(peer, 200), "{number}: it is not asked in vain again");
-            assert_eq!(half.joins(peer, 50), !everything, "{number}: shorter ones");
+            assert_eq!(half.joins(peer, 50), !shorter, "{number}: shorter ones");
             let other = SocketAddr::new("192.0.2.1".parse().expect("ip"), 9);
-            assert_eq!(half.joins(other, 200), !everything, "{number}: other peers");
+            assert_eq!(half.joins(other, 200), !others, "{number}: other peers");
         }
     }
 }
