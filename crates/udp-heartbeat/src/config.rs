@@ -10,66 +10,33 @@ use udp_core::cli::Failure;
 use udp_core::cli::parse::ShownDuration;
 use udp_core::endpoint::DEFAULT_PORT;
 use udp_core::expect::Expectation;
-use udp_core::socket::{Dscp, Ecn};
 use udp_core::stamp::{self, Key, Mode};
 use udp_core::text::hex;
 use udp_core::{Endpoint, Family};
 
 use crate::args::{Args, Path, Schedule};
+use crate::plan::{Local, Plan};
 use crate::probe::format::{Format, Padding};
 use crate::probe::schedule::Spacing;
 use crate::probe::state::Hysteresis;
+use crate::probe::targets::{Labels, Listed};
 use crate::probe::thresholds::Thresholds;
 use crate::report::{Form, Output, Show};
-use crate::targets_file::{self, Labels, Listed};
+use crate::targets_file;
 
 /// The tutorial's beat.
 const PAYLOAD: &[u8] = b"heartbeat";
-/// Below this interval, `--fast` has to be said.
-pub(crate) const FAST: Duration = Duration::from_millis(10);
 
-/// What runs.
+/// What runs, and what is printed of it.
 #[derive(Debug)]
 pub(crate) struct Config {
-    pub(crate) targets: Vec<Listed>,
+    pub(crate) plan: Plan,
     /// Targets that were named more than once.
     pub(crate) twice: Vec<String>,
-    pub(crate) default_port: u16,
     /// What is read again.
     pub(crate) sources: Sources,
-    pub(crate) family: Family,
-    pub(crate) format: Format,
-    pub(crate) expectation: Expectation,
-    pub(crate) spacing: Spacing,
-    pub(crate) interval: Duration,
-    pub(crate) timeout: Duration,
-    pub(crate) count: Option<u64>,
-    pub(crate) deadline: Option<Duration>,
-    pub(crate) fast: bool,
-    pub(crate) thresholds: Thresholds,
-    pub(crate) hysteresis: Hysteresis,
-    /// The time over which thresholds decide about the state.
-    pub(crate) window: Duration,
-    /// Limits that a monitoring plugin warns about.
-    pub(crate) warnings: Thresholds,
-    /// How often a line of figures is printed.
-    pub(crate) report_every: Option<Duration>,
-    /// Whether answers can be other than ok in principle.
-    pub(crate) judged: bool,
     pub(crate) on_change: Option<std::ffi::OsString>,
     pub(crate) output: Output,
-    pub(crate) local: Local,
-    pub(crate) backend: Backend,
-}
-
-/// How local sockets are.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Local {
-    pub(crate) bind: Option<Endpoint>,
-    pub(crate) interface: Option<String>,
-    pub(crate) ttl: Option<u8>,
-    pub(crate) dscp: Option<Dscp>,
-    pub(crate) ecn: Option<Ecn>,
 }
 
 /// Where targets and key come from, to be read again.
@@ -136,12 +103,11 @@ impl Config {
             max_rtt: args.warn_rtt,
             ..Thresholds::default()
         };
-        Ok(Config {
+        let plan = Plan {
             targets,
-            twice,
+            changing: sources.list.is_some(),
             default_port,
             family,
-            sources,
             format,
             expectation,
             spacing,
@@ -157,8 +123,6 @@ impl Config {
             warnings,
             report_every: args.report_every,
             judged,
-            on_change: args.on_change,
-            output: Output { form, show, hex, stamp: args.stamp },
             local: Local {
                 bind: args.bind,
                 interface: args.common.interface,
@@ -170,7 +134,9 @@ impl Config {
                 Path::Auto => Backend::Auto,
                 Path::Portable => Backend::Portable,
             },
-        })
+        };
+        let output = Output { form, show, hex, stamp: args.stamp };
+        Ok(Config { plan, twice, sources, on_change: args.on_change, output })
     }
 }
 
@@ -293,6 +259,8 @@ pub(crate) fn offered_rate(interval: Duration, targets: usize, length: usize) ->
 
 #[cfg(test)]
 mod tests {
+    use udp_core::socket::{Dscp, Ecn};
+
     use super::*;
     use crate::probe::stats::distribution::Percentile;
     use clap::Parser;
@@ -312,25 +280,33 @@ mod tests {
     }
 
     fn targets(config: &Config) -> Vec<String> {
-        let targets = config.targets.iter();
-        targets.map(|target| target.endpoint.label(config.default_port)).collect()
+        let targets = config.plan.targets.iter();
+        targets.map(|target| target.endpoint.label(config.plan.default_port)).collect()
     }
 
     #[test]
     fn by_default_it_is_the_tutorials_heartbeat() {
         let it = works("");
         assert_eq!(targets(&it), ["127.0.0.1:7000"]);
-        assert_eq!((it.interval, it.timeout), (Duration::from_secs(1), Duration::from_secs(1)));
-        assert_eq!((it.count, it.deadline, it.fast, it.judged), (None, None, false, false));
-        assert_eq!(it.spacing, Spacing::Periodic);
-        assert_eq!(it.hysteresis, Hysteresis { down_after: 3, up_after: 1 });
+        assert_eq!(
+            (it.plan.interval, it.plan.timeout),
+            (Duration::from_secs(1), Duration::from_secs(1))
+        );
+        assert_eq!(
+            (it.plan.count, it.plan.deadline, it.plan.fast, it.plan.judged),
+            (None, None, false, false)
+        );
+        assert_eq!(it.plan.spacing, Spacing::Periodic);
+        assert_eq!(it.plan.hysteresis, Hysteresis { down_after: 3, up_after: 1 });
         assert_eq!(
             it.output,
             Output { form: Form::Text, show: Show::EVERYTHING, hex: false, stamp: false }
         );
-        assert_eq!(it.thresholds, Thresholds::default());
-        assert_eq!((it.backend, it.family), (Backend::Auto, Family::Any));
-        let Format::Plain { payload, padding } = it.format else { panic!("{:?}", it.format) };
+        assert_eq!(it.plan.thresholds, Thresholds::default());
+        assert_eq!((it.plan.backend, it.plan.family), (Backend::Auto, Family::Any));
+        let Format::Plain { payload, padding } = it.plan.format else {
+            panic!("{:?}", it.plan.format)
+        };
         assert_eq!((payload.as_slice(), padding.length), (&b"heartbeat"[..], 0));
     }
 
@@ -392,12 +368,12 @@ mod tests {
             ("--stamp -s 100", "Stamp { key: None, length: 100 }"),
         ];
         for (line, expected) in cases {
-            assert_eq!(format!("{:?}", works(line).format), expected, "{line}");
+            assert_eq!(format!("{:?}", works(line).plan.format), expected, "{line}");
         }
         assert!(works("--payload-hex 00").output.hex);
         let files = Files { targets: None, key: Key::from_file_bytes(b"secret\n").ok() };
         let keyed = meaning("--stamp --stamp-key-file x", &files).unwrap();
-        assert_eq!(format!("{:?}", keyed.format), "Stamp { key: Some(Key), length: 112 }");
+        assert_eq!(format!("{:?}", keyed.plan.format), "Stamp { key: Some(Key), length: 112 }");
     }
 
     #[test]
@@ -407,41 +383,52 @@ mod tests {
              --on-change x -b 127.0.0.1:5 --ttl 3 --dscp ef --ecn ect0 --io portable -vv \
              --max-loss 2.5% --max-rtt 9ms --max-rtt p99=50ms --min-replies 7 --max-not-ok 1 --window 5s --expect ok",
         );
-        assert_eq!(it.interval, Duration::from_millis(200));
-        assert_eq!(it.count, Some(5));
-        assert_eq!(it.deadline, Some(Duration::from_secs(60)));
-        assert_eq!(it.timeout, Duration::from_millis(500));
-        assert!(it.fast && it.judged);
+        assert_eq!(it.plan.interval, Duration::from_millis(200));
+        assert_eq!(it.plan.count, Some(5));
+        assert_eq!(it.plan.deadline, Some(Duration::from_secs(60)));
+        assert_eq!(it.plan.timeout, Duration::from_millis(500));
+        assert!(it.plan.fast && it.plan.judged);
         assert_eq!(
             it.output,
             Output { form: Form::Json, show: Show::quiet(), hex: false, stamp: false }
         );
-        assert_eq!(it.hysteresis, Hysteresis { down_after: 2, up_after: 4 });
+        assert_eq!(it.plan.hysteresis, Hysteresis { down_after: 2, up_after: 4 });
         assert_eq!(it.on_change.as_deref(), Some(OsStr::new("x")));
-        assert_eq!(it.local.bind.as_ref().and_then(Endpoint::port), Some(5));
-        assert_eq!((it.local.ttl, it.local.dscp.map(Dscp::get)), (Some(3), Some(46)));
-        assert_eq!(it.local.ecn, Some(Ecn::Ect0));
-        assert_eq!(it.backend, Backend::Portable);
-        assert_eq!(it.thresholds.max_loss, Some(2.5));
-        let limits: Vec<_> =
-            it.thresholds.max_rtt.iter().map(|it| (it.percentile, it.most.as_millis())).collect();
+        assert_eq!(it.plan.local.bind.as_ref().and_then(Endpoint::port), Some(5));
+        assert_eq!((it.plan.local.ttl, it.plan.local.dscp.map(Dscp::get)), (Some(3), Some(46)));
+        assert_eq!(it.plan.local.ecn, Some(Ecn::Ect0));
+        assert_eq!(it.plan.backend, Backend::Portable);
+        assert_eq!(it.plan.thresholds.max_loss, Some(2.5));
+        let limits: Vec<_> = it
+            .plan
+            .thresholds
+            .max_rtt
+            .iter()
+            .map(|it| (it.percentile, it.most.as_millis()))
+            .collect();
         assert_eq!(limits, [(None, 9), (Percentile::new(99.0), 50)]);
-        assert_eq!(it.thresholds.min_replies, Some(7));
-        assert_eq!((it.thresholds.max_not_ok, it.window), (Some(1.0), Duration::from_secs(5)));
+        assert_eq!(it.plan.thresholds.min_replies, Some(7));
+        assert_eq!(
+            (it.plan.thresholds.max_not_ok, it.plan.window),
+            (Some(1.0), Duration::from_secs(5))
+        );
         assert_eq!(works("-q --show -sent").output.show, "-sent".parse().unwrap());
         let plugin = works("--nagios --warn-loss 5 --warn-rtt p90=1s -q");
-        assert_eq!((plugin.output.form, plugin.count), (Form::Nagios, Some(5)));
-        assert_eq!((plugin.warnings.max_loss, plugin.warnings.max_rtt.len()), (Some(5.0), 1));
-        assert_eq!(works("--nagios -c 2").count, Some(2));
-        assert_eq!(works("--report-every 5m").report_every, Some(Duration::from_secs(300)));
+        assert_eq!((plugin.output.form, plugin.plan.count), (Form::Nagios, Some(5)));
+        assert_eq!(
+            (plugin.plan.warnings.max_loss, plugin.plan.warnings.max_rtt.len()),
+            (Some(5.0), 1)
+        );
+        assert_eq!(works("--nagios -c 2").plan.count, Some(2));
+        assert_eq!(works("--report-every 5m").plan.report_every, Some(Duration::from_secs(300)));
         let alive = works("--expect ok --alive");
-        assert!(alive.judged && alive.expectation.holds(b"no"));
-        assert!(it.expectation.holds(b"ok") && !it.expectation.holds(b"no"));
-        assert_eq!(works("--schedule poisson --seed 3").spacing, Spacing::Poisson { seed: 3 });
-        assert_eq!(works("--schedule poisson").spacing, Spacing::Poisson { seed: 4711 });
-        assert!(works("--expect-hex 00ff").expectation.holds(&[0, 255]));
-        assert!(works("--expect-regex ^a+$").expectation.holds(b"aa"));
-        assert!(works("--expect ''").expectation.is_some());
+        assert!(alive.plan.judged && alive.plan.expectation.holds(b"no"));
+        assert!(it.plan.expectation.holds(b"ok") && !it.plan.expectation.holds(b"no"));
+        assert_eq!(works("--schedule poisson --seed 3").plan.spacing, Spacing::Poisson { seed: 3 });
+        assert_eq!(works("--schedule poisson").plan.spacing, Spacing::Poisson { seed: 4711 });
+        assert!(works("--expect-hex 00ff").plan.expectation.holds(&[0, 255]));
+        assert!(works("--expect-regex ^a+$").plan.expectation.holds(b"aa"));
+        assert!(works("--expect ''").plan.expectation.is_some());
     }
 
     #[test]

@@ -3,24 +3,15 @@
 //! Pure: bytes in, targets out, or what is wrong with which line. A byte order mark, CRLF and tabs are
 //! taken as editors write them.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use udp_core::Endpoint;
 use udp_core::cli::Fault;
 
+use crate::probe::targets::{Labels, Listed};
+
 /// Labels that figures have of their own.
 const RESERVED: [&str; 8] =
     ["target", "address", "flow", "direction", "verdict", "state", "name", "le"];
-
-/// A target that is listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listed {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) labels: Labels,
-}
-
-pub(crate) type Labels = BTreeMap<String, String>;
 
 /// What is wrong, and the right form where it is obvious.
 type Wrong = (String, Option<String>);
@@ -99,7 +90,7 @@ fn insert(labels: &mut Labels, name: &str, value: &str) -> Result<(), Wrong> {
 struct Group {
     targets: Vec<String>,
     #[serde(default)]
-    labels: BTreeMap<String, String>,
+    labels: Labels,
 }
 
 fn json(text: &str) -> Vec<(usize, Result<Listed, Wrong>)> {

@@ -105,6 +105,8 @@ impl fmt::Display for Failure {
     }
 }
 
+impl std::error::Error for Failure {}
+
 impl From<ResolveError> for Failure {
     fn from(error: ResolveError) -> Self {
         Failure::usage(error)

@@ -4,61 +4,62 @@ use crate::probe::verdict::Verdicts;
 
 /// How many beats ended how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Counts {
-    pub(crate) sent: u64,
+pub struct Counts {
+    /// Beats that were due, whether or not they left this host.
+    pub sent: u64,
     /// Answered in time, whatever the answer said.
-    pub(crate) received: u64,
+    pub received: u64,
     /// Not answered in time.
-    pub(crate) lost: u64,
+    pub lost: u64,
     /// Of the lost: answered after the timeout.
-    pub(crate) late: u64,
+    pub late: u64,
     /// Of the lost: the peer's host said that nothing listens there.
-    pub(crate) refused: u64,
+    pub refused: u64,
     /// Of the lost: both.
-    pub(crate) refused_late: u64,
+    pub refused_late: u64,
     /// Second and further replies.
-    pub(crate) duplicate: u64,
+    pub duplicate: u64,
     /// Of the received: those that came after the reply to a later beat (RFC 4737).
-    pub(crate) reordered: u64,
+    pub reordered: u64,
     /// Beats that never left this host.
-    pub(crate) failed: u64,
+    pub failed: u64,
     /// Datagrams that answer no beat.
-    pub(crate) unsolicited: u64,
+    pub unsolicited: u64,
     /// Slots of the schedule that were skipped.
-    pub(crate) slots_skipped: u64,
+    pub slots_skipped: u64,
     /// Of the received: what the answers said.
-    pub(crate) verdicts: Verdicts,
+    pub verdicts: Verdicts,
 }
 
 impl Counts {
     /// Beats whose class is not known yet.
-    pub(crate) fn pending(&self) -> u64 {
+    pub fn pending(&self) -> u64 {
         self.sent - self.received - self.lost - self.failed
     }
 
     /// Beats that were not answered in time, for whatever reason.
-    pub(crate) fn unanswered(&self) -> u64 {
+    pub fn unanswered(&self) -> u64 {
         self.lost + self.failed
     }
 
     /// Lost beats whose direction is undetermined by definition: refused or late ones.
-    pub(crate) fn without_direction(&self) -> u64 {
+    pub fn without_direction(&self) -> u64 {
         self.late + self.refused - self.refused_late
     }
 
     /// Lost in percent of the beats that left this host and are settled; none where there is none.
-    pub(crate) fn loss_percent(&self) -> Option<f64> {
+    pub fn loss_percent(&self) -> Option<f64> {
         let settled = self.received + self.lost;
         (settled > 0).then(|| self.lost as f64 / settled as f64 * 100.0)
     }
 
     /// Whether beats were due and none of them ever left this host.
-    pub(crate) fn nothing_left(&self) -> bool {
+    pub fn nothing_left(&self) -> bool {
         self.sent > 0 && self.sent == self.failed
     }
 
     /// The two together.
-    pub(crate) fn add(&mut self, other: &Counts) {
+    pub fn add(&mut self, other: &Counts) {
         self.sent += other.sent;
         self.received += other.received;
         self.lost += other.lost;

@@ -2,6 +2,7 @@
 //! while the engine handles their cause.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use udp_core::clock::Mono;
@@ -13,17 +14,23 @@ use crate::probe::window::Seq;
 
 /// Something happened to a target.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Event<'a> {
-    pub(crate) target: TargetId,
+#[non_exhaustive]
+pub struct Event<'a> {
+    /// Which target, as [`Observer::begin`] named it.
+    pub target: TargetId,
     /// The address concerned; none if the target has none.
-    pub(crate) address: Option<SocketAddr>,
-    pub(crate) at: Mono,
-    pub(crate) what: What<'a>,
+    pub address: Option<SocketAddr>,
+    /// When it happened.
+    pub at: Mono,
+    /// What happened.
+    pub what: What<'a>,
 }
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum What<'a> {
+#[non_exhaustive]
+#[expect(missing_docs, reason = "a variant's words say what its fields are")]
+pub enum What<'a> {
     /// A beat is being sent; its failure, if any, follows.
     Sent { seq: Seq, bytes: &'a [u8] },
     /// The first reply to a beat, in time.
@@ -52,8 +59,31 @@ pub(crate) enum What<'a> {
     Moved { from: Option<SocketAddr> },
 }
 
-/// Where events go.
-pub(crate) trait Observer {
+/// Where events go: told on the thread of the beats, so what takes time is done elsewhere.
+pub trait Observer {
     /// Takes note of `event`.
     fn observe(&mut self, event: &Event<'_>);
+
+    /// A target begins: events name it by `target` from now on. `given` is how it was written, and
+    /// `label` the same with every default filled in.
+    fn begin(&mut self, target: TargetId, label: &Arc<str>, given: &str) {
+        let _ = (target, label, given);
+    }
+
+    /// Whether [`What::Sent`] is of use: the bytes of many beats cost something.
+    fn wants_sent(&self) -> bool {
+        true
+    }
+}
+
+/// An observer that takes note of nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nobody;
+
+impl Observer for Nobody {
+    fn observe(&mut self, _event: &Event<'_>) {}
+
+    fn wants_sent(&self) -> bool {
+        false
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) enum Format {
 }
 
 /// What fills a datagram up to its size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Padding {
     /// The length of the whole; a datagram that is longer anyway stays as it is.
     pub(crate) length: usize,

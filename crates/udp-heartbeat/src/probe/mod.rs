@@ -10,6 +10,7 @@ pub(crate) mod schedule;
 pub(crate) mod session;
 #[cfg(test)]
 mod simulation;
+pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod stats;
 pub(crate) mod targets;

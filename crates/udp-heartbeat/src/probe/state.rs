@@ -14,12 +14,14 @@ use crate::probe::window::Seq;
 
 /// How a target is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
     /// No row has decided it yet.
     Unknown,
+    /// It answers.
     Up,
     /// It answers, but not well enough.
     Degraded,
+    /// It does not answer.
     Down,
 }
 
@@ -54,12 +56,16 @@ pub(crate) enum Outcome {
 
 /// Why a target is not up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub enum Reason {
+    /// Nothing came in time.
     NoReply,
+    /// The peer's host said that nothing listens there.
     Refused,
+    /// The beat did not leave this host.
     NotSent,
     /// Over the last minute.
     Loss,
+    /// Replies took too long over the last while.
     Rtt,
 }
 
@@ -77,16 +83,19 @@ impl fmt::Display for Reason {
 
 /// The state has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Change {
-    pub(crate) state: State,
-    pub(crate) previous: State,
+pub struct Change {
+    /// How it is.
+    pub state: State,
+    /// The state before.
+    pub previous: State,
     /// When the first beat of the row that changed it was sent.
-    pub(crate) since: Mono,
+    pub since: Mono,
     /// How long the previous state lasted.
-    pub(crate) lasted: Duration,
+    pub lasted: Duration,
     /// What the last answer of the row said.
-    pub(crate) verdict: Option<Verdict>,
-    pub(crate) reason: Option<Reason>,
+    pub verdict: Option<Verdict>,
+    /// Why.
+    pub reason: Option<Reason>,
 }
 
 impl Change {

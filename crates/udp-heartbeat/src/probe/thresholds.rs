@@ -65,10 +65,11 @@ impl fmt::Display for RttLimit {
 
 /// A threshold that was not met: which one, and why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unmet {
-    pub(crate) text: String,
+pub struct Unmet {
+    /// In words.
+    pub text: String,
     /// It holds for every run, whether it was asked for or not.
-    pub(crate) implied: bool,
+    pub implied: bool,
 }
 
 impl fmt::Display for Unmet {

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What an answer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// It is what was asked for.
     Ok,
     /// It has other content than is expected.
@@ -15,7 +15,7 @@ impl Verdict {
     const ALL: [Verdict; 2] = [Verdict::Ok, Verdict::Unexpected];
 
     /// Its name in text and JSON.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Verdict::Ok => "ok",
             Verdict::Unexpected => "unexpected",
@@ -31,24 +31,25 @@ impl fmt::Display for Verdict {
 
 /// How many answers had which verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Verdicts([u64; Verdict::ALL.len()]);
+pub struct Verdicts([u64; Verdict::ALL.len()]);
 
 impl Verdicts {
     pub(crate) fn count(&mut self, verdict: Verdict) {
         self.0[verdict as usize] += 1;
     }
 
-    pub(crate) fn of(&self, verdict: Verdict) -> u64 {
+    /// How many had this one.
+    pub fn of(&self, verdict: Verdict) -> u64 {
         self.0[verdict as usize]
     }
 
     /// Answers that were not ok.
-    pub(crate) fn not_ok(&self) -> u64 {
+    pub fn not_ok(&self) -> u64 {
         self.0.iter().sum::<u64>() - self.of(Verdict::Ok)
     }
 
     /// `ok`, and the others that there were.
-    pub(crate) fn shown(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    pub fn shown(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let shown = |verdict: &Verdict| *verdict == Verdict::Ok || self.of(*verdict) > 0;
         let verdicts = Verdict::ALL.into_iter().filter(shown);
         verdicts.map(|verdict| (verdict.name(), self.of(verdict)))

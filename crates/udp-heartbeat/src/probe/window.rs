@@ -20,7 +20,7 @@ pub(crate) type PathId = u32;
 
 /// Which beat of a target: 1, 2, 3…, whatever its number on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Seq(pub(crate) u64);
+pub struct Seq(pub u64);
 
 impl fmt::Display for Seq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

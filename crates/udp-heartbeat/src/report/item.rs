@@ -9,11 +9,11 @@ use udp_core::clock::Wall;
 
 use super::held::Held;
 use super::show::Kind;
-use super::summary::RunSummary;
 use crate::probe::schedule::Spacing;
 use crate::probe::session::{Interval, Received};
+use crate::probe::snapshot::{Snapshot, TargetSnapshot};
 use crate::probe::state::Change;
-use crate::targets_file::Labels;
+use crate::probe::targets::Labels;
 
 /// What goes to the printer.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) enum Item {
     /// The list of targets was read again.
     Reloaded(Reloaded),
     /// The run is over, or that of one target is.
-    Summary(Box<RunSummary>),
+    Summary(Box<Snapshot>),
 }
 
 /// How many targets there are now, and what has changed.
@@ -60,6 +60,13 @@ pub(crate) struct StartTarget {
     /// None if its name has not resolved.
     pub(crate) address: Option<SocketAddr>,
     pub(crate) labels: Labels,
+}
+
+impl From<TargetSnapshot> for StartTarget {
+    fn from(target: TargetSnapshot) -> Self {
+        let TargetSnapshot { label, address, labels, .. } = target;
+        StartTarget { label: label.to_string(), address, labels }
+    }
 }
 
 /// An event of a target.

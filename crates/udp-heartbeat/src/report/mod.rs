@@ -6,7 +6,6 @@ mod item;
 mod json;
 mod nagios;
 mod show;
-mod summary;
 mod text;
 
 use std::time::Duration;
@@ -20,7 +19,6 @@ pub(crate) use held::{Budget, Held};
 pub(crate) use item::{Item, Record, Reloaded, ReportEvent, Start, StartTarget, StateChange};
 pub(crate) use nagios::{Status, unknown};
 pub(crate) use show::{Kind, Show};
-pub(crate) use summary::{RunSummary, TargetSummary};
 pub(crate) use text::{place, snapshot};
 
 use json::Json;

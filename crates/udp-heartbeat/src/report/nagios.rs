@@ -12,9 +12,9 @@ use udp_core::cli::printer::Render;
 use udp_core::cli::{Exit, Failure};
 
 use super::item::Item;
-use super::summary::{RunSummary, TargetSummary};
 use super::text::snapshot;
 use crate::probe::session::Counts;
+use crate::probe::snapshot::{Snapshot, TargetSnapshot};
 use crate::probe::thresholds::{RttLimit, Thresholds};
 
 /// The status, as good to bad as its exit code says; not knowing is no answer of the target.
@@ -39,7 +39,7 @@ impl fmt::Display for Status {
 
 impl Status {
     /// The status of a run.
-    pub(crate) fn of(summary: &RunSummary) -> Status {
+    pub(crate) fn of(summary: &Snapshot) -> Status {
         if summary.totals.sent == 0 || summary.totals.nothing_left() {
             return Status::Unknown;
         }
@@ -68,7 +68,7 @@ pub(crate) fn unknown(failure: &Failure) -> ExitCode {
 }
 
 /// How a target is, and why.
-fn judge(target: &TargetSummary) -> (Status, Option<String>) {
+fn judge(target: &TargetSnapshot) -> (Status, Option<String>) {
     let counts = &target.counts;
     if counts.received == 0 {
         let reason = match (counts.failed == counts.sent, counts.refused > 0) {
@@ -100,7 +100,7 @@ impl Nagios {
         Nagios { warning, critical }
     }
 
-    fn line(&self, summary: &RunSummary) -> String {
+    fn line(&self, summary: &Snapshot) -> String {
         let status = Status::of(summary);
         let average = average(&summary.targets);
         let reasons: Vec<String> = summary
@@ -144,9 +144,10 @@ impl Nagios {
 }
 
 /// The mean round trip of all targets' replies.
-fn average(targets: &[TargetSummary]) -> Option<Duration> {
+fn average(targets: &[TargetSnapshot]) -> Option<Duration> {
     let replies: u64 = targets.iter().map(|target| target.counts.received).sum();
-    let of = |it: &TargetSummary| Some(it.rtt.average?.as_nanos() * u128::from(it.counts.received));
+    let of =
+        |it: &TargetSnapshot| Some(it.rtt.average?.as_nanos() * u128::from(it.counts.received));
     let sum: u128 = targets.iter().filter_map(of).sum();
     let replies = u128::from(replies);
     let mean = (sum + replies / 2).checked_div(replies)?;
@@ -170,7 +171,7 @@ mod tests {
     use crate::probe::thresholds::Unmet;
     use crate::report::text::summary::tests::{run_of, target};
 
-    fn said(targets: Vec<TargetSummary>, warning: &Thresholds, critical: &Thresholds) -> String {
+    fn said(targets: Vec<TargetSnapshot>, warning: &Thresholds, critical: &Thresholds) -> String {
         let summary = run_of(targets);
         let line = Nagios::new(warning.clone(), critical.clone()).line(&summary);
         format!("{}: {line}", Status::of(&summary).exit() as u8)
@@ -179,15 +180,15 @@ mod tests {
     #[test]
     fn what_a_plugin_says() {
         let none = Thresholds::default();
-        let good = || TargetSummary { unmet: Vec::new(), ..target() };
+        let good = || TargetSnapshot { unmet: Vec::new(), ..target() };
         let unmet = |implied| vec![Unmet { text: "why".into(), implied }];
-        let silent = TargetSummary {
+        let silent = TargetSnapshot {
             label: "b:1".into(),
             counts: Counts { sent: 5, lost: 5, refused: 2, ..Counts::default() },
             rtt: Default::default(),
             ..good()
         };
-        let failed = TargetSummary {
+        let failed = TargetSnapshot {
             counts: Counts { sent: 2, failed: 2, ..Counts::default() },
             ..silent.clone()
         };
@@ -201,15 +202,15 @@ mod tests {
         let cases = [
             (vec![good()], format!("0: UDP OK - 127.0.0.1:7000: {ok}|loss=20%;12.5;50;0;100 rta=0.000134s;0.05;;0;")),
             (
-                vec![TargetSummary { warned: unmet(false), ..good() }],
+                vec![TargetSnapshot { warned: unmet(false), ..good() }],
                 "1: UDP WARNING - 127.0.0.1:7000: why|loss=20%;12.5;50;0;100 rta=0.000134s;0.05;;0;".into(),
             ),
             (
-                vec![TargetSummary { unmet: unmet(true), ..good() }],
+                vec![TargetSnapshot { unmet: unmet(true), ..good() }],
                 "1: UDP WARNING - 127.0.0.1:7000: why|loss=20%;12.5;50;0;100 rta=0.000134s;0.05;;0;".into(),
             ),
             (
-                vec![TargetSummary { unmet: unmet(false), ..good() }],
+                vec![TargetSnapshot { unmet: unmet(false), ..good() }],
                 "2: UDP CRITICAL - 127.0.0.1:7000: why|loss=20%;12.5;50;0;100 rta=0.000134s;0.05;;0;".into(),
             ),
             (

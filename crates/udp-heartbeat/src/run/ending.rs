@@ -17,12 +17,12 @@ const AT_LEAST: Duration = Duration::from_millis(100);
 /// How often a reflector is asked once more.
 const LEAPS: usize = 3;
 
-impl Engine<'_> {
+impl Engine {
     /// Listens, and asks, until no more is to be expected.
     pub(super) fn drain(&mut self) -> Ended {
         if self.targets.totals().received == 0 {
             self.take_strays();
-            return Ended::Done;
+            return Ended;
         }
         let longest = self.targets.targets().iter().filter_map(|it| it.session.rtt().max()).max();
         let span =
@@ -34,7 +34,7 @@ impl Engine<'_> {
             }
             if !asked {
                 self.take_strays();
-                return Ended::Done;
+                return Ended;
             }
         }
     }
@@ -72,9 +72,9 @@ impl Engine<'_> {
             }
             self.take_in(&[], until);
             if clock::mono() >= until {
-                return self.deadline.filter(|it| *it <= until).map(|_| Ended::Done);
+                return self.deadline.filter(|it| *it <= until).map(|_| Ended);
             }
-            self.waiter.wait(self.ports.sockets(), Some(until), &mut ready);
+            self.poller.wait(self.ports.sockets(), Some(until), &mut ready);
         }
     }
 }

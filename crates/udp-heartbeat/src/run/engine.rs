@@ -8,27 +8,26 @@
 //! replies and beats follow each other fast, replies are not even waited for: they are taken when
 //! the next beat is due anyway, and their time is none the worse for it.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 use udp_core::Family;
-use udp_core::cli::Console;
 use udp_core::clock::{self, Mono};
 
 use super::lookup::{Found, Reason, Resolver};
+use super::observers::Observers;
 use super::outgoing::Batch;
 use super::poller::Poller;
 use super::ports::{Came, Drained, Ports};
-use super::reload::Fresh;
-use super::reporter::Reporter;
 use crate::probe::schedule::{TargetId, Timeline};
 use crate::probe::session::Counts;
+use crate::probe::snapshot::{Snapshot, TargetSnapshot};
 use crate::probe::stats::distribution::{Distribution, Percentile};
 use crate::probe::targets::{PortsToClose, Targets};
 use crate::probe::thresholds::Thresholds;
 use crate::probe::window::Seq;
-use crate::report::{RunSummary, TargetSummary, snapshot};
 
 /// Where beats are at most this far apart, replies are not waited for in between.
 const LAZY: Duration = Duration::from_millis(10);
@@ -40,31 +39,32 @@ const TURN: Duration = Duration::from_millis(10);
 const FEW: usize = 4;
 /// A beat that is lost after this is as good as lost.
 const ALMOST: Duration = Duration::from_millis(10);
+/// How long the figures of a target take, and more.
+const EACH: Duration = Duration::from_micros(100);
 /// How long what came can have waited unread, where more comes than can be read.
 const BACKLOG: Duration = Duration::from_secs(1);
 
 /// What other threads say to the loop.
-#[derive(Debug)]
 pub(crate) enum Call {
-    /// Stop, with a summary.
+    /// Stop.
     Stop,
-    /// Say how things stand.
-    Snapshot,
-    /// Nobody reads what is printed.
-    Gone,
+    /// Take the figures, without haste, and send them there.
+    Snapshot(Sender<Snapshot>),
     /// A look-up is over.
     Found(Found),
-    /// Files were read again.
-    Fresh(Fresh),
+    /// Do this between two beats.
+    Do(Box<dyn FnOnce(&mut Engine) + Send>),
 }
 
-/// Why the loop ended.
+/// The run is to end, or has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// All is sent and told, or the time is up, or a signal came.
-    Done,
-    /// The reader of what is printed is gone.
-    Gone,
+pub(crate) struct Ended;
+
+/// Figures that are being taken, some targets at a time.
+pub(super) struct Taking {
+    rest: std::vec::IntoIter<TargetId>,
+    snapshot: Snapshot,
+    to: Sender<Snapshot>,
 }
 
 /// What was asked for, where it is needed again.
@@ -74,25 +74,22 @@ pub(crate) struct Fixed {
     pub(crate) warnings: Thresholds,
     /// Whether answers can be other than ok.
     pub(crate) judged: bool,
-    /// Whether summaries are shown.
-    pub(crate) summaries: bool,
     pub(crate) count: Option<u64>,
     pub(crate) family: Family,
     pub(crate) default_port: u16,
 }
 
 /// All that a run needs.
-pub(crate) struct Engine<'a> {
+pub(crate) struct Engine {
     pub(crate) targets: Targets,
     pub(crate) timeline: Timeline,
     pub(crate) ports: Ports,
-    pub(crate) reporter: Reporter,
-    pub(crate) waiter: Poller,
+    pub(super) observers: Observers,
+    pub(crate) poller: Poller,
     pub(crate) calls: Receiver<Call>,
     pub(crate) resolver: Option<Resolver>,
     /// Whether an address may be beaten at this rate.
-    pub(crate) admits: Box<dyn Fn(SocketAddr) -> bool>,
-    pub(crate) console: &'a Console,
+    pub(crate) admits: Box<dyn Fn(SocketAddr) -> bool + Send>,
     pub(crate) fixed: Fixed,
     pub(crate) deadline: Option<Mono>,
     /// When the figures of an interval are told next, and how long it is.
@@ -104,16 +101,19 @@ pub(crate) struct Engine<'a> {
     pub(crate) next_tick: Mono,
     /// Beats sent since what came was last taken.
     pub(crate) unread: usize,
+    pub(super) taking: VecDeque<Taking>,
+    pub(super) has_run: bool,
 }
 
-impl Engine<'_> {
+impl Engine {
     /// Runs until the end.
-    pub(crate) fn run(&mut self) -> Ended {
+    pub(crate) fn run(&mut self) {
+        // Of this thread alone.
+        Poller::be_exact();
         let mut ready = Vec::new();
         loop {
-            if let Some(ended) = self.take_calls() {
-                self.receive_rest();
-                return ended;
+            if let Some(Ended) = self.take_calls() {
+                return self.receive_rest();
             }
             let now = clock::mono();
             // Of paths that a call has left, before anything more comes from there.
@@ -123,12 +123,13 @@ impl Engine<'_> {
             self.tell_intervals(now);
             self.look_up(now);
             if self.deadline.is_some_and(|deadline| deadline <= now) {
-                self.receive_rest();
-                return Ended::Done;
+                return self.receive_rest();
             }
             self.send_due();
+            self.take_figures();
             if self.targets.is_done(now) {
-                return self.drain();
+                self.drain();
+                return;
             }
             self.wait(&mut ready);
         }
@@ -142,7 +143,7 @@ impl Engine<'_> {
             ready.clear();
         }
         if ready.is_empty() && self.ports.len() > FEW {
-            self.waiter.wait(self.ports.sockets(), Some(now), ready);
+            self.poller.wait(self.ports.sockets(), Some(now), ready);
         }
         let until = self.timeline.next_due().unwrap_or(now + TURN).min(now + TURN);
         let drained = self.take_in(ready, until);
@@ -152,7 +153,7 @@ impl Engine<'_> {
             Drained::Part => now.saturating_sub(BACKLOG),
         };
         if expiring {
-            self.targets.expire(told_until, &mut self.reporter);
+            self.targets.expire(told_until, &mut self.observers);
             self.take_strays();
         }
     }
@@ -167,15 +168,15 @@ impl Engine<'_> {
     /// sending takes all the time there is, replies must not pile up until the kernel drops them.
     pub(super) fn take_in(&mut self, ready: &[bool], until: Mono) -> Drained {
         let least = 2 * std::mem::take(&mut self.unread);
-        let (targets, reporter) = (&mut self.targets, &mut self.reporter);
-        self.ports.receive(ready, (until, least), |came| note(targets, reporter, &came, None))
+        let (targets, observers) = (&mut self.targets, &mut self.observers);
+        self.ports.receive(ready, (until, least), |came| note(targets, observers, &came, None))
     }
 
     /// At the end: what has come until now counts, what has not is pending.
     fn receive_rest(&mut self) {
         let now = clock::mono();
         if self.take_in(&[], now + TURN) == Drained::All {
-            self.targets.expire(now, &mut self.reporter);
+            self.targets.expire(now, &mut self.observers);
         }
         self.take_strays();
     }
@@ -184,28 +185,52 @@ impl Engine<'_> {
     pub(super) fn take_calls(&mut self) -> Option<Ended> {
         while let Ok(call) = self.calls.try_recv() {
             match call {
-                Call::Stop => return Some(Ended::Done),
-                Call::Gone => return Some(Ended::Gone),
-                Call::Snapshot => self.snapshot(),
+                Call::Stop => return Some(Ended),
+                Call::Snapshot(to) => {
+                    let rest = self.targets.present().collect::<Vec<_>>().into_iter();
+                    self.taking.push_back(Taking { rest, snapshot: self.snapshot(&[]), to });
+                }
                 Call::Found(found) => self.found(found),
-                Call::Fresh(fresh) => self.take_fresh(fresh),
+                Call::Do(work) => work(self),
             }
         }
         None
     }
 
-    /// The figures of these targets until now, held against the thresholds.
-    pub(crate) fn summary(&self, targets: Vec<TargetId>) -> RunSummary {
+    /// Takes the figures of a few targets, as many as there is time for until the next beat.
+    fn take_figures(&mut self) {
+        let Some(mut taking) = self.taking.pop_front() else { return };
+        let until = self.timeline.next_due().unwrap_or(Mono::from_nanos(u64::MAX));
+        let start = clock::mono();
+        for id in taking.rest.by_ref() {
+            taking.snapshot.targets.push(self.figures(id));
+            let now = clock::mono();
+            if now + EACH >= until || now >= start + TICK {
+                break;
+            }
+        }
+        if taking.rest.as_slice().is_empty() {
+            self.complete(&mut taking.snapshot);
+            // Who asked may have gone.
+            let _ = taking.to.try_send(taking.snapshot);
+        } else {
+            self.taking.push_front(taking);
+        }
+    }
+
+    fn figures(&self, id: TargetId) -> TargetSnapshot {
         let Fixed { thresholds, warnings, .. } = &self.fixed;
+        TargetSnapshot::of(self.targets.target(id), thresholds, warnings)
+    }
+
+    /// The figures of these targets until now, held against the thresholds.
+    pub(crate) fn snapshot(&self, targets: &[TargetId]) -> Snapshot {
+        let targets: Vec<TargetSnapshot> = targets.iter().map(|id| self.figures(*id)).collect();
         let mut totals = Counts::default();
-        let summaries = targets.into_iter().map(|id| {
-            let target = self.targets.target(id);
-            totals.add(target.session.counts());
-            TargetSummary::of(target, self.reporter.labels(id), thresholds, warnings)
-        });
-        RunSummary {
+        targets.iter().for_each(|target| totals.add(&target.counts));
+        Snapshot {
             at: clock::wall(),
-            targets: summaries.collect(),
+            targets,
             totals,
             judged: self.fixed.judged,
             lag_p50: self.lag.percentile(Percentile::P50),
@@ -216,23 +241,28 @@ impl Engine<'_> {
         }
     }
 
-    /// A line for each target.
-    fn snapshot(&self) {
-        for id in self.targets.present() {
-            let target = self.targets.target(id);
-            let session = &target.session;
-            let average = session.rtt().average();
-            let line = snapshot(&target.label, session.counts(), average);
-            self.console.note(format!("{line}, {}", session.state()));
-        }
+    /// The figures of all targets, and what is no target's.
+    pub(crate) fn snapshot_of_all(&mut self) -> Snapshot {
+        let present: Vec<TargetId> = self.targets.present().collect();
+        let mut snapshot = self.snapshot(&present);
+        self.complete(&mut snapshot);
+        snapshot
+    }
+
+    /// Adds what is no target's.
+    fn complete(&mut self, snapshot: &mut Snapshot) {
+        snapshot.totals = Counts { unsolicited: self.targets.strays(), ..Counts::default() };
+        snapshot.targets.iter().for_each(|target| snapshot.totals.add(&target.counts));
+        snapshot.unsolicited_from = self.targets.unsolicited_from();
+        snapshot.kernel_drops = self.ports.lost_in_host();
     }
 
     fn found(&mut self, Found { target, addresses }: Found) {
         let now = clock::mono();
         self.resolver.iter_mut().for_each(Resolver::go_on);
-        match self.reporter.lookups.settle(target, addresses) {
+        match self.observers.lookups.settle(target, addresses) {
             Some(Ok(addresses)) => self.follow(target, &addresses, now),
-            Some(Err(reason)) => self.targets.unresolved(target, &reason, now, &mut self.reporter),
+            Some(Err(reason)) => self.targets.unresolved(target, &reason, now, &mut self.observers),
             None => {}
         }
     }
@@ -247,27 +277,27 @@ impl Engine<'_> {
             addresses.iter().copied().filter(|address| (self.admits)(*address)).collect();
         if admitted.is_empty() {
             let reason = "its new address may not be sent to so fast without --fast";
-            self.targets.unresolved(target, reason, now, &mut self.reporter);
+            self.targets.unresolved(target, reason, now, &mut self.observers);
         } else {
-            self.targets.place(target, &admitted, now, &mut self.reporter);
+            self.targets.place(target, &admitted, now, &mut self.observers);
         }
     }
 
     /// Has names looked up whose time has come, or whose beats are lost.
     fn look_up(&mut self, now: Mono) {
-        let mut lost = std::mem::take(&mut self.reporter.lost);
+        let mut lost = std::mem::take(&mut self.observers.lost);
         for (target, reason) in lost.drain(..) {
             if reason == Reason::Lost
-                && let Some(addresses) = self.reporter.lookups.kept(target)
+                && let Some(addresses) = self.observers.lookups.kept(target)
             {
                 self.follow(target, &addresses, now);
             }
-            if self.reporter.lookups.begin(target, reason, now) {
+            if self.observers.lookups.begin(target, reason, now) {
                 self.ask(target);
             }
         }
-        self.reporter.lost = lost;
-        while let Some(target) = self.reporter.lookups.take(now) {
+        self.observers.lost = lost;
+        while let Some(target) = self.observers.lookups.take(now) {
             self.ask(target);
         }
     }
@@ -275,7 +305,7 @@ impl Engine<'_> {
     /// Before a beat of the target: where two are lost and the third is as good as lost, what was
     /// found early is used now, so that this beat need not go where nobody is.
     pub(super) fn follow_early(&mut self, target: TargetId, now: Mono) {
-        if !self.reporter.lookups.has_kept(target) {
+        if !self.observers.lookups.has_kept(target) {
             return;
         }
         let session = &self.targets.target(target).session;
@@ -283,7 +313,7 @@ impl Engine<'_> {
         let timeout = self.targets.setup().rules.timeout;
         if session.unanswered_in_a_row() >= 2
             && third.is_some_and(|beat| beat.sent + timeout <= now + ALMOST)
-            && let Some(addresses) = self.reporter.lookups.kept(target)
+            && let Some(addresses) = self.observers.lookups.kept(target)
         {
             self.follow(target, &addresses, now);
         }
@@ -303,7 +333,7 @@ impl Engine<'_> {
             let behind = now.saturating_since(*due).as_nanos() % every.as_nanos().max(1);
             let ahead = every.saturating_sub(Duration::from_nanos(behind as u64));
             *due = now + ahead;
-            self.targets.tell_intervals(now, &mut self.reporter);
+            self.targets.tell_intervals(now, &mut self.observers);
         }
     }
 
@@ -329,16 +359,17 @@ impl Engine<'_> {
             self.targets.next_expiry(),
             self.deadline,
             interval,
-            self.reporter.lookups.next_due(),
+            self.observers.lookups.next_due(),
         ]
         .into_iter()
         .flatten()
         .min();
+        let until = if self.taking.is_empty() { until } else { Some(now) };
         let soon = until.is_some_and(|until| until <= now + LAZY);
         if soon && self.ports.kernel_stamps() {
-            self.waiter.wait(std::iter::empty(), until, ready);
+            self.poller.wait(std::iter::empty(), until, ready);
         } else {
-            self.waiter.wait(self.ports.sockets(), until, ready);
+            self.poller.wait(self.ports.sockets(), until, ready);
         }
     }
 }
@@ -346,20 +377,20 @@ impl Engine<'_> {
 /// Tells the targets what came. `current` is a beat that an error cannot be about.
 pub(super) fn note(
     targets: &mut Targets,
-    reporter: &mut Reporter,
+    observers: &mut Observers,
     came: &Came<'_>,
     current: Option<(TargetId, Seq)>,
 ) {
     match came {
-        Came::Datagram(datagram) => targets.arrive(datagram, reporter),
+        Came::Datagram(datagram) => targets.arrive(datagram, observers),
         Came::Error(port, Some(peer), error) => {
             let now = clock::mono();
             let place = (*port, *peer);
             if error.is_refusal() {
                 let quoted = Some(error.quoted.as_slice()).filter(|bytes| !bytes.is_empty());
-                targets.refuse(place, quoted, current, now, reporter);
+                targets.refuse(place, quoted, current, now, observers);
             } else {
-                targets.trouble(place, &error.to_string(), now, reporter);
+                targets.trouble(place, &error.to_string(), now, observers);
             }
         }
         Came::Error(_, None, error) => log::debug!("an error on a socket: {error}"),

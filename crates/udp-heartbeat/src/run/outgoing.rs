@@ -42,7 +42,7 @@ struct Beat {
     to: SocketAddr,
 }
 
-impl Engine<'_> {
+impl Engine {
     /// Sends what is due.
     pub(super) fn send_due(&mut self) {
         let start = clock::mono();
@@ -70,7 +70,7 @@ impl Engine<'_> {
         // A fixed port has to be free before it leads elsewhere.
         self.close_ports(now);
         self.lag.record(now.saturating_since(slot.waiting_since));
-        match self.targets.begin(target, (slot.due, now), &mut self.reporter) {
+        match self.targets.begin(target, (slot.due, now), &mut self.observers) {
             Dispatch::Send { seq, port, to, close } => {
                 if let Some(close) = close {
                     self.ports.close(close);
@@ -91,7 +91,7 @@ impl Engine<'_> {
             let exhausted = error.class() == ErrorClass::Exhausted;
             let reason = error.to_string();
             let now = clock::mono();
-            self.targets.unopened(target, seq, (&reason, exhausted), now, &mut self.reporter);
+            self.targets.unopened(target, seq, (&reason, exhausted), now, &mut self.observers);
             return;
         }
         let mut bytes = std::mem::take(&mut self.batch.bytes);
@@ -138,7 +138,7 @@ impl Engine<'_> {
         let mut bytes = std::mem::take(&mut self.batch.bytes);
         for beat in &beats {
             self.targets.correct(beat.target, beat.seq, start);
-            if self.reporter.is_telling() {
+            if self.observers.wants_sent() {
                 self.targets.encode(beat.target, beat.seq, &mut bytes);
                 self.tell_sent(*beat, &bytes, end);
             }
@@ -158,9 +158,9 @@ impl Engine<'_> {
     fn send_again(&mut self, beat: Beat, mut error: io::Error) {
         let Beat { target, seq, port, to } = beat;
         for _ in 1..TRIES {
-            let (targets, reporter) = (&mut self.targets, &mut self.reporter);
+            let (targets, observers) = (&mut self.targets, &mut self.observers);
             let take =
-                |came: super::ports::Came<'_>| note(targets, reporter, &came, Some((target, seq)));
+                |came: super::ports::Came<'_>| note(targets, observers, &came, Some((target, seq)));
             if !self.ports.earlier_errors(port, &error, take) {
                 break;
             }
@@ -175,13 +175,13 @@ impl Engine<'_> {
             }
         }
         let reason = describe(&error);
-        self.targets.fail(target, seq, &reason, clock::mono(), &mut self.reporter);
+        self.targets.fail(target, seq, &reason, clock::mono(), &mut self.observers);
     }
 
     fn tell_sent(&mut self, beat: Beat, bytes: &[u8], at: Mono) {
         let Beat { target, seq, to, .. } = beat;
         let what = What::Sent { seq, bytes };
-        self.reporter.observe(&Event { target, address: Some(to), at, what });
+        self.observers.observe(&Event { target, address: Some(to), at, what });
     }
 
     /// Every source port waits for a reply.

@@ -31,10 +31,14 @@ const ANY_PATH: usize = 464;
 /// Asked for where many targets share a socket: their replies may come all at once.
 const SHARED_BUFFER: usize = 4 << 20;
 
+/// Where beats of each family leave from, IPv4 first, if that is fixed.
+pub(super) type LocalAddresses = [Option<SocketAddr>; 2];
+
 /// All sockets.
 #[derive(Debug)]
 pub(crate) struct Ports {
     template: SocketConfig,
+    local: LocalAddresses,
     backend: Backend,
     /// No beat is longer than any path takes.
     small: bool,
@@ -80,11 +84,16 @@ pub(crate) enum Drained {
 }
 
 impl Ports {
-    /// Sockets as `template` has them, but for where they are connected to, to send beats of
-    /// `length` bytes at most.
-    pub(crate) fn new(template: SocketConfig, backend: Backend, length: usize) -> Self {
+    /// Sockets as `template` has them, but for where they are bound and connected to, to send beats
+    /// of `length` bytes at most.
+    pub(crate) fn new(
+        (template, local): (SocketConfig, LocalAddresses),
+        backend: Backend,
+        length: usize,
+    ) -> Self {
         Ports {
             template,
+            local,
             backend,
             small: length <= ANY_PATH,
             open: Vec::new(),
@@ -130,6 +139,7 @@ impl Ports {
         }
         let shared = !matches!(key.owner, PortOwner::Path(_));
         let config = SocketConfig {
+            bind: self.local[usize::from(peer.is_ipv6())],
             connect: (!shared).then_some(peer),
             family: if peer.is_ipv6() { Family::V6 } else { Family::V4 },
             only_v6: peer.is_ipv6(),

@@ -1,7 +1,8 @@
-//! What is done before the first beat: addresses, limits, the targets.
+//! What is done before the first beat: addresses, limits, the targets. It changes nothing of the process.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
@@ -16,16 +17,15 @@ use udp_core::{ErrorClass, Family, Operation};
 
 use super::engine::Call;
 use super::lookup::Resolver;
-use super::ports::Ports;
-use super::reporter::Reporter;
-use crate::config::{Config, FAST};
+use super::observers::Observers;
+use super::ports::{LocalAddresses, Ports};
+use crate::plan::{FAST, Plan};
+use crate::probe::event::Observer;
 use crate::probe::format::{Format, Padding, StampSession};
 use crate::probe::schedule::TargetId;
 use crate::probe::session::Rules;
 use crate::probe::stats::distribution::Precision;
-use crate::probe::targets::{PortKey, PortOwner, Setup, Sharing, Targets};
-use crate::report::{Start, StartTarget};
-use crate::targets_file::Listed;
+use crate::probe::targets::{Listed, PortKey, PortOwner, Setup, Sharing, Targets};
 use udp_core::expect::Expectation;
 
 /// How long the start waits for all names to resolve; the rest resolve while it runs.
@@ -41,48 +41,55 @@ const SHARED_PORTS: usize = 256;
 /// Descriptors that are left for everything else.
 const RESERVE: usize = 64;
 
+/// Why a target has no address at first.
+pub(super) const UNRESOLVED: &str = "its name has not resolved yet";
+
 /// What became of each target's name: its addresses, at least one, or why it has none.
 pub(super) type Placed = HashMap<TargetId, Result<Vec<SocketAddr>, String>>;
 
-/// The sockets' common options. The family of `--bind` is that of the run.
-pub(super) fn template(config: &mut Config) -> Result<SocketConfig, Failure> {
-    let mut template = SocketConfig {
-        device: config.local.interface.clone(),
-        ttl: config.local.ttl,
-        dscp: config.local.dscp,
-        ecn: config.local.ecn,
+/// The sockets' common options, and where they are bound: at an address of the target's family, so
+/// that targets of a family in which `--bind` has none are not asked.
+pub(super) fn template(plan: &mut Plan) -> Result<(SocketConfig, LocalAddresses), Failure> {
+    let template = SocketConfig {
+        device: plan.local.interface.clone(),
+        ttl: plan.local.ttl,
+        dscp: plan.local.dscp,
+        ecn: plan.local.ecn,
         ..SocketConfig::default()
     };
-    if let Some(bind) = &config.local.bind {
-        let found = bind.resolve(Role::Serve, config.family, 0)?;
-        template.bind = found.first().copied();
-        config.family = match template.bind {
-            Some(SocketAddr::V6(_)) => Family::V6,
-            Some(SocketAddr::V4(_)) => Family::V4,
-            None => config.family,
-        };
-    }
-    Ok(template)
+    let Some(bind) = &plan.local.bind else { return Ok((template, [None; 2])) };
+    let found = bind.resolve(Role::Serve, plan.family, 0)?;
+    let of = |family| match plan.family {
+        Family::Any => bind.resolve(Role::Serve, family, 0).ok()?.first().copied(),
+        only => found.first().copied().filter(|_| only == family),
+    };
+    let local = [of(Family::V4), of(Family::V6)];
+    plan.family = match local {
+        [Some(_), None] => Family::V4,
+        [None, Some(_)] => Family::V6,
+        _ => plan.family,
+    };
+    Ok((template, local))
 }
 
 /// Resolves every target. One that does not is the end of a run of one, and an event in a run of
 /// many, unless none of them does.
 pub(super) fn resolve(
-    config: &Config,
+    plan: &Plan,
     mut resolver: Option<&mut Resolver>,
     calls: &Receiver<Call>,
 ) -> Result<Placed, Failure> {
     let mut placed = Placed::new();
     let mut waiting = 0;
-    for (target, Listed { endpoint, .. }) in (0..).zip(&config.targets) {
-        let asked = endpoint.is_name() && config.targets.len() > 1;
+    for (target, Listed { endpoint, .. }) in (0..).zip(&plan.targets) {
+        let asked = endpoint.is_name() && plan.targets.len() > 1;
         match resolver.as_mut().filter(|_| asked) {
             Some(resolver) => {
                 resolver.ask(target, endpoint.clone());
                 waiting += 1;
             }
             None => {
-                let found = endpoint.resolve(Role::Ask, config.family, config.default_port);
+                let found = endpoint.resolve(Role::Ask, plan.family, plan.default_port);
                 placed.insert(target, found.map_err(|error| error.to_string()));
             }
         }
@@ -96,7 +103,7 @@ pub(super) fn resolve(
                 resolver.iter_mut().for_each(|resolver| resolver.go_on());
                 placed.insert(found.target, found.addresses);
             }
-            Ok(Call::Stop | Call::Snapshot | Call::Gone | Call::Fresh(_)) => {}
+            Ok(Call::Stop | Call::Snapshot(_) | Call::Do(_)) => {}
             Err(_) => break,
         }
     }
@@ -108,78 +115,53 @@ pub(super) fn resolve(
 }
 
 /// Which addresses may be beaten at the interval.
-pub(super) fn admission(config: &Config) -> impl Fn(SocketAddr) -> bool + use<> {
-    let free = config.fast || config.interval >= FAST;
+pub(super) fn admission(plan: &Plan) -> impl Fn(SocketAddr) -> bool + Send + use<> {
+    let free = plan.fast || plan.interval >= FAST;
     move |address| free || address.ip().to_canonical().is_loopback()
 }
 
 /// The targets at their addresses, and what is said at the start. The first socket is opened here,
 /// so that what is wrong with it is known before the first beat.
 pub(super) fn targets(
-    config: &mut Config,
-    labels: &[String],
+    plan: &mut Plan,
     placed: &Placed,
     ports: &mut Ports,
-    reporter: &mut Reporter,
-) -> Result<(Targets, Start), Failure> {
-    let admits = admission(config);
+    observers: &mut Observers,
+) -> Result<Targets, Failure> {
+    let admits = admission(plan);
     let mut firsts = placed.values().flatten().filter_map(|found| found.first().copied());
     if let Some(address) = firsts.find(|address| !admits(*address)) {
-        let (interval, address) = (ShownDuration(config.interval), host_port(address));
+        let (interval, address) = (ShownDuration(plan.interval), host_port(address));
         let text = format!("an interval of {interval} towards {address} needs --fast");
         return Err(Failure::usage(text)
             .with_hint("below 10ms a path other than loopback may be loaded by it"));
     }
-    let start = Start {
-        at: clock::wall(),
-        targets: (0..)
-            .zip(labels.iter().zip(&config.targets))
-            .map(|(target, (label, listed))| {
-                let found = placed.get(&target).and_then(|it| it.as_ref().ok());
-                StartTarget {
-                    label: label.clone(),
-                    address: found.and_then(|found| found.first().copied()),
-                    labels: listed.labels.clone(),
-                }
-            })
-            .collect(),
-        mode: match config.format {
-            Format::Plain { .. } => "plain",
-            Format::Numbered { .. } => "number",
-            Format::Stamp { .. } => "stamp",
-        },
-        bytes: config.format.length(),
-        interval: config.interval,
-        timeout: config.timeout,
-        count: config.count,
-        spacing: config.spacing,
-        clock: "program",
-    };
-    let mut targets = Targets::new(setup(config));
+    let mut targets = Targets::new(setup(plan));
     let now = clock::mono();
-    for (target, Listed { endpoint, .. }) in (0..).zip(&config.targets) {
-        let stamp = stamp_session();
-        let label = labels[target as usize].clone();
-        targets.add(label, endpoint.clone(), stamp, config.count, now);
+    for (target, listed) in (0..).zip(std::mem::take(&mut plan.targets)) {
+        let label = Arc::from(listed.endpoint.label(plan.default_port));
+        observers.begin(target, &label, &listed.endpoint.to_string());
+        let is_name = listed.endpoint.is_name();
+        targets.add(label, listed, stamp_session(), plan.count, now);
         match placed.get(&target) {
             Some(Ok(found)) => {
                 let admitted: Vec<SocketAddr> =
                     found.iter().copied().filter(|address| admits(*address)).collect();
-                targets.place(target, &admitted, now, reporter);
+                targets.place(target, &admitted, now, observers);
             }
-            Some(Err(reason)) => targets.unresolved(target, reason, now, reporter),
-            None => targets.unresolved(target, "its name has not resolved yet", now, reporter),
+            Some(Err(reason)) => targets.unresolved(target, reason, now, observers),
+            None => targets.unresolved(target, UNRESOLVED, now, observers),
         }
-        if endpoint.is_name() {
-            reporter.lookups.add(target, now);
+        if is_name {
+            observers.lookups.add(target, now);
         }
     }
-    let clock = first_socket(&targets, ports)?;
-    Ok((targets, Start { clock, ..start }))
+    first_socket(&targets, ports)?;
+    Ok(targets)
 }
 
-/// Opens the first socket of each kind. Whose clock stamps replies.
-fn first_socket(targets: &Targets, ports: &mut Ports) -> Result<&'static str, Failure> {
+/// Opens the first socket of each kind.
+fn first_socket(targets: &Targets, ports: &mut Ports) -> Result<(), Failure> {
     let own = targets.setup().sharing == Sharing::Own;
     let (mut v4, mut v6) = (false, false);
     for place in targets.targets().iter().filter_map(|target| target.place) {
@@ -203,36 +185,37 @@ fn first_socket(targets: &Targets, ports: &mut Ports) -> Result<&'static str, Fa
             other => other?,
         }
     }
-    Ok(if ports.kernel_stamps() { "kernel" } else { "program" })
+    Ok(())
 }
 
 /// What all targets have in common.
-fn setup(config: &mut Config) -> Setup {
-    let many = config.targets.len() > 1 || config.sources.list.is_some();
-    let none = Format::Plain { payload: Vec::new(), padding: Padding { length: 0, byte: 0 } };
-    let format = std::mem::replace(&mut config.format, none);
+fn setup(plan: &mut Plan) -> Setup {
+    let count = plan.targets.len();
+    let many = count > 1 || plan.changing;
+    let none = Format::Plain { payload: Vec::new(), padding: Padding::default() };
+    let format = std::mem::replace(&mut plan.format, none);
     let (least, most) = REMEMBERED_EACH;
     let rules = Rules {
-        interval: config.interval,
-        timeout: config.timeout,
-        hysteresis: config.hysteresis,
-        limits: config.thresholds.over(config.window),
-        keep: (REMEMBERED / config.targets.len().max(1)).clamp(least, most),
-        precision: if config.targets.len() <= FINE { Precision::Fine } else { Precision::Coarse },
+        interval: plan.interval,
+        timeout: plan.timeout,
+        hysteresis: plan.hysteresis,
+        limits: plan.thresholds.over(plan.window),
+        keep: (REMEMBERED / count.max(1)).clamp(least, most),
+        precision: if count <= FINE { Precision::Fine } else { Precision::Coarse },
         stamp: format.is_stamp(),
     };
     Setup {
         format,
-        expectation: std::mem::replace(&mut config.expectation, Expectation::Anything),
+        expectation: std::mem::replace(&mut plan.expectation, Expectation::Anything),
         rules,
         sharing: if many { Sharing::Shared } else { Sharing::Own },
-        pool: pool(config, many),
+        pool: pool(plan, many),
     }
 }
 
 /// How plain beats use source ports.
-fn pool(config: &Config, many: bool) -> source_port::Rules {
-    let fixed = config.local.bind.as_ref().is_some_and(|bind| bind.port().is_some_and(|p| p > 0));
+fn pool(plan: &Plan, many: bool) -> source_port::Rules {
+    let fixed = plan.local.bind.as_ref().is_some_and(|bind| bind.port().is_some_and(|p| p > 0));
     let most = if many { SHARED_PORTS } else { OWN_PORTS };
     let ports = match fixed {
         true => source_port::Ports::One,
@@ -243,27 +226,21 @@ fn pool(config: &Config, many: bool) -> source_port::Rules {
     // How long a port is kept that a late reply may come to. With one port the next beat waits as
     // long; where ports are shared they cannot be closed, so one is left alone for longer.
     let linger = match (fixed, many) {
-        (true, _) => config.timeout * 2,
-        (false, false) => {
-            (config.timeout * 4).clamp(Duration::from_secs(5), Duration::from_secs(60))
-        }
-        (false, true) => config.timeout.max(Duration::from_secs(60)),
+        (true, _) => plan.timeout * 2,
+        (false, false) => (plan.timeout * 4).clamp(Duration::from_secs(5), Duration::from_secs(60)),
+        (false, true) => plan.timeout.max(Duration::from_secs(60)),
     };
     // An answered port rests, so that a second copy of the reply meets no other beat there.
-    source_port::Rules { ports, rest: config.timeout / 2, linger }
+    source_port::Rules { ports, rest: plan.timeout / 2, linger }
 }
 
-/// How many descriptors this process may have, after asking for `wanted`.
+/// How many descriptors this process may have; `wanted` where the system does not say.
 fn descriptors(wanted: usize) -> usize {
     #[cfg(unix)]
     {
-        use nix::sys::resource::{Resource, getrlimit, setrlimit};
-        let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
-        let asked = hard.min(wanted as u64);
-        if soft < asked && setrlimit(Resource::RLIMIT_NOFILE, asked, hard).is_ok() {
-            return usize::try_from(asked).unwrap_or(wanted);
-        }
-        usize::try_from(soft).unwrap_or(wanted)
+        use nix::sys::resource::{Resource, getrlimit};
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).ok();
+        limit.and_then(|(soft, _)| usize::try_from(soft).ok()).unwrap_or(wanted)
     }
     #[cfg(not(unix))]
     wanted
@@ -274,15 +251,4 @@ pub(super) fn stamp_session() -> StampSession {
     let (wall, mono): (Wall, Mono) = (clock::wall(), clock::mono());
     let epoch = wall.as_nanos().saturating_sub(mono.as_nanos());
     StampSession { ssid: Ssid(fastrand::u16(1..)), epoch: Wall::from_nanos(epoch) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn descriptors_are_what_the_system_allows() {
-        let have = descriptors(64);
-        assert!(have >= 64, "{have}");
-    }
 }

@@ -6,12 +6,15 @@ use crate::probe::counts::Counts;
 
 /// What happened within an interval: beats that were sent in it, and beats that ended in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Interval {
-    pub(crate) sent: u64,
-    pub(crate) received: u64,
-    pub(crate) lost: u64,
+pub struct Interval {
+    /// Beats that were due, whether or not they left.
+    pub sent: u64,
+    /// Answered in time.
+    pub received: u64,
+    /// Not answered in time.
+    pub lost: u64,
     /// Least, mean and greatest round trip; none where nothing was received.
-    pub(crate) rtt: Option<[Duration; 3]>,
+    pub rtt: Option<[Duration; 3]>,
 }
 
 impl Interval {

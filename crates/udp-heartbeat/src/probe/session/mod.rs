@@ -24,8 +24,9 @@ use crate::probe::verdict::Verdict;
 use crate::probe::window::{Arrival, Beat, Class, Route, Seq, Window};
 
 pub(crate) use crate::probe::counts::Counts;
-pub(crate) use interval::Interval;
-pub(crate) use reply::{Received, Reflected, Reply};
+pub use interval::Interval;
+pub use reply::Received;
+pub(crate) use reply::{Reflected, Reply};
 
 /// What a session is to go by.
 #[derive(Debug, Clone)]

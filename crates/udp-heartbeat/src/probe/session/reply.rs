@@ -19,18 +19,19 @@ pub(crate) struct Reflected {
 
 /// The first reply to a beat, in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Received {
+pub struct Received {
     /// With STAMP, without the reflector's own time.
-    pub(crate) rtt: Duration,
+    pub rtt: Duration,
     /// With the reflector's own time.
-    pub(crate) rtt_total: Duration,
+    pub rtt_total: Duration,
     /// From when the beat was due: what an application on this schedule waits for the answer.
-    pub(crate) rtt_from_due: Duration,
+    pub rtt_from_due: Duration,
     /// It came after the reply to a later beat (RFC 4737).
-    pub(crate) reordered: bool,
+    pub reordered: bool,
     /// The beat had been refused, and was counted as lost until now.
-    pub(crate) after_refusal: bool,
-    pub(crate) verdict: Verdict,
+    pub after_refusal: bool,
+    /// What the answer said.
+    pub verdict: Verdict,
 }
 
 /// What a reply is, and how long it took.

@@ -15,7 +15,9 @@ use crate::probe::session::Rules;
 use crate::probe::state::Hysteresis;
 use crate::probe::stats::distribution::Precision;
 use crate::probe::stats::loss::confidence;
-use crate::probe::targets::{Datagram, Dispatch, PortKey, PortsToClose, Setup, Targets};
+use crate::probe::targets::{
+    Datagram, Dispatch, Labels, Listed, PortKey, PortsToClose, Setup, Targets,
+};
 use udp_core::expect::Expectation;
 
 pub(super) const HYSTERESIS: Hysteresis = Hysteresis { down_after: 3, up_after: 1 };
@@ -77,7 +79,8 @@ impl World {
             let addresses = [address(&link, target, 0), address(&link, target, 1)];
             let address = addresses[0];
             let endpoint = address.to_string().parse().unwrap();
-            targets.add(address.to_string(), endpoint, stamp, Some(link.beats), at(0));
+            let listed = Listed { endpoint, labels: Labels::new() };
+            targets.add(address.to_string().into(), listed, stamp, Some(link.beats), at(0));
             let known = &addresses[..1 + usize::from(link.twin)];
             targets.place(target, known, at(0), &mut log);
         }

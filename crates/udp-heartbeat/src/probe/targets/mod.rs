@@ -13,10 +13,10 @@ mod target;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use udp_core::clock::Mono;
-use udp_core::endpoint::Endpoint;
 use udp_core::source_port;
 use udp_core::stamp::Key;
 
@@ -32,7 +32,7 @@ use expiry::Expiry;
 use path::Path;
 pub(crate) use receive::Datagram;
 pub(crate) use send::Dispatch;
-pub(crate) use target::{Place, Target};
+pub(crate) use target::{Labels, Listed, Place, Target};
 
 /// After so many unanswered beats in a row the next ones leave from another source port.
 const ROW: u64 = 3;
@@ -130,13 +130,13 @@ impl Targets {
     /// that was retired so long ago that nothing of it is under way any more.
     pub(crate) fn add(
         &mut self,
-        label: String,
-        endpoint: Endpoint,
+        label: Arc<str>,
+        listed: Listed,
         stamp: StampSession,
         count: Option<u64>,
         now: Mono,
     ) -> TargetId {
-        let target = Target::new(label, endpoint, stamp, &self.setup.rules, count);
+        let target = Target::new(label, listed, stamp, &self.setup.rules, count);
         let rest = self.setup.rules.timeout + self.setup.pool.linger;
         let over = |since: Mono| since + rest <= now;
         match self.targets.iter_mut().position(|it| it.retired.is_some_and(over)) {
@@ -212,6 +212,11 @@ impl Targets {
     /// The targets there are.
     pub(crate) fn present(&self) -> impl Iterator<Item = TargetId> {
         (0..).zip(&self.targets).filter(|(_, it)| it.retired.is_none()).map(|(id, _)| id)
+    }
+
+    /// The target has these labels from now on.
+    pub(crate) fn set_labels(&mut self, target: TargetId, labels: Labels) {
+        self.targets[target as usize].labels = labels;
     }
 
     /// STAMP packets are authenticated by this key from now on.

@@ -1,6 +1,8 @@
 //! One target: its name, its address, its session.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use udp_core::clock::Mono;
 use udp_core::endpoint::Endpoint;
@@ -10,12 +12,23 @@ use crate::probe::format::StampSession;
 use crate::probe::session::{Rules, Session};
 use crate::probe::window::Seq;
 
+/// What figures of a target are marked with, by name.
+pub(crate) type Labels = BTreeMap<String, String>;
+
+/// A target that is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) labels: Labels,
+}
+
 /// A target.
 #[derive(Debug)]
 pub(crate) struct Target {
     /// `host:port`, as headers and JSON name it.
-    pub(crate) label: String,
+    pub(crate) label: Arc<str>,
     pub(crate) endpoint: Endpoint,
+    pub(crate) labels: Labels,
     pub(crate) session: Session,
     pub(crate) stamp: StampSession,
     /// Where its beats go now; none while its name does not resolve.
@@ -45,8 +58,8 @@ pub(crate) struct Place {
 
 impl Target {
     pub(super) fn new(
-        label: String,
-        endpoint: Endpoint,
+        label: Arc<str>,
+        Listed { endpoint, labels }: Listed,
         stamp: StampSession,
         rules: &Rules,
         count: Option<u64>,
@@ -54,6 +67,7 @@ impl Target {
         Target {
             label,
             endpoint,
+            labels,
             session: Session::new(rules),
             stamp,
             place: None,

@@ -14,8 +14,8 @@ use super::item::{Item, Record, Reloaded, ReportEvent, Start, StartTarget, State
 use super::show::Kind;
 use crate::probe::schedule::Spacing;
 use crate::probe::session::Interval;
+use crate::probe::targets::Labels;
 use crate::probe::verdict::Verdict;
-use crate::targets_file::Labels;
 use summary::Summary;
 
 /// The JSON reporter.

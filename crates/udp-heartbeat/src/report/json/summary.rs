@@ -6,11 +6,11 @@ use serde::{Serialize, Serializer};
 
 use super::{Place, shown};
 use crate::probe::session::Counts;
+use crate::probe::snapshot::{Figures, Percentiles, Snapshot, StampSummary, TargetSnapshot};
 use crate::probe::stats::direction::Reflector;
 use crate::probe::stats::loss::confidence;
+use crate::probe::targets::Labels;
 use crate::probe::verdict;
-use crate::report::summary::{Figures, Percentiles, RunSummary, StampSummary, TargetSummary};
-use crate::targets_file::Labels;
 use udp_core::cli::json::nanos;
 
 #[derive(Serialize)]
@@ -38,7 +38,7 @@ pub(super) struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    pub(super) fn of_target(run: &RunSummary, target: &'a TargetSummary) -> Self {
+    pub(super) fn of_target(run: &Snapshot, target: &'a TargetSnapshot) -> Self {
         Summary {
             place: Place::new(Some(&target.label), target.address),
             labels: shown(&target.labels),
@@ -54,8 +54,8 @@ impl<'a> Summary<'a> {
         }
     }
 
-    pub(super) fn of_all(run: &RunSummary) -> Self {
-        let count = |wanted: &dyn Fn(&TargetSummary) -> bool| {
+    pub(super) fn of_all(run: &Snapshot) -> Self {
+        let count = |wanted: &dyn Fn(&TargetSnapshot) -> bool| {
             run.targets.iter().filter(|target| wanted(target)).count()
         };
         let of_all = OfAll {
@@ -175,7 +175,7 @@ struct OfOne {
 }
 
 impl OfOne {
-    fn new(target: &TargetSummary) -> Self {
+    fn new(target: &TargetSnapshot) -> Self {
         let Figures { min, average, max, deviation, percentiles, with_loss } = target.rtt;
         OfOne {
             state: target.state.to_string(),

@@ -8,11 +8,11 @@ use udp_core::text::units::{Millis, MoreCounts, OrDash, put};
 
 use super::names::one_line;
 use crate::probe::session::Counts;
+use crate::probe::snapshot::{Percentiles, Snapshot, StampSummary, TargetSnapshot};
 use crate::probe::state::State;
-use crate::report::summary::{Percentiles, RunSummary, StampSummary, TargetSummary};
 
 /// The run's end.
-pub(super) fn run(summary: &RunSummary, out: &mut Vec<u8>) {
+pub(super) fn run(summary: &Snapshot, out: &mut Vec<u8>) {
     match &summary.targets[..] {
         [target] => block(target, summary.judged, out),
         targets => {
@@ -29,7 +29,7 @@ pub(super) fn run(summary: &RunSummary, out: &mut Vec<u8>) {
 }
 
 /// The statistics of one target.
-fn block(target: &TargetSummary, judged: bool, out: &mut Vec<u8>) {
+fn block(target: &TargetSnapshot, judged: bool, out: &mut Vec<u8>) {
     put(out, format_args!("--- {} heartbeat statistics ---\n", one_line(&target.label)));
     put(out, format_args!("{}\n", Sums(&target.counts)));
     if judged {
@@ -61,7 +61,7 @@ fn stamp(stamp: &StampSummary, average: Option<Duration>, out: &mut Vec<u8>) {
 }
 
 /// One line a target, in aligned columns.
-fn table(targets: &[TargetSummary], out: &mut Vec<u8>) {
+fn table(targets: &[TargetSnapshot], out: &mut Vec<u8>) {
     let header = [
         "target",
         "sent",
@@ -84,7 +84,7 @@ fn table(targets: &[TargetSummary], out: &mut Vec<u8>) {
     rows.iter().for_each(|row| line(row, &widths, out));
 }
 
-fn row(target: &TargetSummary) -> [String; 9] {
+fn row(target: &TargetSnapshot) -> [String; 9] {
     let counts = &target.counts;
     let moments = moments(target);
     let percentiles = moments.is_some().then(|| target.rtt.percentiles.to_string());
@@ -112,7 +112,7 @@ fn line<T: fmt::Display>(cells: &[T; 9], widths: &[usize; 9], out: &mut Vec<u8>)
     put(out, format_args!("  {state}\n"));
 }
 
-fn total(summary: &RunSummary, out: &mut Vec<u8>) {
+fn total(summary: &Snapshot, out: &mut Vec<u8>) {
     let states = State::ALL.map(|state| {
         let count = summary.targets.iter().filter(|target| target.state == state).count();
         format!("{count} {state}")
@@ -130,7 +130,7 @@ fn total(summary: &RunSummary, out: &mut Vec<u8>) {
 }
 
 /// `min/avg/max/mdev`, if there was a reply.
-fn moments(target: &TargetSummary) -> Option<String> {
+fn moments(target: &TargetSnapshot) -> Option<String> {
     let rtt = &target.rtt;
     let [min, avg, max, mdev] = [rtt.min?, rtt.average?, rtt.max?, rtt.deviation?].map(Millis);
     Some(format!("{min}/{avg}/{max}/{mdev}"))
@@ -186,9 +186,9 @@ impl fmt::Display for Loss<'_> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::probe::snapshot::Figures;
     use crate::probe::stats::direction::{Reflector, Split};
     use crate::probe::verdict::Verdict;
-    use crate::report::summary::Figures;
     use udp_core::clock::Wall;
 
     const MICRO: Duration = Duration::from_micros(1);
@@ -199,8 +199,8 @@ pub(crate) mod tests {
         Figures { min, average, max, deviation, percentiles, with_loss: Percentiles::default() }
     }
 
-    pub(crate) fn target() -> TargetSummary {
-        TargetSummary {
+    pub(crate) fn target() -> TargetSnapshot {
+        TargetSnapshot {
             label: "127.0.0.1:7000".into(),
             labels: Default::default(),
             address: None,
@@ -218,10 +218,10 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn run_of(targets: Vec<TargetSummary>) -> RunSummary {
+    pub(crate) fn run_of(targets: Vec<TargetSnapshot>) -> Snapshot {
         let mut totals = Counts::default();
         targets.iter().for_each(|target| totals.add(&target.counts));
-        RunSummary {
+        Snapshot {
             at: Wall::from_nanos(0),
             targets,
             totals,
@@ -234,7 +234,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn summary(targets: Vec<TargetSummary>) -> String {
+    fn summary(targets: Vec<TargetSnapshot>) -> String {
         let run = run_of(targets);
         let mut out = Vec::new();
         super::run(&run, &mut out);
@@ -261,7 +261,7 @@ pub(crate) mod tests {
             ..Counts::default()
         };
         counts.verdicts.count(Verdict::Unexpected);
-        let silent = TargetSummary { counts, rtt: Figures::default(), jitter: None, ..target() };
+        let silent = TargetSnapshot { counts, rtt: Figures::default(), jitter: None, ..target() };
         assert_eq!(
             summary(vec![silent]),
             "--- 127.0.0.1:7000 heartbeat statistics ---\n\
@@ -273,7 +273,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_table_of_several() {
-        let silent = TargetSummary {
+        let silent = TargetSnapshot {
             label: "b:1".into(),
             state: State::Down,
             counts: Counts { sent: 5, lost: 5, ..Counts::default() },
@@ -281,7 +281,7 @@ pub(crate) mod tests {
             jitter: None,
             ..target()
         };
-        let failed = TargetSummary {
+        let failed = TargetSnapshot {
             label: "no\u{1b}where:7".into(),
             state: State::Unknown,
             counts: Counts { sent: 5, failed: 5, ..Counts::default() },
@@ -301,7 +301,7 @@ no\\x1bwhere:7      5     0     0      -                        -            -  
 
     #[test]
     fn what_is_of_the_whole_run() {
-        let run = RunSummary {
+        let run = Snapshot {
             unsolicited_from: "[::1]:7".parse().ok(),
             kernel_drops: Some(3),
             ..run_of(vec![target()])
@@ -322,7 +322,7 @@ no\\x1bwhere:7      5     0     0      -                        -            -  
             up: Percentiles { p50: Some(5 * MICRO), p90: Some(9 * MICRO), p99: None },
             down: Percentiles { p50: Some(4 * MICRO), ..Percentiles::default() },
         };
-        let it = TargetSummary { stamp: Some(stamp), ..target() };
+        let it = TargetSnapshot { stamp: Some(stamp), ..target() };
         assert_eq!(
             summary(vec![it]).split_once("jitter 0.012 ms\n").unwrap().1,
             "loss: forward 1, return 2, undetermined 3\n\

@@ -13,7 +13,8 @@ use udp_core::stamp::Key;
 
 use super::read_list;
 use crate::config::{Sources, merge};
-use crate::targets_file::{self, Listed};
+use crate::probe::targets::Listed;
+use crate::targets_file;
 
 /// How often it is looked whether the list has changed, and how long it has to stay the same.
 const EVERY: Duration = Duration::from_secs(1);

@@ -12,7 +12,6 @@ use udp_core::clock::{self, Mono, Wall};
 use udp_core::endpoint::host_port;
 
 use super::hook::{Hook, Notice};
-use super::lookup::{LookUps, Reason};
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::schedule::TargetId;
 use crate::probe::session::Counts;
@@ -20,7 +19,6 @@ use crate::probe::state::Change;
 use crate::report::{
     Budget, Form, Held, Item, Kind, Output, Record, ReportEvent, StateChange, place,
 };
-use crate::targets_file::Labels;
 
 /// How often the same trouble is said.
 const QUIET_FOR: Duration = Duration::from_secs(60);
@@ -28,90 +26,39 @@ const QUIET_FOR: Duration = Duration::from_secs(60);
 const KINDS: usize = 256;
 
 /// What a target is called.
-#[derive(Debug, Clone)]
-pub(crate) struct Name {
+#[derive(Debug, Clone, Default)]
+struct Name {
     /// `host:port`.
-    pub(crate) label: Arc<str>,
+    label: Arc<str>,
     /// As it was given.
-    pub(crate) given: String,
-    pub(crate) labels: Labels,
+    given: String,
 }
 
 /// Tells what happens.
 pub(crate) struct Reporter {
     names: Vec<Name>,
     output: Output,
-    lines: Option<Handle<Item>>,
-    hook: Option<Hook>,
+    lines: Handle<Item>,
+    hook: Option<Arc<Hook>>,
     budget: Budget,
     /// Since when each kind of trouble is not said, and how often it came in that time.
     said: HashMap<String, (Mono, u64)>,
-    /// Targets whose name has to be looked up, and why.
-    pub(crate) lost: Vec<(TargetId, Reason)>,
-    pub(crate) lookups: LookUps,
 }
 
 impl Reporter {
-    pub(crate) fn new(
-        names: Vec<Name>,
-        output: Output,
-        lines: Option<Handle<Item>>,
-        hook: Option<Hook>,
-    ) -> Self {
-        Reporter {
-            names,
-            output,
-            lines,
-            hook,
-            budget: Budget::default(),
-            said: HashMap::new(),
-            lost: Vec::new(),
-            lookups: LookUps::default(),
-        }
-    }
-
-    /// Whether beats are shown, so that their bytes are worth keeping.
-    pub(crate) fn is_telling(&self) -> bool {
-        self.output.show.has(Kind::Sent) && self.lines.is_some()
-    }
-
-    /// A target has this name, which may be a new one.
-    pub(crate) fn set_name(&mut self, target: TargetId, name: Name) {
-        match self.names.get_mut(target as usize) {
-            Some(place) => *place = name,
-            None => self.names.push(name),
-        }
-    }
-
-    pub(crate) fn set_labels(&mut self, target: TargetId, labels: Labels) {
-        if let Some(name) = self.names.get_mut(target as usize) {
-            name.labels = labels;
-        }
-    }
-
-    /// The labels of the targets file.
-    pub(crate) fn labels(&self, target: TargetId) -> Labels {
-        self.names.get(target as usize).map(|name| name.labels.clone()).unwrap_or_default()
-    }
-
-    /// Hands over a line of its own.
-    pub(crate) fn say(&self, line: Item) {
-        self.offer(|| Some(line));
+    pub(crate) fn new(output: Output, lines: Handle<Item>, hook: Option<Arc<Hook>>) -> Self {
+        let (names, said) = (Vec::new(), HashMap::new());
+        Reporter { names, output, lines, hook, budget: Budget::default(), said }
     }
 
     /// Hands over a line that may be dropped; `make` has none if there is no room for it.
     fn offer(&self, make: impl FnOnce() -> Option<Item>) {
-        let Some(lines) = &self.lines else { return };
+        let lines = &self.lines;
         match lines.has_room().then(make).flatten() {
             // No room after all: the printer has counted it.
             Some(item) => drop(lines.offer(item)),
             None => lines.count_dropped(1),
         }
-    }
-
-    /// Ends: gives the handle back, for the summary, and the hook.
-    pub(crate) fn into_parts(self) -> (Option<Handle<Item>>, Option<Hook>) {
-        (self.lines, self.hook)
     }
 
     fn label(&self, target: TargetId) -> Arc<str> {
@@ -184,6 +131,18 @@ impl Reporter {
 }
 
 impl Observer for Reporter {
+    fn begin(&mut self, target: TargetId, label: &Arc<str>, given: &str) {
+        let place = target as usize;
+        if self.names.len() <= place {
+            self.names.resize(place + 1, Name::default());
+        }
+        self.names[place] = Name { label: label.clone(), given: given.to_owned() };
+    }
+
+    fn wants_sent(&self) -> bool {
+        self.output.show.has(Kind::Sent)
+    }
+
     fn observe(&mut self, event: &Event<'_>) {
         match event.what {
             What::Sent { seq, bytes } => {
@@ -239,11 +198,7 @@ impl Observer for Reporter {
             What::Interval { figures } => {
                 self.record(event, Kind::Interval, || ReportEvent::Interval(figures));
             }
-            What::InARow { unanswered, before } => {
-                if let Some(reason) = Reason::of(unanswered, before) {
-                    self.lost.push((event.target, reason));
-                }
-            }
+            What::InARow { .. } => {}
             What::Moved { from } => {
                 let now = event.address.map(host_port).unwrap_or_default();
                 if self.output.form == Form::Json {

@@ -1,4 +1,6 @@
-//! The figures of a run, taken once at its end.
+//! The figures of a run at one moment: at its end, or between two beats.
+//!
+//! Owned values that another thread can keep.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,81 +12,106 @@ use crate::probe::state::State;
 use crate::probe::stats::direction::{Reflector, Split};
 use crate::probe::stats::distribution::{Distribution, Percentile};
 use crate::probe::stats::variation::Variation;
-use crate::probe::targets::Target;
+use crate::probe::targets::{Labels, Target};
 use crate::probe::thresholds::{Thresholds, Unmet};
-use crate::targets_file::Labels;
 
-/// A run.
+/// The figures of a run at one moment.
 #[derive(Debug, Clone)]
-pub(crate) struct RunSummary {
-    pub(crate) at: Wall,
+#[non_exhaustive]
+pub struct Snapshot {
+    /// When.
+    pub at: Wall,
     /// In the order they were named; at least one.
-    pub(crate) targets: Vec<TargetSummary>,
-    pub(crate) totals: Counts,
+    pub targets: Vec<TargetSnapshot>,
+    /// The counts of all targets.
+    pub totals: Counts,
     /// Whether answers can be other than ok.
-    pub(crate) judged: bool,
+    pub judged: bool,
     /// How late sends were.
-    pub(crate) lag_p50: Option<Duration>,
-    pub(crate) lag_p99: Option<Duration>,
-    pub(crate) lag_max: Option<Duration>,
+    pub lag_p50: Option<Duration>,
+    /// The same.
+    pub lag_p99: Option<Duration>,
+    /// The same.
+    pub lag_max: Option<Duration>,
     /// The first sender of an unsolicited datagram that was never asked.
-    pub(crate) unsolicited_from: Option<SocketAddr>,
+    pub unsolicited_from: Option<SocketAddr>,
     /// Datagrams that found a receive queue of ours full; None where the kernel does not count.
-    pub(crate) kernel_drops: Option<u64>,
+    pub kernel_drops: Option<u64>,
 }
 
-/// A target.
+/// The figures of a target.
 #[derive(Debug, Clone)]
-pub(crate) struct TargetSummary {
-    pub(crate) label: String,
+#[non_exhaustive]
+pub struct TargetSnapshot {
+    /// `host:port`.
+    pub label: String,
     /// Those of the targets file.
-    pub(crate) labels: Labels,
-    pub(crate) address: Option<SocketAddr>,
-    pub(crate) state: State,
-    pub(crate) counts: Counts,
-    pub(crate) rtt: Figures,
-    pub(crate) jitter: Option<Duration>,
+    pub labels: Labels,
+    /// Where it is now; none while its name does not resolve.
+    pub address: Option<SocketAddr>,
+    /// How it is.
+    pub state: State,
+    /// How many beats ended how.
+    pub counts: Counts,
+    /// Round trips.
+    pub rtt: Figures,
+    /// Interarrival jitter of the round trips (RFC 3550 §6.4.1).
+    pub jitter: Option<Duration>,
     /// Rows of unanswered beats, the most beats and the longest time of one, the time of all.
-    pub(crate) loss_runs: u64,
-    pub(crate) longest_run: u64,
-    pub(crate) longest_outage: Duration,
-    pub(crate) outage: Duration,
-    pub(crate) stamp: Option<StampSummary>,
-    pub(crate) unmet: Vec<Unmet>,
+    pub loss_runs: u64,
+    /// The most beats of one.
+    pub longest_run: u64,
+    /// The longest time of one.
+    pub longest_outage: Duration,
+    /// The time of all.
+    pub outage: Duration,
+    /// What a STAMP reflector tells.
+    pub stamp: Option<StampSummary>,
+    /// Limits that are not met.
+    pub unmet: Vec<Unmet>,
     /// Limits that are to be warned about.
-    pub(crate) warned: Vec<Unmet>,
+    pub warned: Vec<Unmet>,
 }
 
 /// What STAMP adds.
 #[derive(Debug, Clone)]
-pub(crate) struct StampSummary {
+pub struct StampSummary {
     pub(crate) split: Split,
     pub(crate) reflector: Reflector,
     /// Round trips with the reflector's own time.
-    pub(crate) rtt_total: Figures,
+    pub rtt_total: Figures,
     /// One-way delay variation.
-    pub(crate) up: Percentiles,
-    pub(crate) down: Percentiles,
+    pub up: Percentiles,
+    /// On the way back.
+    pub down: Percentiles,
 }
 
 /// A distribution's figures.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Figures {
-    pub(crate) min: Option<Duration>,
-    pub(crate) average: Option<Duration>,
-    pub(crate) max: Option<Duration>,
-    pub(crate) deviation: Option<Duration>,
-    pub(crate) percentiles: Percentiles,
+pub struct Figures {
+    /// The least.
+    pub min: Option<Duration>,
+    /// The mean.
+    pub average: Option<Duration>,
+    /// The greatest.
+    pub max: Option<Duration>,
+    /// The standard deviation of them all.
+    pub deviation: Option<Duration>,
+    /// Those that the sample supports.
+    pub percentiles: Percentiles,
     /// The percentiles when an unanswered beat counts as one that took for ever.
-    pub(crate) with_loss: Percentiles,
+    pub with_loss: Percentiles,
 }
 
 /// The percentiles that are told.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Percentiles {
-    pub(crate) p50: Option<Duration>,
-    pub(crate) p90: Option<Duration>,
-    pub(crate) p99: Option<Duration>,
+pub struct Percentiles {
+    /// The median.
+    pub p50: Option<Duration>,
+    /// The 90th.
+    pub p90: Option<Duration>,
+    /// The 99th.
+    pub p99: Option<Duration>,
 }
 
 impl Percentiles {
@@ -106,21 +133,16 @@ impl Figures {
     }
 }
 
-impl TargetSummary {
+impl TargetSnapshot {
     /// The figures of `target`, held against `thresholds`.
-    pub(crate) fn of(
-        target: &Target,
-        labels: Labels,
-        thresholds: &Thresholds,
-        warnings: &Thresholds,
-    ) -> Self {
+    pub(crate) fn of(target: &Target, thresholds: &Thresholds, warnings: &Thresholds) -> Self {
         let session = &target.session;
         let counts = *session.counts();
         let missing = counts.unanswered();
         let runs = session.runs();
-        TargetSummary {
-            label: target.label.clone(),
-            labels,
+        TargetSnapshot {
+            label: target.label.to_string(),
+            labels: target.labels.clone(),
             address: target.address(),
             state: session.state(),
             counts,
@@ -137,7 +159,7 @@ impl TargetSummary {
     }
 
     /// Whether it was answered and met its thresholds.
-    pub(crate) fn passed(&self) -> bool {
+    pub fn passed(&self) -> bool {
         self.counts.received > 0 && self.unmet.is_empty()
     }
 }

@@ -1,0 +1,161 @@
+//! What a prober is to do: targets, what is sent to them and when, and what is held against it.
+//!
+//! Every field has a default; a [`Plan`] is made with the targets and changed by its methods.
+
+use std::time::Duration;
+
+use udp_core::batch::Backend;
+use udp_core::endpoint::DEFAULT_PORT;
+use udp_core::expect::Expectation;
+use udp_core::socket::{Dscp, Ecn};
+use udp_core::stamp::{self, Key, Mode};
+use udp_core::{Endpoint, Family};
+
+use crate::probe::format::{Format, Padding};
+use crate::probe::schedule::Spacing;
+use crate::probe::state::Hysteresis;
+use crate::probe::targets::Listed;
+use crate::probe::thresholds::Thresholds;
+
+/// The tutorial's beat.
+const PAYLOAD: &[u8] = b"heartbeat";
+/// Below this interval, `--fast` has to be said.
+pub(crate) const FAST: Duration = Duration::from_millis(10);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What a [`Prober`](crate::Prober) is to do.
+///
+/// By default each target is sent `heartbeat` once a second, and a beat that is not answered within a
+/// second is lost.
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) targets: Vec<Listed>,
+    /// Targets may come and go while it runs.
+    pub(crate) changing: bool,
+    pub(crate) default_port: u16,
+    pub(crate) family: Family,
+    pub(crate) format: Format,
+    pub(crate) expectation: Expectation,
+    pub(crate) spacing: Spacing,
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) count: Option<u64>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) fast: bool,
+    pub(crate) thresholds: Thresholds,
+    pub(crate) hysteresis: Hysteresis,
+    /// The time over which thresholds decide about the state.
+    pub(crate) window: Duration,
+    /// Limits that a monitoring plugin warns about.
+    pub(crate) warnings: Thresholds,
+    /// How often the figures of an interval are told.
+    pub(crate) report_every: Option<Duration>,
+    /// Whether answers can be other than ok in principle.
+    pub(crate) judged: bool,
+    pub(crate) local: Local,
+    pub(crate) backend: Backend,
+}
+
+/// How local sockets are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Local {
+    pub(crate) bind: Option<Endpoint>,
+    pub(crate) interface: Option<String>,
+    pub(crate) ttl: Option<u8>,
+    pub(crate) dscp: Option<Dscp>,
+    pub(crate) ecn: Option<Ecn>,
+}
+
+impl Plan {
+    /// Beats to these targets, of which each is to be named once.
+    pub fn new(targets: impl IntoIterator<Item = Endpoint>) -> Plan {
+        let bare = |endpoint| Listed { endpoint, labels: Default::default() };
+        Plan {
+            targets: targets.into_iter().map(bare).collect(),
+            changing: false,
+            default_port: DEFAULT_PORT,
+            family: Family::Any,
+            format: Format::Plain { payload: PAYLOAD.to_vec(), padding: Padding::default() },
+            expectation: Expectation::Anything,
+            spacing: Spacing::Periodic,
+            interval: SECOND,
+            timeout: SECOND,
+            count: None,
+            deadline: None,
+            fast: false,
+            thresholds: Thresholds::default(),
+            hysteresis: Hysteresis { down_after: 3, up_after: 1 },
+            window: 60 * SECOND,
+            warnings: Thresholds::default(),
+            report_every: None,
+            judged: false,
+            local: Local::default(),
+            backend: Backend::Auto,
+        }
+    }
+
+    /// The time from one beat of a target to the next; at least a nanosecond.
+    #[must_use]
+    pub fn interval(self, interval: Duration) -> Plan {
+        Plan { interval: interval.max(Duration::from_nanos(1)), ..self }
+    }
+
+    /// A beat that is not answered for so long is lost.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Plan {
+        Plan { timeout, ..self }
+    }
+
+    /// The run ends once each target was sent so many beats and each of them is settled.
+    #[must_use]
+    pub fn count(self, count: u64) -> Plan {
+        Plan { count: Some(count), ..self }
+    }
+
+    /// The run ends after so long.
+    #[must_use]
+    pub fn deadline(self, deadline: Duration) -> Plan {
+        Plan { deadline: Some(deadline), ..self }
+    }
+
+    /// Intervals below 10 ms are allowed towards others than this host.
+    #[must_use]
+    pub fn fast(self) -> Plan {
+        Plan { fast: true, ..self }
+    }
+
+    /// Each beat is `payload`; replies are known by the port they come to.
+    #[must_use]
+    pub fn payload(self, payload: impl Into<Vec<u8>>) -> Plan {
+        let format = Format::Plain { payload: payload.into(), padding: Padding::default() };
+        Plan { format, ..self }
+    }
+
+    /// Each beat is `payload`, a blank and its number, which an echo names again.
+    #[must_use]
+    pub fn numbered(self, payload: impl Into<Vec<u8>>) -> Plan {
+        let format = Format::Numbered { payload: payload.into(), padding: Padding::default() };
+        Plan { format, ..self }
+    }
+
+    /// Beats are STAMP session-sender packets (RFC 8762), authenticated where there is a key; the
+    /// default port is 862.
+    #[must_use]
+    pub fn stamp(self, key: Option<Key>) -> Plan {
+        let length = Mode::from(key.as_ref()).packet_len();
+        Plan { format: Format::Stamp { key, length }, default_port: stamp::DEFAULT_PORT, ..self }
+    }
+
+    /// What every answer must be to be ok.
+    #[must_use]
+    pub fn expect(self, expectation: Expectation) -> Plan {
+        Plan { expectation, judged: true, ..self }
+    }
+
+    /// Where beats leave from; a port that is not 0 is kept for all of them.
+    #[must_use]
+    pub fn bind(mut self, bind: Endpoint) -> Plan {
+        self.local.bind = Some(bind);
+        self
+    }
+}

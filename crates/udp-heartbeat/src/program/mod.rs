@@ -1,0 +1,313 @@
+//! The program: from the command line to the exit code, around a [`Prober`].
+
+mod hook;
+mod reload;
+mod reporter;
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded, select};
+use udp_core::cli::parse::ShownDuration;
+use udp_core::cli::printer::{Handle, Policy, Printer};
+use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
+use udp_core::cli::{self, Console, Exit, Failure, Style};
+use udp_core::clock;
+use udp_core::error::describe;
+
+use crate::args::Args;
+use crate::config::{self, Config, Files, Sources};
+use crate::plan::{FAST, Plan};
+use crate::probe::format::Format;
+use crate::probe::schedule::Spacing;
+use crate::probe::snapshot::{Snapshot, TargetSnapshot};
+use crate::probe::thresholds;
+use crate::report::{
+    Form, Item, Kind, Output, Reloaded, Start, StartTarget, Status, reporter as make_reporter,
+    snapshot,
+};
+use crate::run::{Caller, Prober};
+use hook::Hook;
+use reload::Fresh;
+use reporter::Reporter;
+
+/// Bytes of a file of targets.
+const LONGEST_LIST: u64 = 64 << 20;
+/// Lines that may wait for the printer.
+const LINES: usize = 8192;
+/// Descriptors that a run may make use of.
+#[cfg(unix)]
+const DESCRIPTORS: u64 = 2048;
+/// How long the end waits for an output that is stuck.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Reads the files, makes the configuration, runs.
+///
+/// # Errors
+/// Bad usage, a name that does not resolve, or a local failure.
+pub fn run(args: Args, console: &Console) -> Result<Exit, Failure> {
+    let files = read_files(&args)?;
+    let common = args.common.clone();
+    let config = Config::new(args, &files, fastrand::u64(..))?;
+    Run::new(config, Style::of_stdout(&common), console)?.go()
+}
+
+fn read_files(args: &Args) -> Result<Files, Failure> {
+    let targets = args.targets_file.as_deref().map(read_list).transpose()?;
+    let key = args.stamp_key_file.as_deref().map(cli::files::stamp_key).transpose()?;
+    Ok(Files { targets, key })
+}
+
+/// A list of targets (`-` is stdin), with its name.
+fn read_list(path: &Path) -> Result<(String, Vec<u8>), Failure> {
+    let content = match path.as_os_str() == "-" {
+        true => cli::files::read_stdin(LONGEST_LIST)?,
+        false => cli::files::read(path, LONGEST_LIST)?,
+    };
+    Ok((path.display().to_string(), content))
+}
+
+/// A run that is set up.
+struct Run {
+    prober: Arc<Prober>,
+    output: Output,
+    printer: Printer<Item>,
+    /// For those who must not keep the printer from its end.
+    lines: Arc<Handle<Item>>,
+    hook: Option<Arc<Hook>>,
+    /// Nobody reads what is printed.
+    gone: Arc<AtomicBool>,
+}
+
+impl Run {
+    fn new(config: Config, style: Style, console: &Console) -> Result<Self, Failure> {
+        let Config { plan, twice, sources, on_change, output } = config;
+        raise_descriptors();
+        let limits = (&plan.warnings, &plan.thresholds);
+        let reporter = make_reporter(output, plan.timeout, style, limits);
+        let printer = Printer::rendered(io::stdout(), reporter, LINES, Policy::Lossy);
+        let printer = printer.map_err(thread_failed)?;
+        let hook = on_change.map(Hook::start).transpose().map_err(thread_failed)?.map(Arc::new);
+        let mut start = start(&plan);
+        let reporter = Reporter::new(output, printer.handle().clone(), hook.clone());
+        let prober = Arc::new(Prober::new(plan, reporter)?);
+        // Not before: there is nothing to sum up yet, and a resolver that hangs is ended by the
+        // first signal.
+        let again = sources.any();
+        let signals = Signals::install(if again { Hangup::Reload } else { Hangup::Stop })?;
+        let shown = output.show.has(Kind::Summary);
+        let lines = Arc::new(printer.handle().clone());
+        let told = (Arc::downgrade(&lines), shown);
+        let requests = again.then(|| watch(sources, prober.caller(), told)).transpose();
+        let gone = Arc::new(AtomicBool::new(false));
+        let run = Run { prober, output, printer, lines, hook, gone };
+        run.forward(signals, requests.map_err(thread_failed)?, console).map_err(thread_failed)?;
+        for target in &twice {
+            log::warn!("{target} stands twice and is one target");
+        }
+        start.clock = if run.prober.has_kernel_stamps() { "kernel" } else { "program" };
+        start.targets = run.prober.snapshot().targets.into_iter().map(StartTarget::from).collect();
+        run.announce(start, console);
+        Ok(run)
+    }
+
+    fn go(self) -> Result<Exit, Failure> {
+        let snapshot = self.prober.run();
+        let passed = snapshot.targets.iter().all(TargetSnapshot::passed);
+        let exit = match self.output.form {
+            Form::Nagios => Status::of(&snapshot).exit(),
+            Form::Text | Form::Json => thresholds::exit(passed, &snapshot.totals),
+        };
+        for target in &snapshot.targets {
+            target.unmet.iter().for_each(|unmet| log::warn!("{}: {unmet}", target.label));
+        }
+        say_figures(&snapshot);
+        let Run { prober, output, printer, lines, hook, gone, .. } = self;
+        if !gone.load(Ordering::Relaxed)
+            && output.show.has(Kind::Summary)
+            && printer.handle().offer_within(Item::Summary(Box::new(snapshot)), PATIENCE).is_err()
+        {
+            log::warn!("nobody reads what is printed: no summary");
+        }
+        // With the reporter, and its ways to the printer and to the command.
+        drop((prober, lines));
+        let finished = printer.finish(Some(PATIENCE));
+        if let Some(error) = finished.error {
+            return Err(Failure::local(format!("cannot print: {}", describe(&error))));
+        }
+        if let Some(hook) = hook.and_then(Arc::into_inner) {
+            hook.finish();
+        }
+        // A reader that goes away ends the run quietly.
+        let gone = finished.gone || gone.load(Ordering::Relaxed);
+        Ok(if gone { Exit::Worked } else { exit })
+    }
+
+    /// Says what runs.
+    fn announce(&self, start: Start, console: &Console) {
+        let clock = start.clock;
+        log::info!("round trips are timed by the {clock}'s clock at the arrival of each reply");
+        if let Spacing::Poisson { seed } = start.spacing {
+            console.note(format!("poisson schedule, --seed {seed}"));
+        }
+        let foreign = start.targets.iter().filter_map(|target| target.address);
+        let foreign = foreign.filter(|address| !address.ip().to_canonical().is_loopback()).count();
+        if start.interval < FAST && foreign > 0 {
+            console.note(config::offered_rate(start.interval, foreign, start.bytes));
+        }
+        if self.output.form == Form::Json {
+            // A full channel at the very start is not to be expected; the printer counts it.
+            drop(self.printer.handle().offer(Item::Start(Box::new(start))));
+        }
+    }
+
+    /// Passes signals, and the news that nobody reads any more, on to the prober.
+    fn forward(
+        &self,
+        signals: Signals,
+        requests: Option<Sender<()>>,
+        console: &Console,
+    ) -> io::Result<()> {
+        let (prober, gone) = (Arc::downgrade(&self.prober), self.gone.clone());
+        let console = console.clone();
+        let mut reader_gone = self.printer.reader_gone().clone();
+        let work = move || {
+            loop {
+                select! {
+                    recv(signals.events()) -> event => match event {
+                        Ok(SignalEvent::Stop) => with(&prober, Prober::stop),
+                        Ok(SignalEvent::Reload) => {
+                            // One request that waits is as good as two.
+                            let _ = requests.as_ref().map(|requests| requests.try_send(()));
+                        }
+                        Ok(SignalEvent::Snapshot) => with(&prober, |it| say_snapshot(it, &console)),
+                        Err(_) => return,
+                    },
+                    recv(reader_gone) -> news => {
+                        // After the printer's end, signals are still to be heard.
+                        reader_gone = crossbeam_channel::never();
+                        if news.is_ok() {
+                            gone.store(true, Ordering::Relaxed);
+                            with(&prober, Prober::stop);
+                        }
+                    }
+                }
+            }
+        };
+        thread::Builder::new().name("calls".into()).spawn(work).map(drop)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is for map_err")]
+fn thread_failed(error: io::Error) -> Failure {
+    Failure::local(format!("cannot start a thread: {}", describe(&error)))
+}
+
+/// Does something with the prober, if it is still there.
+fn with(prober: &Weak<Prober>, work: impl FnOnce(&Prober)) {
+    if let Some(prober) = prober.upgrade() {
+        work(&prober);
+    }
+}
+
+/// What runs, but for what is known only when it does.
+fn start(plan: &Plan) -> Start {
+    Start {
+        at: clock::wall(),
+        targets: Vec::new(),
+        mode: match plan.format {
+            Format::Plain { .. } => "plain",
+            Format::Numbered { .. } => "number",
+            Format::Stamp { .. } => "stamp",
+        },
+        bytes: plan.format.length(),
+        interval: plan.interval,
+        timeout: plan.timeout,
+        count: plan.count,
+        spacing: plan.spacing,
+        clock: "program",
+    }
+}
+
+/// Asks the system for as many descriptors as many targets may need.
+fn raise_descriptors() {
+    #[cfg(unix)]
+    {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+            && soft < hard.min(DESCRIPTORS)
+        {
+            // What is refused is done without.
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(DESCRIPTORS), hard);
+        }
+    }
+}
+
+/// Starts the thread that reads files again where it is asked to. Those of `shown` get the summaries
+/// of targets that are gone.
+fn watch(
+    sources: Sources,
+    caller: Caller,
+    (lines, shown): (Weak<Handle<Item>>, bool),
+) -> io::Result<Sender<()>> {
+    let (requests, asked) = bounded(1);
+    let work = move || {
+        sources.watch(&asked, |Fresh { targets, key }| {
+            let lines = lines.clone();
+            caller.run(move |engine| {
+                if let Some(key) = key {
+                    engine.targets.replace_key(key);
+                }
+                let (gone, added) =
+                    targets.map_or_else(Default::default, |it| engine.take_targets(it));
+                let (targets, removed) = (engine.targets.present().count(), gone.len());
+                log::info!("read again: {targets} targets, {added} added, {removed} removed");
+                let Some(lines) = lines.upgrade() else { return };
+                // What finds no room is counted by the printer.
+                for summary in gone.into_iter().filter(|_| shown) {
+                    drop(lines.offer(Item::Summary(Box::new(summary))));
+                }
+                let at = clock::wall();
+                drop(lines.offer(Item::Reloaded(Reloaded { at, targets, added, removed })));
+            });
+        });
+    };
+    thread::Builder::new().name("files".into()).spawn(work)?;
+    Ok(requests)
+}
+
+/// A line for each target.
+fn say_snapshot(prober: &Prober, console: &Console) {
+    for target in prober.snapshot().targets {
+        let line = snapshot(&target.label, &target.counts, target.rtt.average);
+        console.note(format!("{line}, {}", target.state));
+    }
+}
+
+/// What the summary has no room for, most of it with -v.
+fn say_figures(summary: &Snapshot) {
+    let span = |span: Option<Duration>| match span {
+        Some(span) => ShownDuration(span).to_string(),
+        None => "-".into(),
+    };
+    log::info!(
+        "send lag p50/p99/max = {}/{}/{}",
+        span(summary.lag_p50),
+        span(summary.lag_p99),
+        span(summary.lag_max)
+    );
+    for target in summary.targets.iter().filter(|target| target.loss_runs > 0) {
+        log::info!(
+            "{}: {} loss bursts, longest {}; unavailable {} in total, longest outage {}",
+            target.label,
+            target.loss_runs,
+            target.longest_run,
+            ShownDuration(target.outage),
+            ShownDuration(target.longest_outage),
+        );
+    }
+}

@@ -1,0 +1,177 @@
+//! The prober as others use it: made of a plan, run on a thread, asked and stopped from any.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+use udp_core::cli::Failure;
+use udp_core::clock;
+use udp_core::error::describe;
+
+use super::engine::{Call, Engine, Fixed};
+use super::lookup::Resolver;
+use super::observers::Observers;
+use super::outgoing::Batch;
+use super::poller::{Poller, Waker};
+use super::ports::Ports;
+use super::setup;
+use crate::plan::Plan;
+use crate::probe::event::Observer;
+use crate::probe::schedule::Timeline;
+use crate::probe::snapshot::Snapshot;
+use crate::probe::stats::distribution::{Distribution, Precision};
+
+/// What other threads may have said that the loop has not taken yet; then they wait.
+const CALLS: usize = 64;
+/// How often one that waits for figures looks whether the run has ended.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Sends beats to its targets and measures what becomes of them.
+///
+/// [`run`](Prober::run) does so on the thread that calls it until the plan is done; the other methods
+/// may be called meanwhile from any thread. Several probers may run in one process: none of them
+/// prints, takes signals or changes anything of the process.
+pub struct Prober {
+    /// None while it runs.
+    engine: Mutex<Option<Engine>>,
+    caller: Caller,
+}
+
+impl std::fmt::Debug for Prober {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prober").finish_non_exhaustive()
+    }
+}
+
+/// Speaks to the loop from other threads.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    calls: Sender<Call>,
+    waker: Waker,
+}
+
+impl Caller {
+    /// Tells the loop; false if it is no more.
+    fn call(&self, call: Call) -> bool {
+        let told = self.calls.send(call).is_ok();
+        self.waker.ring();
+        told
+    }
+
+    /// Has `work` done between two beats; false if there is no loop any more.
+    pub(crate) fn run(&self, work: impl FnOnce(&mut Engine) + Send + 'static) -> bool {
+        self.call(Call::Do(Box::new(work)))
+    }
+}
+
+impl Prober {
+    /// Resolves the names of the plan's targets and opens the first socket. `observer` is told what
+    /// happens, on the thread that runs the prober.
+    ///
+    /// # Errors
+    /// A single name that does not resolve, an interval that needs [`Plan::fast`], an address that
+    /// cannot be bound, or a system without a thread or socket to give.
+    pub fn new(mut plan: Plan, observer: impl Observer + Send + 'static) -> Result<Self, Failure> {
+        let thread_failed = |error: io::Error| {
+            Failure::local(format!("cannot start a thread: {}", describe(&error)))
+        };
+        let (poller, waker) = Poller::new().map_err(thread_failed)?;
+        let (sender, calls) = bounded(CALLS);
+        let caller = Caller { calls: sender, waker };
+        let names = plan.targets.iter().filter(|target| target.endpoint.is_name()).count();
+        let template = setup::template(&mut plan)?;
+        let mut resolver = None;
+        if names > 0 || plan.changing {
+            let caller = caller.clone();
+            let found = move |found| {
+                caller.call(Call::Found(found));
+            };
+            let started = Resolver::start(names, plan.family, plan.default_port, found);
+            resolver = Some(started.map_err(thread_failed)?);
+        }
+        let placed = setup::resolve(&plan, resolver.as_mut(), &calls)?;
+        let mut ports = Ports::new(template, plan.backend, plan.format.length());
+        let mut observers = Observers::new(Box::new(observer));
+        let count = u32::try_from(plan.targets.len()).unwrap_or(u32::MAX);
+        let targets = setup::targets(&mut plan, &placed, &mut ports, &mut observers)?;
+        let now = clock::mono();
+        let engine = Engine {
+            timeline: Timeline::new(plan.spacing, now, plan.interval, count),
+            targets,
+            ports,
+            observers,
+            poller,
+            calls,
+            resolver,
+            admits: Box::new(setup::admission(&plan)),
+            deadline: plan.deadline.map(|deadline| now + deadline),
+            intervals: plan.report_every.map(|every| (now + every, every)),
+            fixed: Fixed {
+                thresholds: plan.thresholds,
+                warnings: plan.warnings,
+                judged: plan.judged,
+                count: plan.count,
+                family: plan.family,
+                default_port: plan.default_port,
+            },
+            lag: Distribution::new(Precision::Fine),
+            batch: Batch::default(),
+            next_tick: now,
+            unread: 0,
+            taking: Default::default(),
+            has_run: false,
+        };
+        Ok(Prober { engine: Mutex::new(Some(engine)), caller })
+    }
+
+    /// Runs until the plan is done or [`stop`](Self::stop) is called; the figures at the end. A
+    /// prober that runs already, or has run, does nothing.
+    pub fn run(&self) -> Snapshot {
+        let taken = self.engine().take();
+        if let Some(mut engine) = taken {
+            if !engine.has_run {
+                engine.has_run = true;
+                engine.run();
+            }
+            *self.engine() = Some(engine);
+        }
+        self.snapshot()
+    }
+
+    /// Ends the run, or has it end at once if it has not begun.
+    pub fn stop(&self) {
+        self.caller.call(Call::Stop);
+    }
+
+    /// The figures until now. While it runs they are taken between two beats, a few targets at a
+    /// time, so that no beat is late for it.
+    pub fn snapshot(&self) -> Snapshot {
+        let (to, taken) = bounded(1);
+        let mut asked = false;
+        loop {
+            if let Some(engine) = &mut *self.engine() {
+                return engine.snapshot_of_all();
+            }
+            asked = asked || self.caller.call(Call::Snapshot(to.clone()));
+            if let Ok(snapshot) = taken.recv_timeout(LOOK) {
+                return snapshot;
+            }
+        }
+    }
+
+    /// For what the program asks of it beyond this.
+    pub(crate) fn caller(&self) -> Caller {
+        self.caller.clone()
+    }
+
+    /// Whose clock stamps replies, as far as is known.
+    pub(crate) fn has_kernel_stamps(&self) -> bool {
+        self.engine().as_ref().is_some_and(|engine| engine.ports.kernel_stamps())
+    }
+
+    /// A panic in an observer leaves nothing half done that figures are taken from.
+    fn engine(&self) -> MutexGuard<'_, Option<Engine>> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
