@@ -13,9 +13,9 @@ use rustix::process::geteuid;
 use super::super::scenarios;
 use crate::e2e::check;
 use crate::e2e::clock;
-use crate::e2e::context::Context;
+use crate::e2e::context::{Context, Server};
 use crate::e2e::measure::figure;
-use crate::e2e::net::Peer;
+use crate::e2e::net::{Asker, Peer};
 use crate::e2e::netns::present;
 use crate::e2e::process::Launch;
 use crate::e2e::runner::skip;
@@ -26,6 +26,7 @@ scenarios!("hostile/names":
     the_client_tries_each_address,
     the_heartbeat_tries_each_address,
     a_hanging_resolver_is_interrupted,
+    a_bound_name_is_served_at_each_of_its_addresses,
 );
 
 /// A table of names that the program under test sees in place of /etc/hosts.
@@ -247,4 +248,21 @@ fn a_hanging_resolver_is_interrupted(context: &Context) -> Result<()> {
 
 fn seen(out: &[u8], text: &str, times: usize) -> Option<()> {
     (String::from_utf8_lossy(out).matches(text).count() >= times).then_some(())
+}
+
+/// One that is none of this host's is left out, with a word.
+fn a_bound_name_is_served_at_each_of_its_addresses(context: &Context) -> Result<()> {
+    let names =
+        Names::new("127.0.0.1 served.test\n192.0.2.99 served.test\n127.0.0.2 served.test\n")?;
+    let launch = names.launch(context, &context.programs.server);
+    let server = Server::start(launch.args(["--bind", "served.test:0", "-q"]))?;
+    for address in &server.addresses {
+        Asker::new()?.expect(*address, b"each", b"echo each")?;
+    }
+    check::same("addresses", 2, server.addresses.len())?;
+    server
+        .stop()?
+        .exits(0)?
+        .complains("warning: served.test:0 is not served at 192.0.2.99:0: <any>\n")?;
+    Ok(())
 }
