@@ -7,6 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Server, ask, asker, run};
+use nix::sys::signal::Signal;
 use udp_core::clock;
 use udp_core::stamp::{
     ErrorEstimate, Format, Key, Mode, NtpTimestamp, ReflectorPacket, SenderPacket, Ssid,
@@ -56,7 +57,7 @@ fn with_a_key_nobody_else_is_answered() {
     let file = std::env::temp_dir().join(format!("udp-server-key-{}", std::process::id()));
     std::fs::write(&file, "secret\n").unwrap();
     let options = ["--stamp", "127.0.0.1:0", "--stamp-key-file", file.to_str().unwrap()];
-    let server = Server::start(&options);
+    let mut server = Server::start(&[&["-v"], &options[..]].concat());
     let [_, stamp] = server.addresses[..] else { panic!("two addresses") };
     let key = Key::from_file_bytes(b"secret").unwrap();
     let client = asker(stamp);
@@ -71,8 +72,17 @@ fn with_a_key_nobody_else_is_answered() {
         client.send(&forged).unwrap();
     }
     ask(&client, &request(2, 0, 112, Mode::Authenticated(&key)).1);
+    // The key is read again, an empty one is not taken; sessions go on.
+    for (content, told) in [("guess", "info: access list and key read again"), ("", "warning: not")]
+    {
+        std::fs::write(&file, content).unwrap();
+        server.signal(Signal::SIGHUP);
+        while !server.complaint().starts_with(told) {}
+        let mode = Mode::Authenticated(&guess);
+        ask(&client, &request(3, 0, 112, mode).1);
+    }
     let ended = server.stop();
-    assert_eq!(ended.counts()[..3], [4, 2, 2]);
+    assert_eq!(ended.counts()[..3], [6, 4, 2]);
     assert!(ended.drops().contains("access 2"), "{}", ended.drops());
     std::fs::write(&file, "").unwrap();
     assert_eq!(run(&[&["-b", "127.0.0.1:0"], &options[..]].concat()).status.code(), Some(4));
