@@ -345,7 +345,7 @@ fn a_tab_is_a_character_and_the_quit_key_asks_for_a_snapshot() {
     let terminal = Terminal::start(&[&peer.target(), "-W", "20"], state.path());
     terminal.shows("please input message:");
     terminal.press("a\tb\r");
-    terminal.until("the tab", |screen| screen.contains(r": a\tb"));
+    terminal.until("the reply", |screen| screen.contains(": echo a\\tb\nplease input message:"));
     terminal.press("\u{1c}");
     terminal
         .until("the snapshot", |screen| screen.contains("1 sent, 1 replied, 0 lost, 0 in flight"));
