@@ -5,6 +5,7 @@
 //! programs. A scenario that cannot run here says why and is counted as skipped; where `CI=true`
 //! it fails instead, so that nothing is ever left out unseen.
 
+mod alone;
 mod check;
 mod clock;
 mod context;
@@ -72,6 +73,9 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             say::line(&scenario.name);
         }
         return Ok(true);
+    }
+    if let Some(passed) = alone::again()? {
+        return Ok(passed);
     }
     let context = Context::new(root, args.io)?;
     Ok(runner::run(&chosen, &context, args.jobs.max(1), args.times))
