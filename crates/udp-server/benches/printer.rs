@@ -35,7 +35,7 @@ fn hand_over(criterion: &mut Criterion) {
             || Record::new(NOW, PEER, payload.len(), false),
             |record| {
                 for _ in 0..BATCH {
-                    datagram_log.tell(black_box(record), &payload);
+                    datagram_log.record(black_box(record), &payload);
                 }
                 datagram_log.end_batch()
             },

@@ -1,4 +1,4 @@
-//! The counts: what happened to every datagram, once and only once.
+//! Counts what happened to every datagram, once and only once.
 //!
 //! `received = replied + dropped + failed` holds at every moment at which a worker has nothing in
 //! hand, and for a service that never replies `received` stands alone. A worker counts in plain

@@ -31,8 +31,8 @@ impl DatagramLog {
         self.pool.shape().times
     }
 
-    /// Tells of one datagram, or counts it as not shown.
-    pub fn tell(&mut self, record: Record, payload: &[u8]) {
+    /// Reports one datagram, or counts it as not shown.
+    pub fn record(&mut self, record: Record, payload: &[u8]) {
         let keep = self.pool.shape().keep;
         if self.printer.is_gone() {
             return;
@@ -44,8 +44,8 @@ impl DatagramLog {
         }
         self.hand_over();
         self.block = self.pool.take();
-        let told = self.block.as_mut().is_some_and(|block| block.push(record, payload, keep));
-        if !told {
+        let kept = self.block.as_mut().is_some_and(|block| block.push(record, payload, keep));
+        if !kept {
             self.pool.count_not_shown(1);
         }
     }
@@ -109,7 +109,7 @@ mod tests {
         let (printer, gate, seen) = gated(&pool);
         let mut datagram_log = DatagramLog::new(printer.handle().clone(), pool.clone(), 1);
         for _ in 0..100 {
-            datagram_log.tell(record(1), b"x");
+            datagram_log.record(record(1), b"x");
         }
         datagram_log.hand_over();
         assert_eq!(pool.not_shown(), 94, "two blocks of three are held");
@@ -125,11 +125,11 @@ mod tests {
         let (printer, gate, seen) = gated(&pool);
         let mut datagram_log = DatagramLog::new(printer.handle().clone(), pool, 1);
         assert!(datagram_log.end_batch(), "there is nothing to hold back");
-        datagram_log.tell(record(1), b"x");
+        datagram_log.record(record(1), b"x");
         assert!(datagram_log.end_batch(), "the printer was idle");
-        datagram_log.tell(record(1), b"x");
+        datagram_log.record(record(1), b"x");
         assert!(!datagram_log.end_batch(), "it has not given the first block back");
-        datagram_log.tell(record(1), b"x");
+        datagram_log.record(record(1), b"x");
         assert!(!datagram_log.end_batch());
         datagram_log.hand_over();
         drop(gate);

@@ -6,15 +6,16 @@
 
 mod accounting;
 pub mod args;
+mod backoff;
 pub mod block;
 mod config;
 mod count_limit;
 pub mod datagram_log;
 pub mod event;
 mod interfaces;
-mod ledger;
 mod listeners;
 mod log_limit;
+mod outcomes;
 mod output;
 pub mod policy;
 mod reload;

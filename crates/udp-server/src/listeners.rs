@@ -143,7 +143,7 @@ fn open(
         // The first of a group that asked for any port says which one it is.
         address = local(&opened.socket, address)?;
         if sockets.is_empty() {
-            tell_buffers(config, address, opened.granted);
+            log_buffers(config, address, opened.granted);
         }
         sockets.push(opened.socket);
     }
@@ -172,7 +172,7 @@ fn adopt(config: &Config, socket: UdpSocket, kind: Kind) -> Result<Listener, Fai
         result.map_err(|e| failed(Operation::Configure("SO_SNDBUF"), e))?;
     }
     if let Ok(granted) = Granted::read(&socket) {
-        tell_buffers(config, address, granted);
+        log_buffers(config, address, granted);
     }
     let address = udp_core::endpoint::canonical(address);
     Ok(Listener {
@@ -188,7 +188,7 @@ fn local(socket: &UdpSocket, asked: SocketAddr) -> Result<SocketAddr, Error> {
 }
 
 /// Says what the kernel granted, where it is less than asked: always if the user asked.
-fn tell_buffers(config: &Config, address: SocketAddr, granted: Granted) {
+fn log_buffers(config: &Config, address: SocketAddr, granted: Granted) {
     let level = |size| match size {
         BufferSize::Asked(_) => log::Level::Warn,
         BufferSize::Default(_) => log::Level::Info,

@@ -1,5 +1,5 @@
-//! What goes wrong is counted always and said at most once a minute a kind, so that neither a
-//! fault nor a stranger can flood the log; what was left unsaid is said as a number next time.
+//! Limits log lines to one a minute for each kind, so that neither a fault nor an untrusted peer can
+//! flood the log; how many were left out is part of the next line.
 
 use std::time::Duration;
 
@@ -10,11 +10,6 @@ use crate::policy::DropCause;
 
 /// How long a kind stays silent once it was said.
 const SILENCE: Duration = Duration::from_secs(60);
-/// After so many failed receives in a row, the worker waits before the next.
-const PATIENCE: u32 = 3;
-/// The shortest and the longest of these waits.
-const WAITS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
-
 /// A kind of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -63,26 +58,6 @@ impl std::fmt::Display for More {
     }
 }
 
-/// How long to wait after failed receives: one that goes on failing must not spin.
-#[derive(Debug, Default)]
-pub(crate) struct BackOff {
-    failures: u32,
-}
-
-impl BackOff {
-    /// A receive worked.
-    pub(crate) fn worked(&mut self) {
-        self.failures = 0;
-    }
-
-    /// A receive failed; how long to wait before the next, if at all.
-    pub(crate) fn failed(&mut self) -> Option<Duration> {
-        self.failures = self.failures.saturating_add(1);
-        let doublings = self.failures.checked_sub(PATIENCE)?.min(16);
-        Some((WAITS.0 * (1 << doublings)).min(WAITS.1))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,35 +89,5 @@ mod tests {
         }
         assert_eq!(More(0).to_string(), "");
         assert_eq!(More(7).to_string(), " (7 more since this was last said)");
-    }
-
-    #[test]
-    fn failures_in_a_row_wait_longer_and_longer() {
-        let mut back_off = BackOff::default();
-        let waits: Vec<_> = (0..12).map(|_| back_off.failed().map(|w| w.as_millis())).collect();
-        let ms = Some;
-        assert_eq!(
-            waits,
-            [
-                None,
-                None,
-                ms(1),
-                ms(2),
-                ms(4),
-                ms(8),
-                ms(16),
-                ms(32),
-                ms(64),
-                ms(100),
-                ms(100),
-                ms(100)
-            ]
-        );
-        back_off.worked();
-        assert_eq!(back_off.failed(), None);
-        for _ in 0..100 {
-            back_off.failed();
-        }
-        assert_eq!(back_off.failed(), Some(WAITS.1));
     }
 }

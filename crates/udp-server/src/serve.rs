@@ -15,7 +15,7 @@ use crate::accounting::{Counts, Published};
 use crate::block::Record;
 use crate::count_limit::CountLimit;
 use crate::datagram_log::DatagramLog;
-use crate::ledger::Ledger;
+use crate::outcomes::Outcomes;
 use crate::policy::{DropCause, Policy, Reason, SentTo};
 use crate::reload::{Current, Rules};
 use crate::service::stamp::Arrival;
@@ -71,7 +71,7 @@ pub(crate) struct Serve {
     parts: Parts,
     slots: Slots,
     outbox: Outbox,
-    ledger: Ledger,
+    outcomes: Outcomes,
     /// Datagrams of the present batch that were dropped: slot, which of its run, why.
     dropped: Vec<(usize, Range<usize>, Reason)>,
     /// Datagrams of each slot that are served: within `--count`, and no other worker's.
@@ -95,7 +95,7 @@ impl Serve {
         let reflects = matches!(parts.service, Service::Stamp(_));
         let own = if reflects { REFLECTED } else { 0 };
         Serve {
-            ledger: Ledger::new(parts.name.clone()),
+            outcomes: Outcomes::new(parts.name.clone()),
             outbox: Outbox::new(ENTRIES, own),
             scratch: if reflects { vec![0; size] } else { Vec::new() },
             dropped: Vec::with_capacity(ENTRIES),
@@ -126,7 +126,7 @@ impl Serve {
 
     /// What was counted so far.
     pub(crate) fn counts(&self) -> Counts {
-        self.ledger.counts
+        self.outcomes.counts
     }
 
     /// Whether all datagrams of `--count` were served.
@@ -137,7 +137,7 @@ impl Serve {
     /// A receive failed.
     pub(crate) fn receive_failed(&mut self, error: &io::Error) {
         self.hand_over();
-        self.ledger.receive_failed(error, clock::mono());
+        self.outcomes.receive_failed(error, clock::mono());
     }
 
     /// Serves the batch that was received. False if something reported of it is held back.
@@ -158,12 +158,12 @@ impl Serve {
             self.served[slot] = served;
             if served > 0 {
                 meta.len = meta.range(served - 1).end;
-                self.ledger.counts.received += served as u64;
+                self.outcomes.counts.received += served as u64;
                 self.answer(slot, &meta, served, now);
             }
         }
         self.send(now);
-        self.parts.published.show(&self.ledger.counts);
+        self.parts.published.show(&self.outcomes.counts);
         self.report()
     }
 
@@ -196,14 +196,14 @@ impl Serve {
         let Parts { policy, .. } = &mut self.parts;
         let verdict = policy.admit_run(meta.peer, sent_to(meta));
         if verdict == Err(DropCause::UnanswerableSource) {
-            self.ledger.look_again(&mut policy.sources, now);
+            self.outcomes.look_again(&mut policy.sources, now);
             return policy.admit_run(meta.peer, sent_to(meta));
         }
         verdict
     }
 
     fn echo(&mut self, slot: usize, meta: &Meta, now: Mono) {
-        let Serve { parts, slots, outbox, ledger, dropped, .. } = self;
+        let Serve { parts, slots, outbox, outcomes, dropped, .. } = self;
         let Service::Echo(echo) = &parts.service else { return };
         let bytes = slots.get(slot).bytes.get(..meta.len).unwrap_or_default();
         let Policy { sources, limits, .. } = &mut parts.policy;
@@ -211,12 +211,12 @@ impl Serve {
         echo.judge(Received { meta, bytes }, limits, now, |range, cause| match cause {
             Some(cause) => {
                 let limiter = limits.limiter.as_deref();
-                ledger.dropped(cause, range.len() as u64, meta.peer, limiter, now);
+                outcomes.dropped(cause, range.len() as u64, meta.peer, limiter, now);
                 dropped.push((slot, range, cause.reason()));
             }
             None => {
                 if outbox.echo(slots, slot, range.clone()).is_err() {
-                    io.send(outbox, slots, |sent| ledger.sent(&sent, sources, now));
+                    io.send(outbox, slots, |sent| outcomes.sent(&sent, sources, now));
                     // It is empty now, and has room for more than one.
                     let _ = outbox.echo(slots, slot, range);
                 }
@@ -261,15 +261,15 @@ impl Serve {
         now: Mono,
     ) {
         let limiter = self.parts.policy.limits.limiter.as_deref();
-        self.ledger.dropped(cause, range.len() as u64, peer, limiter, now);
+        self.outcomes.dropped(cause, range.len() as u64, peer, limiter, now);
         self.dropped.push((slot, range, cause.reason()));
     }
 
     fn send(&mut self, now: Mono) {
-        let Serve { parts, slots, outbox, ledger, .. } = self;
+        let Serve { parts, slots, outbox, outcomes, .. } = self;
         if !outbox.is_empty() {
             let sources = &mut parts.policy.sources;
-            parts.io.send(outbox, slots, |sent| ledger.sent(&sent, sources, now));
+            parts.io.send(outbox, slots, |sent| outcomes.sent(&sent, sources, now));
         }
     }
 
@@ -292,7 +292,7 @@ impl Serve {
                 let this =
                     dropped.peek().filter(|(s, range, _)| *s == slot && range.contains(&index));
                 record.dropped = this.map(|(.., reason)| *reason);
-                datagram_log.tell(record, payload);
+                datagram_log.record(record, payload);
             }
         }
         datagram_log.end_batch()

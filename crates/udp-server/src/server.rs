@@ -21,7 +21,7 @@ use crate::stdout::StdoutLog;
 use crate::systemd;
 use crate::workers::WorkerPool;
 
-/// How often drops are told in JSON.
+/// How often drops are reported in JSON.
 const DROPPED_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs the server until it is asked to stop, or has served what it was to serve.
@@ -38,12 +38,12 @@ pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
     let stdout_log = StdoutLog::start(config.format, config.style)?;
     let workers = WorkerPool::start(config, listeners, &rules, &stdout_log)?;
     let reload = reloader(&config.sources, &rules)?;
-    systemd::tell_ready();
+    systemd::notify_ready();
 
     let mut server =
         Server { services, workers, stdout_log, reload, dropped: [0; Reason::ALL.len()] };
     let outcome = server.wait(config, &signals, console);
-    systemd::tell_stopping();
+    systemd::notify_stopping();
     server.finish();
     outcome
 }
@@ -69,7 +69,7 @@ struct Server {
     stdout_log: StdoutLog,
     /// Asks for files to be read again.
     reload: Sender<()>,
-    /// Drops that were told so far.
+    /// Drops that were reported so far.
     dropped: [u64; Reason::ALL.len()],
 }
 
@@ -98,7 +98,7 @@ impl Server {
                     let done = !self.workers.spent.is_empty();
                     return if done { Ok(Exit::Worked) } else { Err(worker_ended()) };
                 }
-                recv(due) -> _ => self.tell_dropped(),
+                recv(due) -> _ => self.report_drops(),
             }
         }
     }
@@ -114,23 +114,23 @@ impl Server {
         Summary { services: self.services.clone(), counts, lost }
     }
 
-    /// Tells how many datagrams were dropped since this was last told, for each reason.
-    fn tell_dropped(&mut self) {
+    /// Reports how many datagrams were dropped since the last report, for each reason.
+    fn report_drops(&mut self) {
         let counts = self.workers.counts();
-        for (reason, told) in Reason::ALL.into_iter().zip(&mut self.dropped) {
-            let count = counts.dropped_for(reason) - *told;
-            *told += count;
+        for (reason, reported) in Reason::ALL.into_iter().zip(&mut self.dropped) {
+            let count = counts.dropped_for(reason) - *reported;
+            *reported += count;
             if count > 0 {
-                self.stdout_log.tell(Event::Dropped(reason, count));
+                self.stdout_log.report(Event::Dropped(reason, count));
             }
         }
     }
 
-    /// Stops the workers, and tells the final counts.
+    /// Stops the workers, and reports the final counts.
     fn finish(mut self) {
         let (counts, lost) = self.workers.stop();
         if self.stdout_log.format() == Format::Json {
-            self.tell_dropped();
+            self.report_drops();
         }
         let summary = self.summary(counts, lost);
         self.stdout_log.finish(summary);

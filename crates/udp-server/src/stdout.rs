@@ -105,13 +105,13 @@ impl StdoutLog {
         Ok(StdoutLog { printer, format, watch, skip, pool })
     }
 
-    /// How it is told.
+    /// Text or JSON.
     pub(crate) fn format(&self) -> Format {
         self.format
     }
 
-    /// Tells `event`, if there is room.
-    pub(crate) fn tell(&self, event: Event) {
+    /// Reports `event`, if there is room.
+    pub(crate) fn report(&self, event: Event) {
         // Whatever finds no room here comes again with the summary's counts.
         let _ = self.printer.handle().offer(event);
     }
@@ -121,7 +121,7 @@ impl StdoutLog {
         DatagramLog::new(self.printer.handle().clone(), self.pool.clone(), workers)
     }
 
-    /// Tells the end, when the workers are gone, and writes what is left.
+    /// Reports the end, when the workers are gone, and writes what is left.
     pub(crate) fn finish(self, summary: Summary) {
         let handle = self.printer.handle();
         let start = clock::mono();

@@ -1,5 +1,5 @@
-//! The service manager's side: sockets that it passes (`sd_listen_fds(3)`) and being told when the
-//! server is ready (`sd_notify(3)`). Without a service manager nothing happens.
+//! Takes the sockets that a service manager passes (`sd_listen_fds(3)`) and notifies it of the start
+//! and the end (`sd_notify(3)`). Without a service manager nothing happens.
 
 use std::net::UdpSocket;
 
@@ -43,16 +43,16 @@ pub(crate) fn inherited() -> Result<Vec<Inherited>, Failure> {
 }
 
 /// Says that the server is ready to serve.
-pub(crate) fn tell_ready() {
+pub(crate) fn notify_ready() {
     #[cfg(target_os = "linux")]
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
-        log::warn!("cannot tell the service manager: {}", udp_core::error::describe(&error));
+        log::warn!("cannot notify the service manager: {}", udp_core::error::describe(&error));
     }
 }
 
 /// Says that the server is about to end.
-pub(crate) fn tell_stopping() {
+pub(crate) fn notify_stopping() {
     #[cfg(target_os = "linux")]
-    // It is ending: nobody is there to be told that this failed.
+    // It is ending: a failure concerns nobody any more.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
 }

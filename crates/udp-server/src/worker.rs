@@ -13,7 +13,7 @@ use udp_core::batch::Wait;
 use udp_core::clock::{self, Mono};
 
 use crate::accounting::Counts;
-use crate::log_limit::BackOff;
+use crate::backoff::BackOff;
 use crate::serve::Serve;
 
 /// How long the last records of a batch are held back while the printer is busy, if nothing follows.
@@ -65,7 +65,7 @@ impl Worker {
             if self.serve.is_done() {
                 break;
             }
-            if waker.is_woken() && clock::mono() >= *end.get_or_insert_with(|| self.last_orders()) {
+            if waker.is_woken() && clock::mono() >= *end.get_or_insert_with(|| self.drain_until()) {
                 break;
             }
         }
@@ -86,7 +86,7 @@ impl Worker {
     /// The server stops: until when to answer what is queued. The queue is made as short as it can
     /// be, so that what still comes is not queued behind it but counted by the kernel as dropped.
     /// What is queued in a passed-in socket is left to the next start.
-    fn last_orders(&self) -> Mono {
+    fn drain_until(&self) -> Mono {
         let Some(socket) = &self.socket else { return Mono::default() };
         // If it cannot be made shorter, the time alone sets the end.
         let _ = SockRef::from(socket).set_recv_buffer_size(0);

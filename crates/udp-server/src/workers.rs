@@ -1,4 +1,4 @@
-//! The workers as one: starts them, reads their counts, stops them.
+//! Starts the worker threads, sums their counters, stops them.
 
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -133,8 +133,8 @@ impl WorkerPool {
         for worker in ready {
             pool.spawn(worker, gate.clone(), Ended(ended_sender.clone()))?;
         }
-        // Before the first datagram is told of.
-        stdout_log.tell(Event::Start(services));
+        // Before the first datagram is reported.
+        stdout_log.report(Event::Start(services));
         for _ in 0..workers {
             // There is room for each.
             let _ = go.send(());

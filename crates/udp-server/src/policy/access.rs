@@ -103,7 +103,7 @@ pub struct Access {
 impl Access {
     /// The list made of these blocks.
     pub fn new(Lists { allow, deny }: &Lists) -> Self {
-        let strangers = allow.is_empty();
+        let others = allow.is_empty();
         let denied = deny.iter().map(|block| (block.0, false));
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for (net, allow) in denied.chain(allow.iter().map(|block| (block.0, true))) {
@@ -111,7 +111,7 @@ impl Access {
             let rules = if matches!(net, IpNet::V4(_)) { &mut v4 } else { &mut v6 };
             rules.push(Rule { first, last, allow });
         }
-        Access { v4: Ranges::new(v4, strangers), v6: Ranges::new(v6, strangers) }
+        Access { v4: Ranges::new(v4, others), v6: Ranges::new(v6, others) }
     }
 
     /// Whether `ip` may be answered. Mapped addresses must have been turned into IPv4.
@@ -142,16 +142,16 @@ struct Ranges(Vec<(u128, bool)>);
 impl Ranges {
     /// Blocks are nested or apart, never half in each other: those that hold the present address
     /// are a stack, whose top is the most specific one.
-    fn new(mut rules: Vec<Rule>, strangers: bool) -> Self {
+    fn new(mut rules: Vec<Rule>, others: bool) -> Self {
         // A block before those inside it; what is denied before what is allowed, and is then kept.
         rules.sort_by_key(|rule| (rule.first, std::cmp::Reverse(rule.last), rule.allow));
         rules.dedup_by_key(|rule| (rule.first, rule.last));
-        let mut ranges = vec![(0, strangers)];
+        let mut ranges = vec![(0, others)];
         let mut open: Vec<Rule> = Vec::new();
         for next in rules.into_iter().map(Some).chain([None]) {
             let ends = |it: &mut Rule| next.is_none_or(|next| it.last < next.first);
             while let Some(done) = open.pop_if(ends) {
-                let outer = open.last().map_or(strangers, |rule| rule.allow);
+                let outer = open.last().map_or(others, |rule| rule.allow);
                 ranges.extend(done.last.checked_add(1).map(|first| (first, outer)));
             }
             ranges.extend(next.map(|rule| (rule.first, rule.allow)));

@@ -1,7 +1,7 @@
 //! Which addresses lie on the public internet, by the IANA special-purpose registries
 //! (RFC 6890, iana-ipv4-special-registry, iana-ipv6-special-registry).
 //!
-//! What does not is spared the rate limit that is on by default: a stranger's forged datagram
+//! What does not is spared the rate limit that is on by default: a forged datagram
 //! carries a victim's public address, while a laboratory, a home network and the loopback
 //! interface want their full rate.
 

@@ -1,5 +1,4 @@
-//! What became of each datagram, written down where it is decided: one worker's counts, and the
-//! log lines that go with them.
+//! What became of each datagram of one worker: counts it, and logs it at a limited rate.
 
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The counts of one worker, with what was said about them.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct Outcomes {
     /// The counts.
     pub(crate) counts: Counts,
     said: LogLimit,
@@ -28,10 +27,10 @@ pub(crate) struct Ledger {
     looked: Option<Mono>,
 }
 
-impl Ledger {
+impl Outcomes {
     /// Empty counts of the socket called `socket`.
     pub(crate) fn new(socket: String) -> Self {
-        Ledger { counts: Counts::default(), said: LogLimit::default(), socket, looked: None }
+        Outcomes { counts: Counts::default(), said: LogLimit::default(), socket, looked: None }
     }
 
     /// `datagrams` of `peer` are not answered.
@@ -126,23 +125,27 @@ mod tests {
 
     #[test]
     fn each_datagram_is_booked_once() {
-        let mut ledger = Ledger::new("127.0.0.1:7000".into());
+        let mut outcomes = Outcomes::new("127.0.0.1:7000".into());
         let mut sources = Sources::new(LoopGuard::On, []);
         let peer = "10.0.0.1:5000";
-        ledger.counts.received = 3 + 2 + 1 + 4 + 5;
-        ledger.sent(&sent(peer, 3, Ok(())), &mut sources, NOW);
-        ledger.sent(&sent(peer, 2, Err(io::ErrorKind::NetworkUnreachable)), &mut sources, NOW);
-        ledger.sent(
+        outcomes.counts.received = 3 + 2 + 1 + 4 + 5;
+        outcomes.sent(&sent(peer, 3, Ok(())), &mut sources, NOW);
+        outcomes.sent(&sent(peer, 2, Err(io::ErrorKind::NetworkUnreachable)), &mut sources, NOW);
+        outcomes.sent(
             &sent("255.255.255.255:5", 1, Err(io::ErrorKind::PermissionDenied)),
             &mut sources,
             NOW,
         );
-        ledger.sent(&sent("8.8.8.8:5", 4, Err(io::ErrorKind::PermissionDenied)), &mut sources, NOW);
-        ledger.dropped(DropCause::PrefixChain, 5, peer.parse().unwrap(), None, NOW);
-        assert!(ledger.counts.balance());
-        assert_eq!((ledger.counts.replied, ledger.counts.failed), (3, 6));
-        assert_eq!(ledger.counts.dropped_for(Reason::Source), 1);
-        assert_eq!(ledger.counts.dropped_for(Reason::Loop), 5);
+        outcomes.sent(
+            &sent("8.8.8.8:5", 4, Err(io::ErrorKind::PermissionDenied)),
+            &mut sources,
+            NOW,
+        );
+        outcomes.dropped(DropCause::PrefixChain, 5, peer.parse().unwrap(), None, NOW);
+        assert!(outcomes.counts.balance());
+        assert_eq!((outcomes.counts.replied, outcomes.counts.failed), (3, 6));
+        assert_eq!(outcomes.counts.dropped_for(Reason::Source), 1);
+        assert_eq!(outcomes.counts.dropped_for(Reason::Loop), 5);
     }
 
     /// What came: source port, whether to a group, datagrams, whether they are prefix chains, and what
@@ -167,7 +170,7 @@ mod tests {
                 limits: Limits { limiter: Limiter::new(limit).map(Arc::new), guard: LoopGuard::On },
             };
             let echo = Echo::new(b"echo ".to_vec());
-            let mut ledger = Ledger::new("127.0.0.1:7000".into());
+            let mut outcomes = Outcomes::new("127.0.0.1:7000".into());
             let mut came = 0;
             for (port, group, datagrams, chains, outcome) in runs {
                 let payload = if chains { b"echo ".repeat(16) } else { vec![0; 80] }.repeat(datagrams);
@@ -185,29 +188,29 @@ mod tests {
                     ecn: None,
                 };
                 came += datagrams as u64;
-                ledger.counts.received += datagrams as u64;
+                outcomes.counts.received += datagrams as u64;
                 let sent_to = if group { SentTo::Group } else { SentTo::Us };
                 if let Err(cause) = policy.admit_run(peer, sent_to) {
-                    ledger.dropped(cause, datagrams as u64, peer, None, NOW);
+                    outcomes.dropped(cause, datagrams as u64, peer, None, NOW);
                     continue;
                 }
                 let Policy { sources, limits, .. } = &mut policy;
                 let run = Received { meta: &meta, bytes: &payload };
                 echo.judge(run, limits, NOW, |range, cause| match cause {
-                    Some(cause) => ledger.dropped(cause, range.len() as u64, peer, None, NOW),
+                    Some(cause) => outcomes.dropped(cause, range.len() as u64, peer, None, NOW),
                     None => {
                         let result = match outcome {
                             0 => Err(io::ErrorKind::PermissionDenied),
                             1 => Err(io::ErrorKind::WouldBlock),
                             _ => Ok(()),
                         };
-                        ledger.sent(&sent(&peer.to_string(), range.len(), result), sources, NOW);
+                        outcomes.sent(&sent(&peer.to_string(), range.len(), result), sources, NOW);
                     }
                 });
             }
-            prop_assert_eq!(ledger.counts.received, came);
-            prop_assert!(ledger.counts.balance(), "{:?}", ledger.counts);
-            prop_assert!(ledger.counts.replied + ledger.counts.failed <= came);
+            prop_assert_eq!(outcomes.counts.received, came);
+            prop_assert!(outcomes.counts.balance(), "{:?}", outcomes.counts);
+            prop_assert!(outcomes.counts.replied + outcomes.counts.failed <= came);
         }
     }
 }
