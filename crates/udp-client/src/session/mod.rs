@@ -140,7 +140,9 @@ struct Session {
     /// Since when there has been no room on the way out.
     busy_since: Option<Mono>,
     last_rtt: Duration,
-    /// Until when a second reply to the last message is listened for.
+    /// Since when there is nothing left to send or to wait for.
+    done: Option<Mono>,
+    /// Until when a second reply, or one after a refusal, is listened for then.
     linger: Option<Mono>,
     /// Two readings of the same moment, to tell the wall time of others.
     anchor: (Mono, Wall),
@@ -173,6 +175,7 @@ impl Session {
             ports: PortsReady::Now,
             busy_since: None,
             last_rtt: Duration::ZERO,
+            done: None,
             linger: None,
             anchor: (clock::mono(), clock::wall()),
             failure: None,
@@ -261,15 +264,15 @@ impl Session {
             return true;
         }
         let now = clock::mono();
-        if let Some(until) = self.exchange.refused_until() {
-            let most = *self.linger.get_or_insert(now + REFUSED);
-            return now >= until.min(most);
-        }
-        if self.config.settings.replies == Replies::Any || self.exchange.counts().replied == 0 {
-            return true;
-        }
-        let span = (self.last_rtt * 2).clamp(AFTER_LAST.0, AFTER_LAST.1);
-        now >= *self.linger.get_or_insert(now + span)
+        let done = *self.done.get_or_insert(now);
+        let until = match self.exchange.refused_until() {
+            Some(until) if now < until => until.min(done + REFUSED),
+            _ if self.config.settings.replies == Replies::Any => return true,
+            _ if self.exchange.counts().replied == 0 => return true,
+            _ => done + (self.last_rtt * 2).clamp(AFTER_LAST.0, AFTER_LAST.1),
+        };
+        self.linger = Some(until);
+        now >= until
     }
 
     /// How long there is nothing to do unless something happens.
@@ -281,13 +284,7 @@ impl Session {
             PortsReady::At(due) => Some(due),
             PortsReady::Later => None,
         };
-        let dues = [
-            self.exchange.next_due(),
-            self.exchange.next_close(),
-            send,
-            self.linger,
-            self.exchange.refused_until(),
-        ];
+        let dues = [self.exchange.next_due(), self.exchange.next_close(), send, self.linger];
         let next = dues.into_iter().flatten().min();
         next.map_or(LONG, |due| due.saturating_since(clock::mono()))
     }
