@@ -209,13 +209,16 @@ fn target(host: Option<&str>, port: Option<&str>) -> Result<Endpoint, Failure> {
     };
     match (host.unwrap_or(":7000"), port) {
         (host, None) => endpoint(host, "[TARGET]"),
-        (host, Some(port)) if host.contains(':') && host.parse::<Ipv6Addr>().is_err() => {
-            Err(Failure::usage(format!(
-                "unexpected argument '{port}': {host} has a port or is no host"
-            )))
-        }
         (host, Some(port)) => {
-            let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
+            let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+            let bare = bare.unwrap_or(host);
+            let is_v6 = bare.split('%').next().is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok());
+            if host.contains(':') && !is_v6 {
+                return Err(Failure::usage(format!(
+                    "unexpected argument '{port}': {host} has a port or is no host"
+                )));
+            }
+            let host = if is_v6 { format!("[{bare}]") } else { host.to_string() };
             endpoint(&format!("{host}:{port}"), "[TARGET] [PORT]")
         }
     }
@@ -453,6 +456,28 @@ mod tests {
         ];
         for (line, expected) in cases {
             assert_eq!(config(line, SCRIPT).unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_host_and_its_port_may_be_two_words() {
+        for (host, port, expected) in [
+            (None, None, Ok(":7000")),
+            (Some("host"), Some("5"), Ok("host:5")),
+            (Some("::1"), Some("5"), Ok("[::1]:5")),
+            (Some("[::1]"), Some("5"), Ok("[::1]:5")),
+            (Some("fe80::1%lo"), Some("5"), Ok("[fe80::1%lo]:5")),
+            (Some("host:4"), Some("5"), Err("unexpected argument '5'")),
+            (Some("[::1]:4"), Some("5"), Err("unexpected argument '5'")),
+            (Some("host"), Some("70000"), Err("invalid value 'host:70000'")),
+        ] {
+            match (target(host, port), expected) {
+                (Ok(target), Ok(expected)) => assert_eq!(target.to_string(), expected),
+                (Err(failure), Err(expected)) => {
+                    assert!(failure.message.starts_with(expected), "{failure}");
+                }
+                (outcome, _) => panic!("{host:?} {port:?}: {outcome:?}"),
+            }
         }
     }
 }

@@ -189,7 +189,10 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = match text.split_once("://") {
-            Some(("udp", rest)) => rest.strip_suffix('/').unwrap_or(rest),
+            // A scheme has no case (RFC 3986 §3.1).
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("udp") => {
+                rest.strip_suffix('/').unwrap_or(rest)
+            }
             Some((scheme, _)) => return Err(ParseEndpointError::Scheme(scheme.to_string())),
             None => text,
         };
@@ -203,7 +206,13 @@ impl FromStr for Endpoint {
                 None if after.is_empty() => None,
                 None => return Err(ParseEndpointError::Bracket),
             };
+            if inside.parse::<Ipv4Addr>().is_ok() {
+                return Err(ParseEndpointError::NeedlessBrackets(format!("{inside}{after}")));
+            }
             return Ok(Endpoint { host: parse_v6(inside)?, port });
+        }
+        if let Some(form) = other_separator(text) {
+            return Err(ParseEndpointError::Name(Some(form)));
         }
         // More than one colon without brackets can only be an IPv6 address.
         if text.matches(':').count() > 1 {
@@ -222,11 +231,14 @@ impl FromStr for Endpoint {
             "" => return Err(ParseEndpointError::Empty),
             _ => match host.parse::<Ipv4Addr>() {
                 Ok(ip) => Host::Ip(ip.into()),
-                // The resolver would take `300.1` for 300.0.0.1 (`inet_aton(3)`), and a top-level
-                // domain is never a number (RFC 3696 §2).
+                // The resolver would take `300.1` for 300.0.0.1 and `0x7f000001` for 127.0.0.1
+                // (`inet_aton(3)`), and a top-level domain is never a number (RFC 3696 §2).
                 Err(_) if ends_in_a_number(host) => return Err(ParseEndpointError::Ipv4),
                 Err(_) if is_name(host) => Host::Name(host.to_string()),
-                Err(_) => return Err(ParseEndpointError::Name),
+                Err(_) => {
+                    let every = (host == "*" && port.is_some()).then(|| text[1..].to_string());
+                    return Err(ParseEndpointError::Name(every));
+                }
             },
         };
         Ok(Endpoint { host, port })
@@ -267,7 +279,25 @@ fn missing_brackets(text: &str) -> Option<ParseEndpointError> {
 
 fn ends_in_a_number(host: &str) -> bool {
     let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-    !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit())
+    match last.strip_prefix("0x").or(last.strip_prefix("0X")) {
+        Some(digits) => digits.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()),
+    }
+}
+
+/// The right form of a host and a port with something other than a colon between them.
+fn other_separator(text: &str) -> Option<String> {
+    let between = [' ', '\t', ',', ';'];
+    let (host, port) = text.trim().split_once(between)?;
+    let port = port.trim_start_matches(between);
+    let plain = !port.is_empty() && port.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let host = host.strip_suffix(':').unwrap_or(host);
+    let host = match host.parse::<Ipv6Addr>() {
+        Ok(ip) => format!("[{ip}]"),
+        Err(_) if host.is_empty() || host.contains(':') => return None,
+        Err(_) => host.to_string(),
+    };
+    plain.then(|| format!("{host}:{port}"))
 }
 
 /// A port: decimal digits alone (no sign, no blanks), 0 to 65535; or a service's name.
@@ -332,8 +362,10 @@ pub enum ParseEndpointError {
     Address,
     /// A bracket is missing, or something other than `:port` follows it.
     Bracket,
-    /// The host can be no name.
-    Name,
+    /// Brackets around an IPv4 address; this is how it was probably meant.
+    NeedlessBrackets(String),
+    /// The host can be no name; perhaps this was meant.
+    Name(Option<String>),
 }
 
 impl fmt::Display for ParseEndpointError {
@@ -350,7 +382,8 @@ impl fmt::Display for ParseEndpointError {
             ParseEndpointError::Scheme(_) => "no such scheme",
             ParseEndpointError::Address => "not an IPv6 address",
             ParseEndpointError::Bracket => "expected [address]:port",
-            ParseEndpointError::Name => "not a host name",
+            ParseEndpointError::NeedlessBrackets(_) => "brackets are for IPv6 addresses",
+            ParseEndpointError::Name(_) => "not a host name",
         })
     }
 }
@@ -362,7 +395,9 @@ impl ParseEndpointError {
             ParseEndpointError::BareNumber(number) => {
                 Some(format!("write :{number}, or HOST:{number}"))
             }
-            ParseEndpointError::NoBrackets(form) => Some(format!("write {form}")),
+            ParseEndpointError::NoBrackets(form)
+            | ParseEndpointError::NeedlessBrackets(form)
+            | ParseEndpointError::Name(Some(form)) => Some(format!("write {form}")),
             ParseEndpointError::NoZone(ip) => {
                 Some(format!("write {ip}%INTERFACE, such as {ip}%eth0"))
             }
@@ -466,6 +501,7 @@ mod tests {
             ("2001:4860:4860::8844", Ask, Any, "[2001:4860:4860::8844]:7000"),
             ("[2001:db8::1:7000]", Ask, Any, "[2001:db8::1:7000]:7000"),
             ("udp://1.2.3.4:5", Ask, Any, "1.2.3.4:5"),
+            ("UDP://1.2.3.4:5", Ask, Any, "1.2.3.4:5"),
             ("udp://1.2.3.4", Ask, Any, "1.2.3.4:7000"),
             ("udp://[::1]:5/", Ask, Any, "[::1]:5"),
             ("udp://:5", Serve, Any, "0.0.0.0:5"),
@@ -496,7 +532,6 @@ mod tests {
             ("host:70000", "the port is not a number from 0 to 65535 or a service's name"),
             ("host:+7", "the port is not a number from 0 to 65535 or a service's name"),
             ("host:-1", "the port is not a number from 0 to 65535 or a service's name"),
-            ("host: 7", "the port is not a number from 0 to 65535 or a service's name"),
             (
                 "host:no-such-service",
                 "the port is not a number from 0 to 65535 or a service's name",
@@ -504,12 +539,11 @@ mod tests {
             ("[::1", "expected [address]:port"),
             ("[::1]9", "expected [address]:port"),
             ("[]:9", "not an IPv6 address"),
-            ("[1.2.3.4]:9", "not an IPv6 address"),
             ("[localhost]:9", "not an IPv6 address"),
             ("1:2:3", "not an IPv6 address"),
             ("::1%", "not an IPv6 address"),
             ("::ffff:1.2.3.4%lo", "not an IPv6 address"),
-            ("a b", "not a host name"),
+            ("a b?", "not a host name"),
             ("-x:7000", "not a host name"),
             ("ho/st", "not a host name"),
             ("host\u{1b}[2J", "not a host name"),
@@ -547,6 +581,13 @@ mod tests {
             ),
             ("300.1.1.1", "not a valid IPv4 address", "four numbers from 0 to 255: 192.0.2.1"),
             ("127.1:7000", "not a valid IPv4 address", "four numbers from 0 to 255: 192.0.2.1"),
+            ("0x7f000001", "not a valid IPv4 address", "four numbers from 0 to 255: 192.0.2.1"),
+            ("[1.2.3.4]:9", "brackets are for IPv6 addresses", "write 1.2.3.4:9"),
+            ("1.2.3.4, 9", "not a host name", "write 1.2.3.4:9"),
+            ("host: 7", "not a host name", "write host:7"),
+            ("host ntp", "not a host name", "write host:ntp"),
+            ("::1\t9", "not a host name", "write [::1]:9"),
+            ("*:9", "not a host name", "write :9"),
             ("http://host:1", "no such scheme", "write udp://HOST:PORT or HOST:PORT"),
         ] {
             let slip = text.parse::<Endpoint>().unwrap_err();

@@ -66,9 +66,7 @@ fn listed(target: &str, words: &[&str]) -> Result<Listed, Wrong> {
 
 fn endpoint(text: &str) -> Result<Endpoint, Wrong> {
     text.parse().map_err(|error: udp_core::endpoint::ParseEndpointError| {
-        let separated = text.split_once([',', ';']);
-        let hint = separated.map(|(host, port)| format!("write {host}:{port}"));
-        (format!("'{text}': {error}"), hint.or(error.hint()))
+        (format!("'{text}': {error}"), error.hint())
     })
 }
 
