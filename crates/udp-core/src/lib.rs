@@ -1,5 +1,19 @@
 //! The UDP toolkit's library: sockets, batched I/O, and text and packet encodings.
 //!
+//! # A request and its reply
+//!
+//! What most callers want, with a time-out, retries, and no reply taken for another's:
+//!
+//! ```no_run
+//! use udp_core::{Endpoint, Family, endpoint::Role, exchange::Exchange};
+//!
+//! let server: Endpoint = "time.example:7000".parse()?;
+//! let address = server.resolve(Role::Ask, Family::Any, 7000)?[0];
+//! let reply = Exchange::new(address).request(b"hello")?;
+//! println!("{} in {:?}", String::from_utf8_lossy(&reply.bytes), reply.rtt);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # The tutorial's four steps
 //!
 //! **socket** and **bind**: say what is wanted, open it. Port 0 lets the kernel choose.
@@ -81,13 +95,15 @@
 //!
 //! | module | for |
 //! |---|---|
+//! | [`exchange`] | a request and its reply, with a time-out and retries |
 //! | [`endpoint`] | `host:port` in every form, resolution, how an address is shown |
-//! | [`socket`] | opening a socket, and what the kernel granted it |
+//! | [`socket`] | opening a socket, what the kernel granted it, and what ICMP says of what was sent |
 //! | [`batch`] | receiving and sending many datagrams with one system call |
-//! | [`port_id`] | which reply answers which request, when replies carry no identity |
+//! | [`source_port`] | which reply answers which request, when replies carry no identity |
 //! | [`stamp`] | the packets of the Simple Two-way Active Measurement Protocol, RFC 8762 |
 //! | [`clock`] | the one reader of time |
 //! | [`error`] | what went wrong, in words and in the few cases that matter |
+//! | `expect` (feature) | what a reply must be, with regular expressions |
 //! | `cli` (feature) | what the programs' command lines share |
 
 pub mod batch;
@@ -96,6 +112,7 @@ pub mod cli;
 pub mod clock;
 pub mod endpoint;
 pub mod error;
+pub mod exchange;
 #[cfg(feature = "expect")]
 pub mod expect;
 #[cfg(feature = "fuzzing")]
