@@ -188,26 +188,6 @@ fn what_was_typed_is_remembered_and_can_be_forgotten() {
 }
 
 #[test]
-fn a_paste_is_one_message_and_waits_for_enter() {
-    let state = tempfile::tempdir().unwrap();
-    let peer = Peer::echo();
-    let port = peer.port();
-    let terminal = Terminal::start(&[&peer.target()], state.path());
-    terminal.shows("please input message:");
-    terminal.press("\x1b[200~two\nlines\x1b[201~");
-    terminal.shows("please input message: two\nlines");
-    terminal.press("\r");
-    terminal.shows(&format!(
-        "please input message: two\nlines\n\
-         sendto ('127.0.0.1', {port}): two\\nlines\n\
-         recvfrom ('127.0.0.1', {port}): echo two\\nlines\n\
-         please input message:"
-    ));
-    terminal.press("\x04");
-    assert_eq!(terminal.end().0, Some(0));
-}
-
-#[test]
 fn refusals_and_unusable_input_are_said_and_the_prompt_returns() {
     let state = tempfile::tempdir().unwrap();
     let target = closed();

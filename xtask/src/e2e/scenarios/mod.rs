@@ -3,9 +3,7 @@
 mod addresses;
 mod admission;
 mod books;
-mod client_matching;
 mod client_script;
-mod client_terminal;
 mod events;
 mod faults;
 mod heartbeat_run;
@@ -47,9 +45,7 @@ pub(super) fn all() -> Vec<Scenario> {
         tutorial::all(),
         tutorial_python::all(),
         heartbeat_run::all(),
-        client_matching::all(),
         client_script::all(),
-        client_terminal::all(),
         stamp::all(),
         books::all(),
         output::all(),
