@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::IoPath;
 use super::process::{Finished, Launch, Process};
 use super::programs::{self, Programs};
-use super::runner::skip;
+use super::skip::skip;
 use crate::interop::{self, Tools};
 
 /// The port that the tutorial uses.

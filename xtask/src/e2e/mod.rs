@@ -20,6 +20,7 @@ mod raw;
 mod readme;
 mod runner;
 mod scenarios;
+mod skip;
 mod terminal;
 
 use anyhow::{Result, bail};

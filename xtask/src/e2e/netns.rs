@@ -19,7 +19,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::IoPath;
 use super::context::{Context, Server};
 use super::process::Launch;
-use super::runner::skip;
+use super::skip::skip;
 
 /// The server's address on the cable, and a second one of the same network.
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);

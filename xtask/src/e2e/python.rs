@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::context::Context;
 use super::process::Launch;
-use super::runner::skip;
+use super::skip::skip;
 
 /// One of the tutorial's programs, unbuffered, or a skip where there is no python3.
 pub(crate) fn program(context: &Context, name: &str) -> Result<Launch> {

@@ -14,6 +14,7 @@ use anyhow::Result;
 use super::clock::{self, Deadline};
 use super::context::Context;
 use super::process;
+use super::skip::Skipped;
 use crate::say;
 
 const WHOLE_RUN: Duration = Duration::from_secs(600);
@@ -26,26 +27,6 @@ pub(crate) struct Scenario {
 
 /// What a scenario does.
 pub(crate) type Check = dyn Fn(&Context) -> Result<()> + Send + Sync;
-
-/// The reason why a scenario cannot run on this machine.
-#[derive(Debug)]
-pub(crate) struct Skipped(pub(crate) String);
-
-impl std::fmt::Display for Skipped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Skipped {}
-
-/// Ends a scenario that needs what is not here. In continuous integration it fails.
-pub(crate) fn skip<T>(reason: &str) -> Result<T> {
-    if std::env::var_os("CI").is_some_and(|v| v == "true") {
-        anyhow::bail!("must not be skipped in continuous integration: {reason}");
-    }
-    Err(Skipped(reason.to_owned()).into())
-}
 
 /// Runs all of `scenarios`; true when none failed.
 pub(crate) fn run(scenarios: &[Scenario], context: &Context, jobs: usize, times: bool) -> bool {

@@ -6,5 +6,4 @@
 
 pub mod escape;
 pub mod hex;
-mod unescape;
 pub mod units;

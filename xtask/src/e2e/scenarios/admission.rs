@@ -8,7 +8,7 @@ use super::scenarios;
 use crate::e2e::check;
 use crate::e2e::context::{Context, Server};
 use crate::e2e::net::Asker;
-use crate::e2e::runner::skip;
+use crate::e2e::skip::skip;
 
 scenarios!("admission":
     privileged_source_ports,

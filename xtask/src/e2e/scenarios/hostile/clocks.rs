@@ -13,7 +13,7 @@ use crate::e2e::context::Context;
 use crate::e2e::measure::figure;
 use crate::e2e::net::{Asker, Peer};
 use crate::e2e::process::Launch;
-use crate::e2e::runner::skip;
+use crate::e2e::skip::skip;
 
 scenarios!("hostile/clocks":
     heartbeat_under_a_stepped_clock,

@@ -18,7 +18,7 @@ use crate::e2e::measure::figure;
 use crate::e2e::net::{Asker, Peer};
 use crate::e2e::netns::present;
 use crate::e2e::process::Launch;
-use crate::e2e::runner::skip;
+use crate::e2e::skip::skip;
 
 scenarios!("hostile/names":
     a_moved_name_is_followed,

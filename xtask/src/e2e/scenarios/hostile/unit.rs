@@ -16,7 +16,7 @@ use crate::e2e::measure::{Books, figure};
 use crate::e2e::net::Asker;
 use crate::e2e::netns::{present, shell};
 use crate::e2e::process::Launch;
-use crate::e2e::runner::skip;
+use crate::e2e::skip::skip;
 
 scenarios!("hostile/unit":
     exposure,

@@ -1,11 +1,11 @@
-//! The decoder of the [escape form](super::escape), whose face it is part of.
+//! The decoder of the escape form.
 //!
 //! It takes text that a person typed or a program printed, and refuses every backslash that
 //! begins none of the forms: nothing is guessed, so nothing else than what was meant is sent.
 
 use std::fmt;
 
-use super::escape::escape;
+use super::encode::escape;
 
 /// The bytes that the escape form `text` stands for.
 ///
