@@ -9,6 +9,7 @@
 //! the next beat is due anyway, and their time is none the worse for it.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,16 +17,14 @@ use crossbeam_channel::{Receiver, Sender};
 use udp_core::Family;
 use udp_core::clock::{self, Mono};
 
-use super::lookup::{Found, Reason, Resolver};
+use super::lookup::{Found, Resolver};
 use super::observers::Observers;
-use super::outgoing::Batch;
 use super::poller::Poller;
 use super::ports::{Came, Drained, Ports};
 use crate::probe::schedule::{TargetId, Timeline};
-use crate::probe::session::Counts;
-use crate::probe::snapshot::{Snapshot, TargetSnapshot};
-use crate::probe::stats::distribution::{Distribution, Percentile};
-use crate::probe::targets::{PortsToClose, Targets};
+use crate::probe::snapshot::Snapshot;
+use crate::probe::stats::distribution::Distribution;
+use crate::probe::targets::{PortKey, PortsToClose, Targets};
 use crate::probe::thresholds::Thresholds;
 use crate::probe::window::Seq;
 
@@ -37,10 +36,6 @@ pub(super) const TICK: Duration = Duration::from_millis(1);
 const TURN: Duration = Duration::from_millis(10);
 /// Up to so many sockets it is cheaper to read each than to ask which has something.
 const FEW: usize = 4;
-/// A beat that is lost after this is as good as lost.
-const ALMOST: Duration = Duration::from_millis(10);
-/// How long the figures of a target take, and more.
-const EACH: Duration = Duration::from_micros(100);
 /// How long what came can have waited unread, where more comes than can be read.
 const BACKLOG: Duration = Duration::from_secs(1);
 
@@ -62,9 +57,29 @@ pub(crate) struct Ended;
 
 /// Figures that are being taken, some targets at a time.
 pub(super) struct Taking {
-    rest: std::vec::IntoIter<TargetId>,
-    snapshot: Snapshot,
-    to: Sender<Snapshot>,
+    pub(super) rest: std::vec::IntoIter<TargetId>,
+    pub(super) snapshot: Snapshot,
+    pub(super) to: Sender<Snapshot>,
+}
+
+/// Beats that leave together from a shared port.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) port: Option<PortKey>,
+    pub(super) beats: Vec<Beat>,
+    pub(super) results: Vec<io::Result<()>>,
+    /// One datagram's bytes.
+    pub(super) bytes: Vec<u8>,
+    pub(super) said_no_port: bool,
+}
+
+/// A beat that was begun.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beat {
+    pub(super) target: TargetId,
+    pub(super) seq: Seq,
+    pub(super) port: PortKey,
+    pub(super) to: SocketAddr,
 }
 
 /// What was asked for, where it is needed again.
@@ -96,7 +111,7 @@ pub(crate) struct Engine {
     pub(crate) intervals: Option<(Mono, Duration)>,
     /// How late sends were.
     pub(crate) lag: Distribution,
-    pub(crate) batch: Batch,
+    pub(super) batch: Batch,
     /// Many targets' beats that are due before this leave together then.
     pub(crate) next_tick: Mono,
     /// Beats sent since what came was last taken.
@@ -186,143 +201,12 @@ impl Engine {
         while let Ok(call) = self.calls.try_recv() {
             match call {
                 Call::Stop => return Some(Ended),
-                Call::Snapshot(to) => {
-                    let rest = self.targets.present().collect::<Vec<_>>().into_iter();
-                    self.taking.push_back(Taking { rest, snapshot: self.snapshot(&[]), to });
-                }
+                Call::Snapshot(to) => self.begin_figures(to),
                 Call::Found(found) => self.found(found),
                 Call::Do(work) => work(self),
             }
         }
         None
-    }
-
-    /// Takes the figures of a few targets, as many as there is time for until the next beat.
-    fn take_figures(&mut self) {
-        let Some(mut taking) = self.taking.pop_front() else { return };
-        let until = self.timeline.next_due().unwrap_or(Mono::from_nanos(u64::MAX));
-        let start = clock::mono();
-        for id in taking.rest.by_ref() {
-            taking.snapshot.targets.push(self.figures(id));
-            let now = clock::mono();
-            if now + EACH >= until || now >= start + TICK {
-                break;
-            }
-        }
-        if taking.rest.as_slice().is_empty() {
-            self.complete(&mut taking.snapshot);
-            // Who asked may have gone.
-            let _ = taking.to.try_send(taking.snapshot);
-        } else {
-            self.taking.push_front(taking);
-        }
-    }
-
-    fn figures(&self, id: TargetId) -> TargetSnapshot {
-        let Fixed { thresholds, warnings, .. } = &self.fixed;
-        TargetSnapshot::of(self.targets.target(id), thresholds, warnings)
-    }
-
-    /// The figures of these targets until now, held against the thresholds.
-    pub(crate) fn snapshot(&self, targets: &[TargetId]) -> Snapshot {
-        let targets: Vec<TargetSnapshot> = targets.iter().map(|id| self.figures(*id)).collect();
-        let mut totals = Counts::default();
-        targets.iter().for_each(|target| totals.add(&target.counts));
-        Snapshot {
-            at: clock::wall(),
-            targets,
-            totals,
-            judged: self.fixed.judged,
-            lag_p50: self.lag.percentile(Percentile::P50),
-            lag_p99: self.lag.percentile(Percentile::P99),
-            lag_max: self.lag.max(),
-            unsolicited_from: None,
-            kernel_drops: None,
-        }
-    }
-
-    /// The figures of all targets, and what is no target's.
-    pub(crate) fn snapshot_of_all(&mut self) -> Snapshot {
-        let present: Vec<TargetId> = self.targets.present().collect();
-        let mut snapshot = self.snapshot(&present);
-        self.complete(&mut snapshot);
-        snapshot
-    }
-
-    /// Adds what is no target's.
-    fn complete(&mut self, snapshot: &mut Snapshot) {
-        snapshot.totals = Counts { unsolicited: self.targets.strays(), ..Counts::default() };
-        snapshot.targets.iter().for_each(|target| snapshot.totals.add(&target.counts));
-        snapshot.unsolicited_from = self.targets.unsolicited_from();
-        snapshot.kernel_drops = self.ports.lost_in_host();
-    }
-
-    fn found(&mut self, Found { target, addresses }: Found) {
-        let now = clock::mono();
-        self.resolver.iter_mut().for_each(Resolver::go_on);
-        match self.observers.lookups.settle(target, addresses) {
-            Some(Ok(addresses)) => self.follow(target, &addresses, now),
-            Some(Err(reason)) => self.targets.unresolved(target, &reason, now, &mut self.observers),
-            None => {}
-        }
-    }
-
-    /// Moves on to one of `addresses`, unless the target is at one of them.
-    pub(super) fn follow(&mut self, target: TargetId, addresses: &[SocketAddr], now: Mono) {
-        let current = self.targets.target(target).address();
-        if current.is_some_and(|current| addresses.contains(&current)) {
-            return;
-        }
-        let admitted: Vec<SocketAddr> =
-            addresses.iter().copied().filter(|address| (self.admits)(*address)).collect();
-        if admitted.is_empty() {
-            let reason = "its new address may not be sent to so fast without --fast";
-            self.targets.unresolved(target, reason, now, &mut self.observers);
-        } else {
-            self.targets.place(target, &admitted, now, &mut self.observers);
-        }
-    }
-
-    /// Has names looked up whose time has come, or whose beats are lost.
-    fn look_up(&mut self, now: Mono) {
-        let mut lost = std::mem::take(&mut self.observers.lost);
-        for (target, reason) in lost.drain(..) {
-            if reason == Reason::Lost
-                && let Some(addresses) = self.observers.lookups.kept(target)
-            {
-                self.follow(target, &addresses, now);
-            }
-            if self.observers.lookups.begin(target, reason, now) {
-                self.ask(target);
-            }
-        }
-        self.observers.lost = lost;
-        while let Some(target) = self.observers.lookups.take(now) {
-            self.ask(target);
-        }
-    }
-
-    /// Before a beat of the target: where two are lost and the third is as good as lost, what was
-    /// found early is used now, so that this beat need not go where nobody is.
-    pub(super) fn follow_early(&mut self, target: TargetId, now: Mono) {
-        if !self.observers.lookups.has_kept(target) {
-            return;
-        }
-        let session = &self.targets.target(target).session;
-        let third = session.oldest_in_flight().and_then(|seq| session.beat(seq));
-        let timeout = self.targets.setup().rules.timeout;
-        if session.unanswered_in_a_row() >= 2
-            && third.is_some_and(|beat| beat.sent + timeout <= now + ALMOST)
-            && let Some(addresses) = self.observers.lookups.kept(target)
-        {
-            self.follow(target, &addresses, now);
-        }
-    }
-
-    pub(super) fn ask(&mut self, target: TargetId) {
-        if let Some(resolver) = &mut self.resolver {
-            resolver.ask(target, self.targets.target(target).endpoint.clone());
-        }
     }
 
     fn tell_intervals(&mut self, now: Mono) {
@@ -346,13 +230,17 @@ impl Engine {
         }
     }
 
+    /// When beats leave next: many targets' together.
+    pub(super) fn next_send(&self) -> Option<Mono> {
+        let due = self.timeline.next_due();
+        let many = self.targets.targets().len() > 1;
+        due.map(|due| if many { due.max(self.next_tick) } else { due })
+    }
+
     /// Waits until something is to be done.
     fn wait(&mut self, ready: &mut Vec<bool>) {
         let now = clock::mono();
-        let mut due = self.timeline.next_due();
-        if self.targets.targets().len() > 1 {
-            due = due.map(|due| due.max(self.next_tick));
-        }
+        let due = self.next_send();
         let interval = self.intervals.map(|(due, _)| due);
         let until = [
             due,
@@ -364,7 +252,7 @@ impl Engine {
         .into_iter()
         .flatten()
         .min();
-        let until = if self.taking.is_empty() { until } else { Some(now) };
+        let until = if self.has_time_for_figures(now) { Some(now) } else { until };
         let soon = until.is_some_and(|until| until <= now + LAZY);
         if soon && self.ports.kernel_stamps() {
             self.poller.wait(std::iter::empty(), until, ready);

@@ -4,13 +4,16 @@
 
 mod ending;
 mod engine;
+mod figures;
 mod incoming;
 mod lookup;
+mod names;
 mod observers;
 mod outgoing;
 mod poller;
 mod ports;
 mod prober;
+mod receive;
 mod refresh;
 mod setup;
 

@@ -4,43 +4,21 @@
 //! earlier datagram, whose refusal it reports; then it did not go out (`udp(7)`) and is tried again.
 
 use std::io;
-use std::net::SocketAddr;
 
 use udp_core::ErrorClass;
 use udp_core::clock::{self, Mono};
 use udp_core::error::describe;
 
-use super::engine::{Engine, TICK, note};
+use super::engine::{Beat, Engine, TICK, note};
 use super::ports::SENDS;
 use crate::probe::event::{Event, Observer, What};
-use crate::probe::schedule::{Slot, TargetId};
-use crate::probe::targets::{Dispatch, PortKey, Sharing};
-use crate::probe::window::Seq;
+use crate::probe::schedule::Slot;
+use crate::probe::targets::{Dispatch, Sharing};
 
 /// Beats sent before what came is looked at again.
 const TURN: usize = 256;
 /// How often a beat is sent whose send fails because of an earlier one.
 const TRIES: usize = 3;
-
-/// Beats that leave together from a shared port.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    port: Option<PortKey>,
-    beats: Vec<Beat>,
-    results: Vec<io::Result<()>>,
-    /// One datagram's bytes.
-    bytes: Vec<u8>,
-    said_no_port: bool,
-}
-
-/// A beat that was begun.
-#[derive(Debug, Clone, Copy)]
-struct Beat {
-    target: TargetId,
-    seq: Seq,
-    port: PortKey,
-    to: SocketAddr,
-}
 
 impl Engine {
     /// Sends what is due.

@@ -8,20 +8,16 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-use udp_core::batch::{
-    Abilities, Backend, Io, Options, Outbox, Receiver, SLOT, Sender, Slots, Wait,
-};
-use udp_core::clock::Mono;
-use udp_core::endpoint::canonical;
-use udp_core::socket::icmp::{self, IcmpError, IcmpKind};
+use udp_core::batch::{Abilities, Backend, Io, Options, Outbox, Receiver, SLOT, Sender, Slots};
+use udp_core::socket::icmp::{self, IcmpError};
 use udp_core::socket::{ReceiveMode, SocketConfig};
-use udp_core::{Error, ErrorClass, Family};
+use udp_core::{Error, Family};
 
-use super::incoming::{Gathered, now, onto_mono};
+use super::incoming::Gathered;
 use crate::probe::targets::{Datagram, PortKey, PortOwner};
 
 /// Datagrams in one receive.
-const BATCH: usize = 16;
+pub(super) const BATCH: usize = 16;
 /// Datagrams in one send. More would make the time of each less exact.
 pub(super) const SENDS: usize = 16;
 /// Bytes of a first beat that is not cut on any path, whatever the later ones' number: the least
@@ -37,34 +33,34 @@ pub(super) type LocalAddresses = [Option<SocketAddr>; 2];
 /// All sockets.
 #[derive(Debug)]
 pub(crate) struct Ports {
-    template: SocketConfig,
-    local: LocalAddresses,
-    backend: Backend,
+    pub(super) template: SocketConfig,
+    pub(super) local: LocalAddresses,
+    pub(super) backend: Backend,
     /// No beat is longer than any path takes.
-    small: bool,
-    open: Vec<Port>,
-    by_key: HashMap<PortKey, usize>,
+    pub(super) small: bool,
+    pub(super) open: Vec<Port>,
+    pub(super) by_key: HashMap<PortKey, usize>,
     /// Which one was asked for last, as most beats leave from the same.
-    recent: usize,
-    slots: Slots,
-    gathered: Gathered,
+    pub(super) recent: usize,
+    pub(super) slots: Slots,
+    pub(super) gathered: Gathered,
     /// What the first socket could do.
-    abilities: Option<Abilities>,
+    pub(super) abilities: Option<Abilities>,
     /// Datagrams that found the receive queue of a socket full which is closed now.
-    lost: u64,
+    pub(super) lost: u64,
 }
 
 #[derive(Debug)]
-struct Port {
-    key: PortKey,
-    peer: Option<SocketAddr>,
-    receiver: Receiver,
+pub(super) struct Port {
+    pub(super) key: PortKey,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) receiver: Receiver,
     /// Of a shared port.
-    sender: Option<(Sender, Outbox)>,
+    pub(super) sender: Option<(Sender, Outbox)>,
     /// ICMP errors come by an error queue.
-    queue: bool,
+    pub(super) queue: bool,
     /// Of a connected one: on the same port, what others than the peer send.
-    others: Option<UdpSocket>,
+    pub(super) others: Option<UdpSocket>,
 }
 
 /// What came back from a receive.
@@ -233,124 +229,12 @@ impl Ports {
         });
     }
 
-    /// Takes what has come on the sockets that `ready` names (all, if it is empty), until nothing
-    /// is left or `until` has come; then too, at least so many of each as `least` says. What came
-    /// on several sockets is told in the order it arrived.
-    pub(crate) fn receive(
-        &mut self,
-        ready: &[bool],
-        (until, least): (Mono, usize),
-        mut take: impl FnMut(Came<'_>),
-    ) -> Drained {
-        let is_ready = |index: &usize| ready.get(*index).is_none_or(|ready| *ready);
-        let mut drained = Drained::All;
-        if (0..self.open.len()).filter(is_ready).count() <= 1 {
-            for index in (0..self.open.len()).filter(is_ready) {
-                drained = self.receive_on(index, (until, least), &mut take);
-            }
-            return drained;
-        }
-        let mut gathered = std::mem::take(&mut self.gathered);
-        for index in (0..self.open.len()).filter(is_ready) {
-            let part = self.receive_on(index, (until, least), &mut |came| match came {
-                Came::Datagram(datagram) => gathered.add(&datagram),
-                error @ Came::Error(..) => take(error),
-            });
-            if part == Drained::Part {
-                drained = part;
-            }
-        }
-        gathered.tell(|datagram| take(Came::Datagram(*datagram)));
-        self.gathered = gathered;
-        drained
-    }
-
-    /// Takes what has come on one socket.
-    fn receive_on(
-        &mut self,
-        index: usize,
-        (until, least): (Mono, usize),
-        take: &mut impl FnMut(Came<'_>),
-    ) -> Drained {
-        let mut total = 0;
-        loop {
-            let port = &mut self.open[index];
-            let taken = match port.receiver.receive(&mut self.slots, Wait::Now) {
-                Ok(taken) => taken,
-                Err(error) => {
-                    port.errors(&error, take);
-                    // The error was of one moment; what came is still to be taken.
-                    port.receiver.receive(&mut self.slots, Wait::Now).unwrap_or(0)
-                }
-            };
-            if taken == 0 {
-                return Drained::All;
-            }
-            let now = now();
-            for received in self.slots.iter() {
-                let from = received.meta.peer;
-                let at = received.meta.timestamp.map_or(now.1, |it| onto_mono(it, now));
-                for bytes in received.segments() {
-                    take(Came::Datagram(Datagram { port: port.key, from, bytes, at }));
-                }
-            }
-            if taken < BATCH && self.backend == Backend::Auto {
-                return Drained::All;
-            }
-            total += taken;
-            if now.1 >= until && total >= least {
-                return Drained::Part;
-            }
-        }
-    }
-
-    /// Says who sent to a connected port without being its peer.
-    pub(crate) fn strays(&mut self, mut take: impl FnMut(SocketAddr)) {
-        for others in self.open.iter().filter_map(|port| port.others.as_ref()) {
-            for _ in 0..BATCH {
-                // An error is about nothing of ours: this socket sends nothing.
-                let Ok((_, from)) = others.recv_from(&mut [0; 1]) else { break };
-                take(canonical(from));
-            }
-        }
-    }
-
-    /// Takes the errors that wait on a port after a send from it failed with `error`. True if they
-    /// were about earlier datagrams, so that the one that failed is worth another try.
-    pub(crate) fn earlier_errors(
-        &mut self,
-        key: PortKey,
-        error: &io::Error,
-        mut take: impl FnMut(Came<'_>),
-    ) -> bool {
-        let Some(index) = self.index(key) else { return false };
-        self.open[index].errors(error, &mut take)
-    }
-
     fn port(&self, key: PortKey) -> Option<&Port> {
         self.index(key).map(|index| &self.open[index])
     }
 
-    fn index(&self, key: PortKey) -> Option<usize> {
+    pub(super) fn index(&self, key: PortKey) -> Option<usize> {
         let is_recent = self.open.get(self.recent).is_some_and(|port| port.key == key);
         if is_recent { Some(self.recent) } else { self.by_key.get(&key).copied() }
-    }
-}
-
-impl Port {
-    /// Tells what a failed call was about. True if it was about earlier datagrams.
-    fn errors(&mut self, error: &io::Error, take: &mut impl FnMut(Came<'_>)) -> bool {
-        if self.queue {
-            return icmp::drain(self.receiver.socket(), |error| {
-                take(Came::Error(self.key, error.destination.or(self.peer), error));
-            });
-        }
-        // Without an error queue, only a connected socket hears of a refusal, and not of which.
-        let refused = ErrorClass::of(error) == ErrorClass::Refused;
-        if refused {
-            let error = IcmpError::new(IcmpKind::PortUnreachable);
-            take(Came::Error(self.key, self.peer, error));
-        }
-        refused
     }
 }

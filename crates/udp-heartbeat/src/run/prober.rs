@@ -9,10 +9,9 @@ use udp_core::cli::Failure;
 use udp_core::clock;
 use udp_core::error::describe;
 
-use super::engine::{Call, Engine, Fixed};
+use super::engine::{Batch, Call, Engine, Fixed};
 use super::lookup::Resolver;
 use super::observers::Observers;
-use super::outgoing::Batch;
 use super::poller::{Poller, Waker};
 use super::ports::Ports;
 use super::setup;

@@ -1,0 +1,83 @@
+//! A run's names and where their targets move to.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use udp_core::clock::{self, Mono};
+
+use super::engine::Engine;
+use super::lookup::{Found, Reason, Resolver};
+use crate::probe::schedule::TargetId;
+
+/// A beat that is lost after this is as good as lost.
+const ALMOST: Duration = Duration::from_millis(10);
+
+impl Engine {
+    pub(super) fn found(&mut self, Found { target, addresses }: Found) {
+        let now = clock::mono();
+        self.resolver.iter_mut().for_each(Resolver::go_on);
+        match self.observers.lookups.settle(target, addresses) {
+            Some(Ok(addresses)) => self.follow(target, &addresses, now),
+            Some(Err(reason)) => self.targets.unresolved(target, &reason, now, &mut self.observers),
+            None => {}
+        }
+    }
+
+    /// Moves on to one of `addresses`, unless the target is at one of them.
+    pub(super) fn follow(&mut self, target: TargetId, addresses: &[SocketAddr], now: Mono) {
+        let current = self.targets.target(target).address();
+        if current.is_some_and(|current| addresses.contains(&current)) {
+            return;
+        }
+        let admitted: Vec<SocketAddr> =
+            addresses.iter().copied().filter(|address| (self.admits)(*address)).collect();
+        if admitted.is_empty() {
+            let reason = "its new address may not be sent to so fast without --fast";
+            self.targets.unresolved(target, reason, now, &mut self.observers);
+        } else {
+            self.targets.place(target, &admitted, now, &mut self.observers);
+        }
+    }
+
+    /// Has names looked up whose time has come, or whose beats are lost.
+    pub(super) fn look_up(&mut self, now: Mono) {
+        let mut lost = std::mem::take(&mut self.observers.lost);
+        for (target, reason) in lost.drain(..) {
+            if reason == Reason::Lost
+                && let Some(addresses) = self.observers.lookups.kept(target)
+            {
+                self.follow(target, &addresses, now);
+            }
+            if self.observers.lookups.begin(target, reason, now) {
+                self.ask(target);
+            }
+        }
+        self.observers.lost = lost;
+        while let Some(target) = self.observers.lookups.take(now) {
+            self.ask(target);
+        }
+    }
+
+    /// Before a beat of the target: where two are lost and the third is as good as lost, what was
+    /// found early is used now, so that this beat need not go where nobody is.
+    pub(super) fn follow_early(&mut self, target: TargetId, now: Mono) {
+        if !self.observers.lookups.has_kept(target) {
+            return;
+        }
+        let session = &self.targets.target(target).session;
+        let third = session.oldest_in_flight().and_then(|seq| session.beat(seq));
+        let timeout = self.targets.setup().rules.timeout;
+        if session.unanswered_in_a_row() >= 2
+            && third.is_some_and(|beat| beat.sent + timeout <= now + ALMOST)
+            && let Some(addresses) = self.observers.lookups.kept(target)
+        {
+            self.follow(target, &addresses, now);
+        }
+    }
+
+    pub(super) fn ask(&mut self, target: TargetId) {
+        if let Some(resolver) = &mut self.resolver {
+            resolver.ask(target, self.targets.target(target).endpoint.clone());
+        }
+    }
+}
