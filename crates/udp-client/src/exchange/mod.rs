@@ -1,7 +1,7 @@
 //! Which reply answers which message, and what becomes of the messages that none answers.
 //!
-//! Pure: no socket, no clock. The session sends and receives; here is decided from which source port
-//! (source port, see [`udp_core::source_port`]) a message leaves, what a datagram that came is, when a
+//! Pure: no socket, no clock. The session sends and receives; here is decided from which source
+//! port a message leaves (see [`udp_core::source_port`]), what a datagram that came is, when a
 //! message is sent again or given up, and what is counted. A message ends in exactly one class.
 //!
 //! A message that is sent again leaves from the same port, as services that know their askers by
