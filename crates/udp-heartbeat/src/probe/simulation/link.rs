@@ -8,7 +8,8 @@ use udp_core::clock::Mono;
 
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::schedule::TargetId;
-use crate::probe::targets::{PortKey, Sharing};
+use crate::probe::stats::loss::confidence;
+use crate::probe::targets::{PortKey, Sharing, Targets};
 use crate::probe::window::Seq;
 
 pub(super) const MS: u64 = 1_000_000;
@@ -21,6 +22,23 @@ pub(super) struct Way {
     pub(super) delay_ms: u64,
     pub(super) jitter_ms: u64,
     pub(super) corruption: f64,
+}
+
+impl Way {
+    /// How long a datagram takes that way, and a copy of it; none if it is lost.
+    pub(super) fn pass(self, random: &mut fastrand::Rng, kind: Kind) -> Vec<u64> {
+        if random.f64() < self.loss {
+            return Vec::new();
+        }
+        let copies = if random.f64() < self.copies { 2 } else { 1 };
+        let mut times: Vec<u64> =
+            (0..copies).map(|_| self.delay_ms * MS + random.u64(0..=self.jitter_ms * MS)).collect();
+        if kind == Kind::Plain {
+            let first = times[0];
+            times.fill(first);
+        }
+        times
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -210,4 +228,19 @@ pub(super) fn at(ns: u64) -> Mono {
 pub(super) fn address(link: &Link, target: TargetId, which: u8) -> SocketAddr {
     let host = if link.same_address { 1 } else { target as u8 + 1 };
     SocketAddr::from(([10, 0, which, host], 7000))
+}
+
+/// At any moment the sums add up.
+pub(super) fn check_books(targets: &Targets) {
+    let totals = targets.totals();
+    assert_eq!(totals.pending(), targets.in_flight());
+    assert_eq!(totals.sent, totals.received + totals.unanswered() + totals.pending(), "{totals:?}");
+    assert!(totals.late <= totals.lost && totals.refused <= totals.lost);
+    let settled = totals.received + totals.lost;
+    if let (Some(share), Some((low, high))) =
+        (totals.loss_percent(), confidence(totals.lost, settled))
+    {
+        assert!((0.0..=100.0).contains(&share));
+        assert!(low <= share + 1e-9 && share <= high + 1e-9);
+    }
 }

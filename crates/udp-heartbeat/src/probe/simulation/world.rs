@@ -7,14 +7,13 @@ use udp_core::clock::{Mono, Wall};
 use udp_core::source_port;
 use udp_core::stamp::{ErrorEstimate, Key, Mode, Reply as StampReply, SenderPacket, Ssid};
 
-use super::link::{Flight, Flying, Kind, Link, Log, MS, Told, Truth, Way, address, at};
+use super::link::{Flight, Flying, Kind, Link, Log, MS, Told, Truth, address, at, check_books};
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::format::{Format, Padding, StampSession};
 use crate::probe::schedule::{Spacing, TargetId, Timeline};
 use crate::probe::session::Rules;
 use crate::probe::state::Hysteresis;
 use crate::probe::stats::distribution::Precision;
-use crate::probe::stats::loss::confidence;
 use crate::probe::targets::{
     Datagram, Dispatch, Labels, Listed, PortKey, PortsToClose, Setup, Targets,
 };
@@ -114,22 +113,6 @@ impl World {
         self.air.insert((when, self.thrown), flying);
     }
 
-    /// How long a datagram takes that way, and a copy of it; none if it is lost.
-    pub(super) fn pass(&mut self, way: Way) -> Vec<u64> {
-        let random = &mut self.random;
-        if random.f64() < way.loss {
-            return Vec::new();
-        }
-        let copies = if random.f64() < way.copies { 2 } else { 1 };
-        let mut times: Vec<u64> =
-            (0..copies).map(|_| way.delay_ms * MS + random.u64(0..=way.jitter_ms * MS)).collect();
-        if self.link.kind == Kind::Plain {
-            let first = times[0];
-            times.fill(first);
-        }
-        times
-    }
-
     pub(super) fn send(&mut self, target: TargetId, due: u64, now: u64) {
         if self.random.f64() < self.link.moves {
             let found = [address(&self.link, target, self.random.u8(0..3))];
@@ -170,7 +153,7 @@ impl World {
             }
         }
         let way = self.link.up;
-        for after in self.pass(way) {
+        for after in way.pass(&mut self.random, self.link.kind) {
             self.throw(now + after, flying.clone());
         }
     }
@@ -246,7 +229,7 @@ impl World {
         }
         let landed = Flying { bytes, kind: Flight::Down { intact }, ..flying.clone() };
         let times = match landed.beat {
-            Some(_) => self.pass(way),
+            Some(_) => way.pass(&mut self.random, self.link.kind),
             None => vec![way.delay_ms * MS], // the counter_probe comes through
         };
         for after in times {
@@ -264,24 +247,6 @@ impl World {
         }
         if self.link.kind == Kind::Stamp && self.key.is_none() && bytes.len() > 60 {
             bytes[30] ^= 1; // the sender's timestamp
-        }
-    }
-
-    pub(super) fn check_books(&mut self) {
-        let totals = self.targets.totals();
-        assert_eq!(totals.pending(), self.targets.in_flight());
-        assert_eq!(
-            totals.sent,
-            totals.received + totals.unanswered() + totals.pending(),
-            "{totals:?}"
-        );
-        assert!(totals.late <= totals.lost && totals.refused <= totals.lost);
-        let settled = totals.received + totals.lost;
-        if let (Some(share), Some((low, high))) =
-            (totals.loss_percent(), confidence(totals.lost, settled))
-        {
-            assert!((0.0..=100.0).contains(&share));
-            assert!(low <= share + 1e-9 && share <= high + 1e-9);
         }
     }
 
@@ -356,7 +321,7 @@ impl World {
                 timeline.end(0);
                 self.close_ports(now);
             }
-            self.check_books();
+            check_books(&self.targets);
             self.check_direction();
         }
         now
