@@ -4,6 +4,7 @@
 //! failure as one line (and perhaps a hint) on stderr and gives the exit code. Nothing here opens
 //! a socket or writes to stdout by itself; what goes to stdout goes through a [`printer`].
 
+pub mod children;
 mod exit;
 pub mod files;
 pub mod json;

@@ -6,7 +6,7 @@
 //! read again, and stops it elsewhere. SIGUSR1, and SIGQUIT where there is a terminal to send it,
 //! ask for a snapshot. SIGINT, SIGQUIT and SIGHUP that were ignored at the start stay ignored, as
 //! `nohup` and a shell's `&` want it. SIGXFSZ is caught, so that a file at its size limit is a
-//! failed write and not the end.
+//! failed write and not the end. Process 1 of a container takes away the orphans that end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -100,7 +100,7 @@ mod unix {
     use std::io::{self, IsTerminal};
     use std::thread;
 
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGXFSZ};
+    use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGXFSZ};
     use signal_hook::iterator::Signals as Incoming;
     use signal_hook::low_level::emulate_default_handler;
 
@@ -108,6 +108,7 @@ mod unix {
         Arc, AtomicBool, Failure, Hangup, Ordering, Request, Requests, SignalEvent, Signals,
         bounded,
     };
+    use crate::cli::children;
     use crate::clock;
 
     /// Events that may wait; a program that does not even take so many is stuck, and a late
@@ -128,6 +129,9 @@ mod unix {
             {
                 wanted.push(SIGQUIT);
             }
+            if children::is_first() {
+                wanted.push(SIGCHLD);
+            }
             let ignored = ignored_signals();
             let respected = [SIGINT, SIGQUIT, SIGHUP];
             wanted.retain(|signal| !respected.contains(signal) || ignored >> (signal - 1) & 1 == 0);
@@ -139,8 +143,15 @@ mod unix {
             let flag = Arc::clone(&stopped);
             let deliver = move || {
                 let mut requests = Requests::default();
+                if children::is_first() {
+                    children::reap();
+                }
                 for signal in incoming.forever() {
                     let event = match signal {
+                        SIGCHLD => {
+                            children::reap();
+                            continue;
+                        }
                         SIGUSR1 | SIGQUIT => SignalEvent::Snapshot,
                         SIGHUP if hangup == Hangup::Reload => SignalEvent::Reload,
                         _ => match requests.judge(signal == SIGINT, clock::mono()) {

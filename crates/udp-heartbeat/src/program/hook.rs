@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
+use udp_core::cli::children;
 use udp_core::clock::{self, Mono};
 
 use crate::probe::schedule::TargetId;
@@ -194,17 +195,14 @@ fn start(command: &OsStr, notice: Notice, ended: Sender<TargetId>) -> bool {
         log::warn!("--on-change: cannot run the command: {reason}");
         false
     };
-    let mut child = match shell(command)
-        .envs(notice.variables())
-        .stdin(Stdio::null())
-        .stdout(Stdio::from(std::io::stderr()))
-        .spawn()
-    {
+    let mut shell = shell(command);
+    shell.envs(notice.variables()).stdin(Stdio::null()).stdout(Stdio::from(std::io::stderr()));
+    let child = match children::spawn(&mut shell) {
         Ok(child) => child,
         Err(error) => return failed(&error),
     };
     let wait = move || {
-        match child.wait() {
+        match children::wait(child) {
             Ok(status) if status.success() => {}
             Ok(status) => {
                 log::warn!("--on-change: the command for {} failed: {status}", notice.name());

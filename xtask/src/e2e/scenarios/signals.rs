@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use rustix::process::Signal;
+use rustix::process::{Signal, geteuid};
 
 use super::scenarios;
 use crate::e2e::context::{Context, Server};
 use crate::e2e::net::{Asker, Peer};
+use crate::e2e::netns::present;
+use crate::e2e::process::Launch;
+use crate::e2e::skip::skip;
 use crate::e2e::{check, clock};
 
 scenarios!("signals":
@@ -18,6 +21,7 @@ scenarios!("signals":
     a_late_interrupt_ends_at_once_and_a_late_term_does_not,
     what_was_ignored_at_the_start_stays_ignored,
     a_snapshot_and_on,
+    process_1_of_a_container_leaves_no_zombies,
 );
 
 fn the_client_stops_with_a_summary(context: &Context) -> Result<()> {
@@ -170,4 +174,25 @@ fn a_snapshot_and_on(context: &Context) -> Result<()> {
     client.end_input();
     client.finish()?.exits(0)?.complains("<any>\n")?;
     Ok(())
+}
+
+/// A process whose parent has ended is handed to process 1, which has to wait for it.
+fn process_1_of_a_container_leaves_no_zombies(context: &Context) -> Result<()> {
+    if !geteuid().is_root() || !present("unshare") {
+        return skip("a process namespace needs root and unshare");
+    }
+    let orphan = "p=$( (sh -c 'echo $$' &) ); n=0; \
+                  while [ -e /proc/$p ] && [ $n -lt 1000 ]; do n=$((n+1)); sleep 0.01; done; \
+                  [ -e /proc/$p ] || echo gone; exit 3";
+    let script = "mount -t proc proc /proc && exec \"$@\"";
+    let finished = Launch::new("unshare")
+        .args(["--fork", "--pid", "--mount", "--net", "sh", "-c", script, "sh"])
+        .arg(&context.programs.heartbeat)
+        .args(["127.0.0.1:1", "-q", "-c", "1", "-W", "0.05", "--down-after", "1"])
+        .args(["--on-change", orphan])
+        .finish()?;
+    let said = finished.err();
+    check::holds(&format!("{said:?}: the orphan is gone"), said.contains("gone\n"))?;
+    // What is waited for is left to whoever waits.
+    check::holds(&format!("{said:?}: its own command is told"), said.contains("exit status: 3"))
 }
