@@ -208,7 +208,7 @@ fn an_output_that_nobody_reads_costs_no_echo_and_does_not_keep_it_from_ending() 
     drop(reader);
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-    assert_eq!(stderr, "warning: nobody reads stdout: the summary was not written\n");
+    assert_eq!(stderr, "warning: nobody reads stdout: the last lines were not written\n");
 }
 
 #[test]

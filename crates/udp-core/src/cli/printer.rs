@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{
-    Receiver, RecvTimeoutError, SendError, SendTimeoutError, Sender, TrySendError, bounded,
+    Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError, bounded,
 };
 
 use crate::clock;
@@ -185,8 +185,8 @@ impl<T: Send + 'static> Printer<T> {
     /// output no longer than `patience`, or for as long as it takes if there is none.
     pub fn finish(self, patience: Option<Duration>) -> Finished {
         self.finish_by(|finished| match patience {
-            Some(patience) => finished.recv_timeout(patience).ok(),
-            None => finished.recv().ok(),
+            Some(patience) => finished.recv_timeout(patience),
+            None => finished.recv().map_err(RecvTimeoutError::from),
         })
     }
 
@@ -202,27 +202,34 @@ impl<T: Send + 'static> Printer<T> {
             while go_on() {
                 match finished.recv_timeout(glance) {
                     Err(RecvTimeoutError::Timeout) => {}
-                    outcome => return outcome.ok(),
+                    outcome => return outcome,
                 }
             }
-            finished.recv_timeout(patience).ok()
+            finished.recv_timeout(patience)
         })
     }
 
     fn finish_by(
         self,
-        wait: impl FnOnce(&Receiver<Option<io::Error>>) -> Option<Option<io::Error>>,
+        wait: impl FnOnce(&Receiver<Option<io::Error>>) -> Result<Option<io::Error>, RecvTimeoutError>,
     ) -> Finished {
         let Printer { handle, finished, .. } = self;
         let shared = Arc::clone(&handle.shared);
         drop(handle);
-        let outcome = wait(&finished);
-        Finished {
-            dropped: shared.dropped.load(Ordering::Relaxed),
-            stuck: outcome.is_none(),
-            gone: shared.gone.load(Ordering::Relaxed),
-            error: outcome.flatten(),
+        let (in_time, error) = match wait(&finished) {
+            Ok(error) => (true, error),
+            Err(RecvTimeoutError::Timeout) => (false, None),
+            Err(RecvTimeoutError::Disconnected) => {
+                (true, Some(io::Error::other("the printer ended by itself")))
+            }
+        };
+        let gone = shared.gone.load(Ordering::Relaxed);
+        // All may be written, and its thread not have come to its end yet.
+        let stuck = !in_time && shared.pending.load(Ordering::Acquire) > 0;
+        if stuck && !gone {
+            log::warn!("nobody reads stdout: the last lines were not written");
         }
+        Finished { dropped: shared.dropped.load(Ordering::Relaxed), error, stuck, gone }
     }
 }
 
@@ -235,7 +242,10 @@ impl<T> Handle<T> {
     pub fn offer(&self, value: T) -> Result<(), T> {
         self.shared.pending.fetch_add(1, Ordering::Relaxed);
         let outcome = match self.policy {
-            Policy::Lossless => self.values.send(value).map_err(SendError::into_inner),
+            Policy::Lossless => self.values.send(value).map_err(|refused| {
+                self.shared.gone.store(true, Ordering::Relaxed);
+                refused.into_inner()
+            }),
             Policy::Lossy => self.values.try_send(value).map_err(|refused| {
                 if matches!(refused, TrySendError::Full(_)) {
                     self.count_dropped(1);
@@ -253,8 +263,13 @@ impl<T> Handle<T> {
     /// The value, when there was no room in time; this is not counted.
     pub fn offer_within(&self, value: T, patience: Duration) -> Result<(), T> {
         self.shared.pending.fetch_add(1, Ordering::Relaxed);
-        let outcome = self.values.send_timeout(value, patience);
-        self.settle(outcome.map_err(SendTimeoutError::into_inner))
+        let outcome = self.values.send_timeout(value, patience).map_err(|refused| {
+            if matches!(refused, SendTimeoutError::Disconnected(_)) {
+                self.shared.gone.store(true, Ordering::Relaxed);
+            }
+            refused.into_inner()
+        });
+        self.settle(outcome)
     }
 
     /// Takes a value that was not handed over out of the count of those that wait.
@@ -289,7 +304,7 @@ impl<T> Handle<T> {
         self.shared.dropped.load(Ordering::Relaxed)
     }
 
-    /// Whether the reader has gone away: nothing more will be seen.
+    /// Whether the reader has gone away, or the printer itself: nothing more will be seen.
     pub fn is_gone(&self) -> bool {
         self.shared.gone.load(Ordering::Relaxed)
     }
@@ -537,5 +552,18 @@ mod tests {
         let finished = printer.finish(PATIENCE);
         assert_eq!(finished.error.map(|e| e.kind()), Some(ErrorKind::StorageFull));
         assert!(String::from_utf8_lossy(&kept.lock().unwrap()).ends_with("line 49\n"));
+    }
+
+    #[test]
+    fn a_printer_that_ended_by_itself_is_an_error_and_is_not_waited_for() {
+        let fails = |_: u32, _: &mut Vec<u8>| panic!("a renderer that fails");
+        let printer = Printer::start(io::sink(), fails, |_, _| {}, 1, Policy::Lossless).unwrap();
+        let handle = printer.handle();
+        let refused = (0..1000).any(|value| {
+            handle.offer_within(value, Duration::from_secs(60)).is_err() && handle.is_gone()
+        });
+        assert!(refused);
+        let finished = printer.finish(PATIENCE);
+        assert!(finished.error.is_some() && !finished.stuck);
     }
 }

@@ -18,6 +18,7 @@ use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
 use udp_core::cli::{self, Console, Exit, Failure, Style};
 use udp_core::clock;
 use udp_core::error::describe;
+use udp_core::text::units::{Millis, OrDash};
 
 use crate::args::Args;
 use crate::config::{self, Config, Files, Sources};
@@ -127,11 +128,9 @@ impl Run {
         }
         say_figures(&snapshot);
         let Run { prober, output, printer, lines, hook, gone, .. } = self;
-        if !gone.load(Ordering::Relaxed)
-            && output.show.has(Kind::Summary)
-            && printer.handle().offer_within(Item::Summary(Box::new(snapshot)), PATIENCE).is_err()
-        {
-            log::warn!("nobody reads what is printed: no summary");
+        if !gone.load(Ordering::Relaxed) && output.show.has(Kind::Summary) {
+            // Where there is no room in time, the printer says so at its end.
+            drop(printer.handle().offer_within(Item::Summary(Box::new(snapshot)), PATIENCE));
         }
         // With the reporter, and its ways to the printer and to the command.
         drop((prober, lines));
@@ -290,12 +289,9 @@ fn say_snapshot(prober: &Prober, console: &Console) {
 
 /// What the summary has no room for, most of it with -v.
 fn say_figures(summary: &Snapshot) {
-    let span = |span: Option<Duration>| match span {
-        Some(span) => ShownDuration(span).to_string(),
-        None => "-".into(),
-    };
+    let span = |span: Option<Duration>| OrDash(span.map(Millis));
     log::info!(
-        "send lag p50/p99/max = {}/{}/{}",
+        "send lag p50/p99/max = {}/{}/{} ms",
         span(summary.lag_p50),
         span(summary.lag_p99),
         span(summary.lag_max)
