@@ -13,6 +13,8 @@ mod memory;
 #[cfg(feature = "cli")]
 mod priority;
 mod receive;
+#[cfg(test)]
+pub(crate) mod seccomp;
 mod send;
 mod sleep;
 pub(crate) mod sockopt;

@@ -16,6 +16,8 @@ pub(crate) struct SendCall {
     controls: Vec<[u8; CONTROL_OUT]>,
     /// Whether `sendmsg(2)` is used.
     each: bool,
+    /// Whether `sendmmsg(2)` has ever sent anything.
+    worked: bool,
 }
 
 // SAFETY: the raw pointers in `headers` lead into the vectors beside them, which move along, and
@@ -39,6 +41,7 @@ impl SendCall {
             names: Vec::with_capacity(messages),
             controls: Vec::with_capacity(messages),
             each: false,
+            worked: false,
         }
     }
 
@@ -132,6 +135,11 @@ impl Ready<'_, '_> {
         self.call.each
     }
 
+    /// Whether the call for many has worked: then this system does not refuse it.
+    pub(crate) fn has_worked(&self) -> bool {
+        self.call.worked
+    }
+
     /// Sends the messages from number `from` on, without waiting. How many went out before one
     /// failed; the failure itself if that was the first.
     pub(crate) fn send(&mut self, socket: BorrowedFd<'_>, from: usize) -> io::Result<usize> {
@@ -151,6 +159,7 @@ impl Ready<'_, '_> {
         let result = unsafe {
             libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _)
         };
+        self.call.worked |= result > 0;
         counted(result)
     }
 }

@@ -30,18 +30,9 @@ pub(in super::super) struct LinuxReceiver {
     /// SO_RCVTIMEO as it is set now.
     timeout: Option<Duration>,
     drops: Drops,
-    /// In tests: the call for many fails with this error number.
-    #[cfg(test)]
-    refuse: Option<i32>,
 }
 
 impl LinuxReceiver {
-    /// From now on, as if the call for many datagrams were refused.
-    #[cfg(test)]
-    pub(in super::super) fn refuse(&mut self, number: i32) {
-        self.refuse = Some(number);
-    }
-
     pub(super) fn new(
         socket: Arc<UdpSocket>,
         waker: Waker,
@@ -57,8 +48,6 @@ impl LinuxReceiver {
             spin: Spin::new(options.busy_poll),
             timeout: None,
             drops: Drops::default(),
-            #[cfg(test)]
-            refuse: None,
         }
     }
 
@@ -139,15 +128,7 @@ impl LinuxReceiver {
     fn take(&mut self, slots: &mut Slots, wait: bool) -> io::Result<usize> {
         let (memory, layout, metas) = slots.parts();
         let taken = loop {
-            #[cfg(test)]
-            let refused = self.refuse.filter(|_| !self.call.is_one_by_one());
-            #[cfg(not(test))]
-            let refused = None;
-            let result = match refused {
-                Some(number) => Err(io::Error::from_raw_os_error(number)),
-                None => self.call.receive(self.socket.as_fd(), memory, wait),
-            };
-            match result {
+            match self.call.receive(self.socket.as_fd(), memory, wait) {
                 Ok(taken) => break taken,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(0),

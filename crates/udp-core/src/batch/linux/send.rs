@@ -37,8 +37,6 @@ impl LinuxSender {
                 pinned: !bound.ip().is_unspecified(),
                 #[cfg(test)]
                 refuse: None,
-                #[cfg(test)]
-                refuse_many: None,
             },
             socket,
             gso,
@@ -53,12 +51,6 @@ impl LinuxSender {
     #[cfg(test)]
     pub(in super::super) fn refuse(&mut self, least: usize, number: i32) {
         self.wire.refuse = Some((least, number));
-    }
-
-    /// From now on, as if the call for many datagrams were refused.
-    #[cfg(test)]
-    pub(in super::super) fn refuse_many(&mut self, number: i32) {
-        self.wire.refuse_many = Some(number);
     }
 
     /// Whether datagrams of `length` bytes to `peer` would be joined.
@@ -200,7 +192,9 @@ fn send_singly<'a>(
 /// Makes the call from message `next` on; where it is refused as such, one message at a time.
 fn send_or_singly(ready: &mut Ready<'_, '_>, socket: &UdpSocket, next: usize) -> io::Result<usize> {
     match ready.send(socket.as_fd(), next) {
-        Err(e) if is_refused(&e) && !ready.is_one_by_one() => one_by_one(ready, socket, next, &e),
+        Err(e) if is_refused(&e) && !ready.is_one_by_one() && !ready.has_worked() => {
+            one_by_one(ready, socket, next, &e)
+        }
         result => result,
     }
 }
@@ -234,9 +228,6 @@ struct Wire {
     /// In tests: refuse to segment datagrams of at least so many bytes, with this error number.
     #[cfg(test)]
     refuse: Option<(usize, i32)>,
-    /// In tests: the call for many fails with this error number.
-    #[cfg(test)]
-    refuse_many: Option<i32>,
 }
 
 impl Wire {
@@ -281,12 +272,7 @@ impl Wire {
             {
                 Err(io::Error::from_raw_os_error(errno))
             }
-            _ => match self.refuse_many.filter(|_| !ready.is_one_by_one()) {
-                Some(errno) => {
-                    one_by_one(ready, socket, next, &io::Error::from_raw_os_error(errno))
-                }
-                None => send_or_singly(ready, socket, next),
-            },
+            _ => send_or_singly(ready, socket, next),
         }
     }
 }

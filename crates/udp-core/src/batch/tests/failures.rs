@@ -104,33 +104,88 @@ fn a_refusal_reaches_a_connected_socket_and_does_not_stay() {
     }
 }
 
-/// A kernel without the calls for many, or a filter that forbids them: one datagram a call, and
-/// nothing is lost. Small datagrams fill a batch, and a segmented one is a message of its own.
+/// Runs `test` before a kernel, or a filter, that refuses what is listed.
+#[cfg(target_os = "linux")]
+fn refused(
+    refusals: &[(libc::c_long, Option<(i32, i32)>)],
+    errno: i32,
+    test: impl FnOnce() + Send + 'static,
+) {
+    let refusals = refusals.to_vec();
+    let thread = std::thread::spawn(move || {
+        for (call, option) in refusals {
+            crate::sys::seccomp::refuse(call, option, errno).expect("a filter");
+        }
+        test();
+    });
+    assert!(thread.join().is_ok(), "error number {errno}");
+}
+
+/// Old kernels, WSL1 and filters of containers: what is refused is done without, nothing is lost.
+/// Small datagrams fill a batch, and a segmented one is a message of its own.
 #[cfg(target_os = "linux")]
 #[test]
-fn where_the_calls_for_many_are_refused_it_goes_one_by_one() {
-    for number in [libc::ENOSYS, libc::EPERM] {
-        for options in [Options::default(), Options { gro: false, ..Options::default() }] {
-            let mut server = Server::new("127.0.0.1:0", Backend::Auto, &options);
-            let ReceiveHalf::Linux(half) = &mut server.io.receiver.half else { return };
-            half.refuse(number);
-            let SendHalf::Linux(half) = &mut server.io.sender.half else { return };
-            half.refuse_many(number);
-            let datagrams: Vec<Vec<u8>> =
-                (0..40).map(|i| payload(if i < 30 { 100 } else { i }, i)).collect();
-            let client = send_together(client(server.address), server.address, &datagrams);
-            server.echo(datagrams.len());
-            for (i, datagram) in datagrams.iter().enumerate() {
-                assert!(reply(&client) == *datagram, "{number}: datagram {i}");
-            }
-            assert_eq!(server.io.receive(&mut server.slots, Wait::Now).expect("nothing"), 0);
-            // What fails is still told of the one it is.
-            server.outbox.push(SocketAddr::new(LOOPBACK, 0), None, b"none").expect("room");
-            server.outbox.push(client.local_addr().expect("address"), None, b"x").expect("room");
-            let told = outcomes(&mut server);
-            assert!(told[0].1.is_err() && told[1].1.is_ok(), "{told:?}");
+fn whatever_optional_call_is_refused_datagrams_are_answered() {
+    const SET: libc::c_long = libc::SYS_setsockopt;
+    const GET: libc::c_long = libc::SYS_getsockopt;
+    let socket = |name| Some((libc::SOL_SOCKET, name));
+    let (ip, udp) = (|name| Some((libc::IPPROTO_IP, name)), |name| Some((libc::SOL_UDP, name)));
+    let mut all = vec![
+        (libc::SYS_recvmmsg, None),
+        (libc::SYS_sendmmsg, None),
+        (libc::SYS_madvise, None),
+        (SET, ip(libc::IP_PKTINFO)),
+        (SET, ip(libc::IP_RECVTTL)),
+        (SET, ip(libc::IP_RECVTOS)),
+        (SET, udp(libc::UDP_GRO)),
+        (GET, udp(libc::UDP_SEGMENT)),
+        (SET, socket(libc::SO_TIMESTAMPNS)),
+        (SET, socket(libc::SO_RXQ_OVFL)),
+        (GET, socket(libc::SO_MEMINFO)),
+    ];
+    let mut rows: Vec<_> = all.iter().map(|one| vec![*one]).collect();
+    rows.push(std::mem::take(&mut all));
+    for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EOPNOTSUPP] {
+        for row in &rows {
+            refused(row, errno, || {
+                let options =
+                    Options { timestamps: true, ttl: true, ecn: true, ..Options::default() };
+                let mut server = Server::new("127.0.0.1:0", Backend::Auto, &options);
+                let datagrams: Vec<Vec<u8>> =
+                    (0..40).map(|i| payload(if i < 30 { 100 } else { i }, i)).collect();
+                let client = send_together(client(server.address), server.address, &datagrams);
+                server.echo(datagrams.len());
+                for (i, datagram) in datagrams.iter().enumerate() {
+                    assert!(reply(&client) == *datagram, "datagram {i}");
+                }
+                assert_eq!(server.io.receive(&mut server.slots, Wait::Now).expect("nothing"), 0);
+                server.io.drops();
+                // What fails is still told of the one it is.
+                let to = client.local_addr().expect("address");
+                server.outbox.push(SocketAddr::new(LOOPBACK, 0), None, b"none").expect("room");
+                server.outbox.push(to, None, b"x").expect("room");
+                let told = outcomes(&mut server);
+                assert!(told[0].1.is_err() && told[1].1.is_ok(), "{told:?}");
+            });
         }
     }
+}
+
+/// A packet filter that drops what this host sends says EPERM as well: once the call has worked,
+/// a datagram is not sent a second time for it.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_packet_filter_drops_is_no_refusal_of_the_call() {
+    refused(&[], 0, || {
+        let mut server = Server::new("127.0.0.1:0", Backend::Auto, &Options::default());
+        let client = client(server.address);
+        let to = client.local_addr().expect("address");
+        server.outbox.push(to, None, b"first").expect("room");
+        assert_eq!(outcomes(&mut server), [(0, Ok(()))]);
+        crate::sys::seccomp::refuse(libc::SYS_sendmmsg, None, libc::EPERM).expect("a filter");
+        server.outbox.push(to, None, b"dropped").expect("room");
+        assert_eq!(outcomes(&mut server), [(0, Err(io::ErrorKind::PermissionDenied))]);
+    });
 }
 
 /// What the kernel says when it does not segment: everything goes out singly, and it is not asked
