@@ -110,7 +110,7 @@ pub fn stamp_authenticated(data: &[u8]) {
     if let Some((covered, rest)) = signed.split_at_mut_checked(96)
         && let Some(digest) = rest.first_chunk_mut::<16>()
     {
-        *digest = key.sign(covered);
+        *digest = key.sign(&[covered]);
     }
     let refused =
         SenderPacket::decode(&signed, mode, Wall::default()) == Err(PacketError::NotAuthentic);
@@ -134,7 +134,7 @@ pub fn stamp_tlv(data: &[u8]) {
     }
     assert!(covered <= data.len());
     let mut marked = data.to_vec();
-    tlv::mark_reflected(&mut marked);
+    tlv::reflect(&mut marked, None, 1, 2);
     for at in flags {
         let allowed = tlv::UNRECOGNISED | tlv::MALFORMED;
         assert_eq!(marked.get(at).map(|flags| flags & !allowed), Some(0));
@@ -143,6 +143,10 @@ pub fn stamp_tlv(data: &[u8]) {
         }
     }
     assert_eq!(marked, data);
+    if let Ok(key) = Key::from_file_bytes(b"key") {
+        tlv::reflect(&mut marked, Some(&key), 1, 2);
+        assert_eq!(tlv::is_authentic(data, 1, &key), tlv::is_authentic(&marked, 2, &key));
+    }
 }
 
 /// Control messages and an address as the kernel might give them; what is written is read back.

@@ -19,8 +19,8 @@
 //! authenticated; and an answer where a request is due, or the reverse. The receive timestamp
 //! tells the two apart: a sender must leave it zero and a reflector must set it. RFC 8762 has a
 //! reflector ignore those bytes in a request, but a reflector that answers answers never stops.
-//! No TLV is acted on but the padding TLV: others are returned marked as not recognised, the HMAC
-//! TLV among them, and the authenticated forms of TWAMP are not known here.
+//! No TLV is acted on but padding and, with a key, the HMAC TLV: others are returned marked as not
+//! recognised. The authenticated forms of TWAMP are not known here.
 //!
 //! ```
 //! use udp_core::clock::Wall;

@@ -39,7 +39,7 @@ impl Mode<'_> {
     /// Writes the HMAC, the last thing to be written.
     pub(super) fn seal(self, base: &mut Base) {
         if let Mode::Authenticated(key) = self {
-            let digest = key.sign(&base[..HMAC]);
+            let digest = key.sign(&[&base[..HMAC]]);
             write(base, HMAC, &digest);
         }
     }
@@ -51,7 +51,7 @@ impl Mode<'_> {
         }
         match self {
             Mode::Authenticated(key) => match bytes.get(..HMAC) {
-                Some(covered) if key.verify(covered, &read(bytes, HMAC)) => Ok(()),
+                Some(covered) if key.verify(&[covered], &read(bytes, HMAC)) => Ok(()),
                 _ => Err(PacketError::NotAuthentic),
             },
             Mode::Plain => Ok(()),

@@ -23,7 +23,7 @@ pub struct Reply {
 impl Reply {
     /// Writes the answer to `request`, the bytes that were decoded as `packet`, into the front of
     /// `out`, and returns its length, which is [`reply_len`]. What follows the packet in the
-    /// request is returned with its TLVs' flags set.
+    /// request is returned as [`tlv::reflect`] makes it.
     ///
     /// # Errors
     /// [`PacketError::TooShort`], if `out` is shorter than that.
@@ -52,7 +52,11 @@ impl Reply {
         head.copy_from_slice(&answer.to_base(mode)[..head.len()]);
         if let Some(extra) = request.get(head.len()..head.len() + rest.len()) {
             rest.copy_from_slice(extra);
-            tlv::mark_reflected(rest);
+            let key = match mode {
+                Mode::Plain => None,
+                Mode::Authenticated(key) => Some(key),
+            };
+            tlv::reflect(rest, key, packet.sequence, self.sequence);
         }
         Ok(length)
     }

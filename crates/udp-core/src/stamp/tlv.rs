@@ -1,8 +1,14 @@
-//! The TLVs behind a packet (RFC 8972 section 4): a walk over them, and what a reflector that
-//! knows the padding TLV alone makes of them.
+//! The TLVs behind a packet (RFC 8972 section 4): a walk over them, and what a reflector makes of
+//! them that knows the padding TLV and, with a key, the HMAC TLV.
+//!
+//! With a key, the TLVs must be followed by an HMAC TLV, unless the only one is padding, and behind
+//! it only padding may stand (section 4.8). Where that fails, each TLV comes back with I set.
 //!
 //! Zero bytes where a TLV would begin are padding to the end: TWAMP-Light pads like that, and
 //! the TLV that they would be does not exist (a sender sets U in each of its own).
+
+use super::Key;
+use super::key::DIGEST_LEN;
 
 /// Bytes before a TLV's value: flags, type, length of the value.
 pub const HEADER_LEN: usize = 4;
@@ -19,6 +25,9 @@ pub const INTEGRITY: u8 = 0x20;
 
 /// The type of the padding TLV, whose value says nothing.
 pub const PADDING: u8 = 1;
+
+/// The type of the HMAC TLV: the HMAC of the packet's sequence number and of all TLVs before it.
+pub const HMAC: u8 = 8;
 
 /// The longest value.
 const LONGEST: usize = u16::MAX as usize;
@@ -87,19 +96,56 @@ impl<'a> Iterator for Walk<'a> {
     }
 }
 
-/// Sets the flags of the TLVs in `bytes` as a reflector returns them: U in those that are not
-/// padding, M in one that is malformed, which ends it, and no other flag. Values stay as they are.
-pub fn mark_reflected(bytes: &mut [u8]) {
+/// Whether the TLVs in `bytes`, behind a packet numbered `sequence`, are the key's: what a sender
+/// or a reflector must know before it uses what they say.
+#[must_use]
+pub fn is_authentic(bytes: &[u8], sequence: u32, key: &Key) -> bool {
+    let (mut position, mut only_padding, mut count) = (0, true, 0);
+    let mut tlvs = walk(bytes);
+    while let Some(tlv) = tlvs.next() {
+        match tlv {
+            Ok(Tlv { kind: HMAC, value, .. }) => {
+                let covered = bytes.get(..position).unwrap_or(&[]);
+                return <&[u8; DIGEST_LEN]>::try_from(value)
+                    .is_ok_and(|digest| key.verify(&[&sequence.to_be_bytes(), covered], digest))
+                    && tlvs.all(|tlv| tlv.is_ok_and(|tlv| tlv.kind == PADDING));
+            }
+            Ok(tlv) => only_padding &= tlv.kind == PADDING,
+            Err(_) => return false,
+        }
+        count += 1;
+        position = tlvs.position;
+    }
+    only_padding && count <= 1
+}
+
+/// Makes of the TLVs in `bytes`, as they came in a request, those of the answer: U in those that
+/// are not known, M in one that is malformed, which ends it, I in each if they are not the key's,
+/// and no other flag. Values stay as they are, but for the HMAC of what was authentic. The
+/// sequence numbers are the request's and the answer's.
+pub fn reflect(bytes: &mut [u8], key: Option<&Key>, asked: u32, answered: u32) {
+    let authentic = key.is_none_or(|key| is_authentic(bytes, asked, key));
+    let integrity = if authentic { 0 } else { INTEGRITY };
     let mut position = 0;
     while let Some(tlv) = walk(bytes.get(position..).unwrap_or(&[])).next() {
         let kind = bytes.get(position + 1).copied();
-        let recognised = if kind == Some(PADDING) { 0 } else { UNRECOGNISED };
-        let (flags, next) = match tlv {
-            Ok(tlv) => (recognised, position + HEADER_LEN + tlv.value.len()),
-            Err(_) => (recognised | MALFORMED, bytes.len()),
+        let hmac = key.filter(|_| kind == Some(HMAC));
+        let recognised = kind == Some(PADDING) || hmac.is_some();
+        let (malformed, next) = match tlv {
+            Ok(tlv) if hmac.is_some() && tlv.value.len() != DIGEST_LEN => (true, bytes.len()),
+            Ok(tlv) => (false, position + HEADER_LEN + tlv.value.len()),
+            Err(_) => (true, bytes.len()),
         };
-        if let Some(place) = bytes.get_mut(position) {
-            *place = flags;
+        let (before, rest) = bytes.split_at_mut(position);
+        if let Some(place) = rest.first_mut() {
+            *place = integrity
+                | if recognised { 0 } else { UNRECOGNISED }
+                | if malformed { MALFORMED } else { 0 };
+        }
+        if let (Some(key), true) = (hmac, authentic)
+            && let Some(place) = rest.get_mut(HEADER_LEN..HEADER_LEN + DIGEST_LEN)
+        {
+            place.copy_from_slice(&key.sign(&[&answered.to_be_bytes(), before]));
         }
         position = next;
     }
@@ -170,7 +216,7 @@ mod tests {
         ];
         for (asked, answered) in table {
             let mut bytes = asked.to_vec();
-            mark_reflected(&mut bytes);
+            reflect(&mut bytes, None, 1, 2);
             assert_eq!(bytes, *answered, "{asked:x?}");
         }
     }
@@ -189,8 +235,55 @@ mod tests {
                 })
                 .sum();
             assert!(length - covered < HEADER_LEN, "{length}: {covered} covered");
-            mark_reflected(&mut bytes);
+            reflect(&mut bytes, None, 1, 2);
             assert!(walk(&bytes).all(|tlv| tlv.unwrap().flags == 0), "{length}");
+        }
+    }
+
+    #[test]
+    fn with_a_key_tlvs_need_its_hmac_and_come_back_with_one() {
+        let key = Key::from_file_bytes(b"secret").unwrap();
+        let hmac = |sequence: u32, covered: &[u8]| {
+            let digest = key.sign(&[&sequence.to_be_bytes(), covered]);
+            [&[UNRECOGNISED, HMAC, 0, 16], &digest[..]].concat()
+        };
+        let location = b"\x80\x02\x00\x01a";
+        let padding = b"\x80\x01\x00\x00";
+        let good = hmac(7, location);
+        // The flags of what comes back, in order.
+        type Row<'a> = (&'a str, Vec<&'a [u8]>, &'a [u8]);
+        let cut = &good[..good.len() - 1];
+        let (other, early, twice) = (hmac(8, location), hmac(7, b""), hmac(7, &good));
+        let short = [&[0x80, HMAC, 0, 4][..], &good[4..8]].concat();
+        let table: [Row<'_>; 12] = [
+            ("nothing", vec![], &[]),
+            ("padding alone", vec![padding], &[0]),
+            ("zeros", vec![&[0; 9]], &[]),
+            ("its HMAC", vec![location, &good], &[0x80, 0]),
+            ("padding behind it", vec![location, &good, padding], &[0x80, 0, 0]),
+            ("none", vec![location], &[0xa0]),
+            ("padding twice", vec![padding, padding], &[0x20, 0x20]),
+            ("of another number", vec![location, &other], &[0xa0, 0x20]),
+            ("not behind all", vec![&early, location], &[0x20, 0xa0]),
+            ("two of them", vec![&early, &twice], &[0x20, 0x20]),
+            ("cut short", vec![location, cut], &[0xa0, 0x60]),
+            ("too short", vec![location, &short, location], &[0xa0, 0x60, 0x80]),
+        ];
+        for (name, tlvs, flags) in table {
+            let mut bytes = tlvs.concat();
+            let asked = bytes.clone();
+            reflect(&mut bytes, Some(&key), 7, 9);
+            let mut position = 0;
+            let got: Vec<u8> = tlvs
+                .iter()
+                .filter(|tlv| tlv.iter().any(|byte| *byte != 0))
+                .map(|tlv| (position, position += tlv.len()).0)
+                .map(|at| bytes[at])
+                .collect();
+            assert_eq!(got, flags, "{name}");
+            let authentic = flags.iter().all(|flags| flags & INTEGRITY == 0);
+            assert_eq!(is_authentic(&asked, 7, &key), authentic, "{name}");
+            assert_eq!(is_authentic(&bytes, 9, &key), authentic, "{name}: the answer");
         }
     }
 
@@ -200,7 +293,7 @@ mod tests {
             bytes in prop::collection::vec(prop_oneof![Just(0), Just(1), Just(0x80), any::<u8>()], 0..64),
         ) {
             let mut marked = bytes.clone();
-            mark_reflected(&mut marked);
+            reflect(&mut marked, None, 1, 2);
             prop_assert_eq!(kinds(&bytes).len(), kinds(&marked).len());
             let mut places = 0;
             for tlv in walk(&bytes) {
