@@ -233,7 +233,7 @@ fn from_wire(number: u32, last: Seq) -> Option<Seq> {
 
 fn reflected(packet: &ReflectorPacket) -> Reflected {
     let format = packet.error.format();
-    let nanos = |time: Timestamp| time.to_wall(format).map_or(0, |it| i128::from(it.as_nanos()));
+    let nanos = |time: Timestamp| Some(i128::from(time.to_wall(format)?.as_nanos()));
     let residence = packet.residence();
     Reflected {
         numbers: Numbers { ours: packet.sender_sequence, theirs: packet.sequence },
@@ -399,6 +399,10 @@ mod tests {
             let reflected = format.reflected(&packet, seq, SENT, &stamp()).unwrap();
             assert_eq!(reflected.numbers, Numbers { ours: 4, theirs: 3 });
             assert_eq!(reflected.residence, Duration::from_micros(50));
+            assert!(reflected.received.is_some() && reflected.sent.is_some());
+            let timeless = ReflectorPacket { timestamp: Timestamp(0), ..packet };
+            let reflected = format.reflected(&timeless, seq, SENT, &stamp()).unwrap();
+            assert_eq!((reflected.sent, reflected.residence), (None, Duration::ZERO));
             let other = StampSession { ssid: Ssid(78), ..stamp() };
             assert_eq!(format.reflected(&packet, seq, SENT, &other), None);
             let later = SENT + Duration::from_nanos(10);

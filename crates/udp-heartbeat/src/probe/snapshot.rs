@@ -84,6 +84,8 @@ pub struct StampSummary {
     pub up: Percentiles,
     /// On the way back.
     pub down: Percentiles,
+    /// Answers in which a time of the reflector could not be read: they are in no one-way figure.
+    pub unreadable_times: u64,
 }
 
 /// A distribution's figures.
@@ -175,5 +177,6 @@ fn stamp(session: &Session, missing: u64) -> Option<StampSummary> {
         rtt_total: Figures::of(session.rtt_total()?, missing),
         up: variation(up),
         down: variation(down),
+        unreadable_times: session.unreadable_times(),
     })
 }

@@ -75,6 +75,8 @@ struct Stamp {
     direction: Direction,
     up: Variation,
     down: Variation,
+    /// Answers without a readable time.
+    unreadable: u64,
 }
 
 impl Session {
@@ -85,6 +87,7 @@ impl Session {
                 direction: Direction::new(rules.timeout),
                 up: Variation::new(),
                 down: Variation::new(),
+                unreadable: 0,
             })
         };
         Session {
@@ -239,7 +242,7 @@ impl Session {
     /// What a reply tells about each direction.
     fn reflect(&mut self, reply: &Reply, reflected: &Reflected, beat: &Beat, at: Mono) {
         let Some(stamp) = &mut self.stamp else { return };
-        let Stamp { direction, up, down, .. } = &mut **stamp;
+        let Stamp { direction, up, down, unreadable, .. } = &mut **stamp;
         let (beats, sent) = (self.counts.sent, beat.sent);
         match reply {
             Reply::Unsolicited => return,
@@ -254,8 +257,13 @@ impl Session {
             }
         }
         if let Reply::Received(_) = reply {
-            up.record(reflected.received - i128::from(sent.as_nanos()));
-            down.record(i128::from(at.as_nanos()) - reflected.sent);
+            if let Some(received) = reflected.received {
+                up.record(received - i128::from(sent.as_nanos()));
+            }
+            if let Some(departed) = reflected.sent {
+                down.record(i128::from(at.as_nanos()) - departed);
+            }
+            *unreadable += u64::from(reflected.received.is_none() || reflected.sent.is_none());
         }
     }
 
@@ -329,6 +337,11 @@ impl Session {
     /// With STAMP: what is known of directions.
     pub(crate) fn direction(&self) -> Option<&Direction> {
         self.stamp.as_ref().map(|stamp| &stamp.direction)
+    }
+
+    /// With STAMP: answers in which a time of the reflector could not be read.
+    pub(crate) fn unreadable_times(&self) -> u64 {
+        self.stamp.as_ref().map_or(0, |stamp| stamp.unreadable)
     }
 
     /// With STAMP: the variation of each direction, up and down.

@@ -12,9 +12,10 @@ pub(crate) struct Reflected {
     pub(crate) numbers: Numbers,
     /// How long the reflector had it.
     pub(crate) residence: Duration,
-    /// Its clock at the arrival and at the departure, in nanoseconds, from whatever start.
-    pub(crate) received: i128,
-    pub(crate) sent: i128,
+    /// Its clock at the arrival and at the departure, in nanoseconds, from whatever start; none
+    /// where it wrote no time.
+    pub(crate) received: Option<i128>,
+    pub(crate) sent: Option<i128>,
 }
 
 /// The first reply to a beat, in time.

@@ -214,6 +214,7 @@ struct OfStamp {
     delay_variation_return_p50_ns: Option<u64>,
     delay_variation_return_p90_ns: Option<u64>,
     delay_variation_return_p99_ns: Option<u64>,
+    unreadable_times: u64,
 }
 
 impl OfStamp {
@@ -237,6 +238,7 @@ impl OfStamp {
             delay_variation_return_p50_ns: down.p50.map(nanos),
             delay_variation_return_p90_ns: down.p90.map(nanos),
             delay_variation_return_p99_ns: down.p99.map(nanos),
+            unreadable_times: stamp.unreadable_times,
         }
     }
 }

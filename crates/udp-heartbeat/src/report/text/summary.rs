@@ -58,6 +58,10 @@ fn stamp(stamp: &StampSummary, average: Option<Duration>, out: &mut Vec<u8>) {
             format_args!("delay variation p50/p90/p99 = forward {forward} ms, return {back} ms\n");
         put(out, text);
     }
+    if stamp.unreadable_times > 0 {
+        let count = stamp.unreadable_times;
+        put(out, format_args!("{count} replies without a readable reflector time\n"));
+    }
 }
 
 /// One line a target, in aligned columns.
@@ -321,13 +325,15 @@ no\\x1bwhere:7      5     0     0      -                        -            -  
             rtt_total: figures([121, 154, 190, 22]),
             up: Percentiles { p50: Some(5 * MICRO), p90: Some(9 * MICRO), p99: None },
             down: Percentiles { p50: Some(4 * MICRO), ..Percentiles::default() },
+            unreadable_times: 3,
         };
         let it = TargetSnapshot { stamp: Some(stamp), ..target() };
         assert_eq!(
             summary(vec![it]).split_once("jitter 0.012 ms\n").unwrap().1,
             "loss: forward 1, return 2, undetermined 3\n\
              reflector time avg 0.020 ms (not in rtt)\n\
-             delay variation p50/p90/p99 = forward 0.005/0.009/- ms, return 0.004/-/- ms\n"
+             delay variation p50/p90/p99 = forward 0.005/0.009/- ms, return 0.004/-/- ms\n\
+             3 replies without a readable reflector time\n"
         );
     }
 
