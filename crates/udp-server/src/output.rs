@@ -3,7 +3,7 @@
 //! A reader that is only slow gets the summary; one that has taken nothing for a while (a paused
 //! terminal, a pipe that nobody reads) must not keep the program from ending.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -24,6 +24,8 @@ const PIECE: usize = 4096;
 pub(crate) struct Watched<W> {
     output: W,
     shown: Arc<Shown>,
+    /// Whether it is a terminal, which fails with EIO once it has hung up.
+    terminal: bool,
 }
 
 /// The other end of a [`Watched`].
@@ -45,7 +47,8 @@ impl<W> Watched<W> {
     pub(crate) fn new(output: W) -> (Self, Watch) {
         let shown = Arc::new(Shown::default());
         let watch = Watch { shown: Arc::clone(&shown) };
-        (Watched { output, shown }, watch)
+        let terminal = io::stdout().is_terminal();
+        (Watched { output, shown, terminal }, watch)
     }
 }
 
@@ -89,6 +92,10 @@ impl<W> Watched<W> {
     /// lost is said at the end.
     fn failed(&self, error: &io::Error, bytes: &[u8]) {
         use io::ErrorKind::{BrokenPipe, Interrupted, WouldBlock};
+        #[cfg(unix)]
+        if self.terminal && error.raw_os_error() == Some(nix::libc::EIO) {
+            return;
+        }
         if matches!(error.kind(), BrokenPipe | Interrupted | WouldBlock) {
             return;
         }

@@ -44,8 +44,8 @@ pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
         Server { services, workers, stdout_log, reload, dropped: [0; Reason::ALL.len()] };
     let outcome = server.wait(config, &signals, console);
     systemd::notify_stopping();
-    server.finish();
-    outcome
+    let written = server.finish();
+    outcome.and_then(|exit| written.map(|()| exit))
 }
 
 /// Starts the thread that reads files again; a message asks it to.
@@ -127,12 +127,12 @@ impl Server {
     }
 
     /// Stops the workers, and reports the final counts.
-    fn finish(mut self) {
+    fn finish(mut self) -> Result<(), Failure> {
         let (counts, lost) = self.workers.stop();
         if self.stdout_log.format() == Format::Json {
             self.report_drops();
         }
         let summary = self.summary(counts, lost);
-        self.stdout_log.finish(summary);
+        self.stdout_log.finish(summary)
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use udp_core::cli::printer::{Policy, Printer, Render};
-use udp_core::cli::{Failure, Style};
+use udp_core::cli::{Failure, Style, stdout_is_open};
 use udp_core::clock;
 use udp_core::error::describe;
 
@@ -122,7 +122,11 @@ impl StdoutLog {
     }
 
     /// Reports the end, when the workers are gone, and writes what is left.
-    pub(crate) fn finish(self, summary: Summary) {
+    ///
+    /// # Errors
+    /// A local failure, when stdout was closed or did not take everything: what could not be
+    /// written was not done. A reader that went away, or does not read, is none.
+    pub(crate) fn finish(self, summary: Summary) -> Result<(), Failure> {
         let handle = self.printer.handle();
         let start = clock::mono();
         let mut last = Some(Event::Summary(summary));
@@ -147,7 +151,11 @@ impl StdoutLog {
         self.printer.finish(Some(LOOK));
         let lost = self.watch.lost();
         if lost > 0 {
-            log::warn!("{lost} lines not shown: stdout did not take them");
+            let message = format!("{lost} lines not shown: stdout did not take them");
+            return Err(Failure::local(message));
         }
+        stdout_is_open().map_err(|error| {
+            Failure::local(format!("cannot write to stdout: {}", describe(&error)))
+        })
     }
 }
