@@ -3,12 +3,10 @@
 //! Two clocks that must never be mixed up are two types. [`Mono`] counts from some moment in the
 //! past, never steps, and is what differences are taken of; [`Wall`] is the time of day, may step,
 //! and is for display and for stamps on the wire. Everything that decides takes its times as
-//! arguments; a [`Clock`] is for the edge of a program, and [`ManualClock`] stands in for it in
-//! tests. Sources: `clock_gettime(2)`, RFC 3339.
+//! arguments. Sources: `clock_gettime(2)`, RFC 3339.
 
-use std::ops::Add;
+use std::ops::{Add, Sub};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A moment of the monotonic clock, in nanoseconds since an arbitrary start.
@@ -46,6 +44,15 @@ impl Add<Duration> for Mono {
     }
 }
 
+impl Sub for Mono {
+    type Output = Duration;
+
+    /// As [`saturating_since`](Mono::saturating_since).
+    fn sub(self, earlier: Mono) -> Duration {
+        self.saturating_since(earlier)
+    }
+}
+
 /// A time of day, in nanoseconds since 1970-01-01T00:00:00Z (good until the year 2554).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Wall(u64);
@@ -74,63 +81,6 @@ impl From<SystemTime> for Wall {
     }
 }
 
-/// A source of both times.
-pub trait Clock: Send + Sync {
-    /// The monotonic time now.
-    fn mono(&self) -> Mono;
-    /// The time of day now.
-    fn wall(&self) -> Wall;
-}
-
-/// The machine's clocks.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn mono(&self) -> Mono {
-        mono()
-    }
-
-    fn wall(&self) -> Wall {
-        wall()
-    }
-}
-
-/// A clock that stands still until it is told to go on; its two times advance together.
-#[derive(Debug, Default)]
-pub struct ManualClock {
-    mono: AtomicU64,
-    wall: AtomicU64,
-}
-
-impl ManualClock {
-    /// A clock that shows these times.
-    pub fn new(mono: Mono, wall: Wall) -> Self {
-        ManualClock { mono: AtomicU64::new(mono.0), wall: AtomicU64::new(wall.0) }
-    }
-
-    /// Lets `span` pass.
-    pub fn advance(&self, span: Duration) {
-        self.mono.fetch_add(nanos(span), Ordering::Relaxed);
-        self.wall.fetch_add(nanos(span), Ordering::Relaxed);
-    }
-
-    /// Steps the time of day, as an administrator or NTP does, and leaves the other alone.
-    pub fn step_wall(&self, to: Wall) {
-        self.wall.store(to.0, Ordering::Relaxed);
-    }
-}
-
-impl Clock for ManualClock {
-    fn mono(&self) -> Mono {
-        Mono(self.mono.load(Ordering::Relaxed))
-    }
-
-    fn wall(&self) -> Wall {
-        Wall(self.wall.load(Ordering::Relaxed))
-    }
-}
-
 /// The monotonic time now. It starts at the first call in this process, one second in, so that a
 /// moment shortly before the start can be told too.
 #[expect(clippy::disallowed_methods, reason = "this is the one reader of time")]
@@ -150,21 +100,6 @@ pub fn wall() -> Wall {
 #[expect(clippy::disallowed_methods, reason = "this is the one place that sleeps")]
 pub fn sleep(span: Duration) {
     std::thread::sleep(span);
-}
-
-/// Waits until `moment`; not at all if it has passed. On Linux no longer than the scheduler makes
-/// it: timers of the calling thread are then kept to the nanosecond, at the price of wake-ups that
-/// are not joined with others. For pacing; [`sleep`] does for everything else.
-pub fn sleep_until(moment: Mono) {
-    let span = moment.saturating_since(mono());
-    if span.is_zero() {
-        return;
-    }
-    #[cfg(target_os = "linux")]
-    if crate::sys::sleep(span).is_ok() {
-        return;
-    }
-    sleep(span);
 }
 
 /// Puts a time of day that the kernel stamped lately onto the monotonic clock, given both clocks
@@ -201,7 +136,8 @@ mod tests {
     fn arithmetic_saturates_at_both_ends() {
         let early = Mono::from_nanos(5);
         let late = Mono::from_nanos(u64::MAX - 5);
-        assert_eq!(early.saturating_since(late), Duration::ZERO);
+        assert_eq!(early - late, Duration::ZERO);
+        assert_eq!(late - early, Duration::from_nanos(u64::MAX - 10));
         assert_eq!(late + Duration::from_secs(1), Mono::from_nanos(u64::MAX));
         assert_eq!(early + Duration::MAX, Mono::from_nanos(u64::MAX));
         assert_eq!(early.saturating_sub(Duration::from_secs(1)), Mono::from_nanos(0));
@@ -233,14 +169,5 @@ mod tests {
             let got = wall_to_mono(Wall::from_nanos(stamp), wall, mono);
             assert_eq!(got, Mono::from_nanos(expected), "stamp {stamp}");
         }
-    }
-
-    #[test]
-    fn a_manual_clock_moves_only_when_told() {
-        let clock = ManualClock::new(Mono::from_nanos(1), Wall::from_nanos(10));
-        clock.advance(Duration::from_nanos(4));
-        assert_eq!((clock.mono(), clock.wall()), (Mono::from_nanos(5), Wall::from_nanos(14)));
-        clock.step_wall(Wall::from_nanos(3));
-        assert_eq!((clock.mono(), clock.wall()), (Mono::from_nanos(5), Wall::from_nanos(3)));
     }
 }

@@ -235,7 +235,8 @@ impl Exchange {
                     }
                 }
                 Lease::Wait { until } => {
-                    clock::sleep_until(until.unwrap_or(now + Duration::from_millis(1)));
+                    let until = until.unwrap_or(now + Duration::from_millis(1));
+                    clock::sleep(until - clock::mono());
                 }
             }
         }

@@ -4,8 +4,7 @@
 //! What is here does one system call and decides nothing: arguments come in as slices and
 //! integers, results go out as `io::Result`. Everything that interprets bytes (addresses, control
 //! messages) is safe code elsewhere. One unsafe operation a block, each with its reason. Man
-//! pages: `recvmmsg(2)`, `sendmmsg(2)`, `getsockopt(2)`, `madvise(2)`, `clock_nanosleep(2)`,
-//! `prctl(2)`, `setpriority(2)`.
+//! pages: `recvmmsg(2)`, `sendmmsg(2)`, `getsockopt(2)`, `madvise(2)`, `setpriority(2)`.
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "system calls that std and socket2 do not offer")]
 
@@ -16,7 +15,6 @@ mod receive;
 #[cfg(test)]
 pub(crate) mod seccomp;
 mod send;
-mod sleep;
 pub(crate) mod sockopt;
 #[cfg(feature = "cli")]
 mod stdout;
@@ -26,7 +24,6 @@ pub(crate) use memory::keep_small_pages;
 pub(crate) use priority::set_nice;
 pub(crate) use receive::{ReceiveCall, Taken};
 pub(crate) use send::{Filling, Ready, SendCall};
-pub(crate) use sleep::sleep;
 #[cfg(feature = "cli")]
 pub(crate) use stdout::stdout_was_closed;
 
