@@ -133,8 +133,10 @@ fn alone() -> Result<Vec<Command>> {
     for crate_ in ["udp-core", "udp-server", "udp-client", "udp-heartbeat", "xtask"] {
         commands.push(cargo_with(&["check", "--quiet", "-p", crate_]));
     }
-    commands.push(cargo_with(&["check", "--quiet", "-p", "udp-core", "--no-default-features"]));
-    commands.push(cargo_with(&["check", "--quiet", "-p", "udp-core", "--all-features"]));
+    // The other combinations of udp-core's features; `fuzzing` contains `cli`.
+    for features in ["cli", "expect", "cli,expect", "fuzzing", "fuzzing,expect"] {
+        commands.push(cargo_with(&["check", "--quiet", "-p", "udp-core", "--features", features]));
+    }
     Ok(commands)
 }
 
