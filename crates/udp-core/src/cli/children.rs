@@ -2,7 +2,7 @@
 //!
 //! Processes whose parent has ended are handed to process 1 of their namespace, and stay there as
 //! zombies until it waits for them (`pid_namespaces(7)`). What is started here is waited for by
-//! whoever started it; everything else is nobody's, and [`reap`] takes it away.
+//! whoever started it; everything else is nobody's, and `reap` takes it away.
 
 use std::collections::BTreeSet;
 use std::io;
