@@ -84,7 +84,8 @@ fn two_directions_by_plan() {
 #[test]
 fn one_direction_alone_and_the_very_ends() {
     let up = stateful(|n| if n < 2 || n == 9 { Fate::Up } else { Fate::Answered });
-    assert_eq!(split(&up, "10"), (3, 0, 0, "stateful".into()));
+    // Before the first answer it may have received two and begun to count anew.
+    assert_eq!(split(&up, "10"), (1, 0, 2, "stateful".into()));
     let down = stateful(|n| if n < 2 || n == 9 { Fate::Down } else { Fate::Answered });
     assert_eq!(split(&down, "10"), (0, 3, 0, "stateful".into()));
 }

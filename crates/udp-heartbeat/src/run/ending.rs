@@ -1,9 +1,10 @@
 //! The end of a run whose beats are all settled: what may still come, and what may still be asked.
 //!
 //! A second reply to the last beats may be on its way, so the run listens for three times the
-//! longest round trip (at least a tenth of a second, at most the time-out). With STAMP, where it
-//! is open in which direction beats were lost, the reflector is asked once more, up to three times:
-//! its number shows how many it has counted.
+//! longest round trip (at least a tenth of a second, at most the timeout). With STAMP, where it is
+//! open in which direction beats were lost, the reflector is asked once more: its number shows how
+//! many it has counted. It is asked again, each time after twice as long, until it has answered or
+//! two timeouts have passed.
 
 use std::time::Duration;
 
@@ -14,8 +15,6 @@ use crate::probe::schedule::TargetId;
 
 /// How long at least the run listens.
 const AT_LEAST: Duration = Duration::from_millis(100);
-/// How often a reflector is asked once more.
-const LEAPS: usize = 3;
 
 impl Engine {
     /// Listens, and asks, until no more is to be expected.
@@ -27,11 +26,14 @@ impl Engine {
         let longest = self.targets.targets().iter().filter_map(|it| it.session.rtt().max()).max();
         let span =
             (longest.unwrap_or_default() * 3).max(AT_LEAST).min(self.targets.setup().rules.timeout);
+        let (mut wait, mut left) = (span, self.targets.setup().rules.timeout * 2);
         loop {
-            let asked = self.counter_probe();
-            if let Some(ended) = self.listen(span) {
+            let asked = !left.is_zero() && self.counter_probe();
+            if let Some(ended) = self.listen(if asked { wait.min(left) } else { span }) {
                 return ended;
             }
+            left = left.saturating_sub(wait);
+            wait *= 2;
             if !asked {
                 self.take_strays();
                 return Ended;
@@ -44,9 +46,9 @@ impl Engine {
         let open: Vec<TargetId> = (0..)
             .zip(self.targets.targets())
             .filter(|(_, target)| {
-                target.session.wants_counter_probe() && !target.counter_probe_answered
+                target.session.wants_counter_probe()
+                    && target.counter_probes.iter().all(|(_, answered)| !answered)
             })
-            .filter(|(_, target)| target.counter_probes.len() < LEAPS)
             .map(|(id, _)| id)
             .collect();
         let mut bytes = Vec::new();

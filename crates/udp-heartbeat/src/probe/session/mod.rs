@@ -115,12 +115,22 @@ impl Session {
     /// A beat is about to be sent.
     pub(crate) fn announce(&mut self, sent: Mono, route: Option<Route>) -> Seq {
         self.counts.sent += 1;
+        if let Some(stamp) = &mut self.stamp {
+            stamp.direction.sent(sent);
+        }
         self.window.announce(sent, route)
     }
 
     /// When the beat was due by its schedule.
     pub(crate) fn plan(&mut self, seq: Seq, due: Mono) {
         self.window.plan(seq, due);
+    }
+
+    /// The beats from the next one on go elsewhere, or leave from another port.
+    pub(crate) fn new_path(&mut self) {
+        if let Some(stamp) = &mut self.stamp {
+            stamp.direction.new_session();
+        }
     }
 
     /// Slots were skipped.
@@ -142,6 +152,9 @@ impl Session {
     pub(crate) fn failed(&mut self, seq: Seq, class: Class) -> bool {
         let settled = self.window.settle(seq, class);
         self.counts.failed += u64::from(settled);
+        if let Some(stamp) = self.stamp.as_mut().filter(|_| settled) {
+            stamp.direction.failed(seq.0);
+        }
         settled
     }
 
@@ -153,6 +166,9 @@ impl Session {
         self.counts.refused += u64::from(settled);
         if settled {
             self.judge(self.window.get(seq).copied().as_ref(), None);
+            if let Some(stamp) = &mut self.stamp {
+                stamp.direction.refused(seq.0);
+            }
         }
         settled
     }
@@ -234,26 +250,21 @@ impl Session {
             }
         };
         if let (Some(beat), Some(reflected)) = (before, reflected) {
-            self.reflect(&reply, reflected, &beat, at);
+            self.reflect(&reply, seq, reflected, &beat, at);
         }
         reply
     }
 
     /// What a reply tells about each direction.
-    fn reflect(&mut self, reply: &Reply, reflected: &Reflected, beat: &Beat, at: Mono) {
+    fn reflect(&mut self, reply: &Reply, seq: Seq, reflected: &Reflected, beat: &Beat, at: Mono) {
         let Some(stamp) = &mut self.stamp else { return };
         let Stamp { direction, up, down, unreadable, .. } = &mut **stamp;
-        let (beats, sent) = (self.counts.sent, beat.sent);
+        let sent = beat.sent;
         match reply {
             Reply::Unsolicited => return,
-            Reply::Duplicate { .. } => direction.answer(reflected.numbers, sent, beats, true),
-            Reply::Received(_) => direction.answer(reflected.numbers, sent, beats, false),
-            Reply::Late { expired, .. } => {
-                // If it was never told as lost, nothing is to be taken back.
-                if !expired && !beat.refused {
-                    direction.late(sent);
-                }
-                direction.answer(reflected.numbers, sent, beats, false);
+            Reply::Duplicate { .. } => direction.answered_again(seq.0, reflected.numbers),
+            Reply::Received(_) | Reply::Late { .. } => {
+                direction.answered(seq.0, reflected.numbers, beat.refused);
             }
         }
         if let Reply::Received(_) = reply {
@@ -267,11 +278,11 @@ impl Session {
         }
     }
 
-    /// The reply to a request that was sent at `sent` with a counter_probe in its number, after the last
+    /// The reply to the closing request `index` that was sent at `sent` with a counter_probe in its number, after the last
     /// beat, to learn what the reflector's counter shows.
-    pub(crate) fn reply_to_counter_probe(&mut self, numbers: Numbers, sent: Mono) {
+    pub(crate) fn reply_to_counter_probe(&mut self, index: u64, numbers: Numbers, sent: Mono) {
         if let Some(stamp) = &mut self.stamp {
-            stamp.direction.answer_to_counter_probe(numbers, sent, self.counts.sent);
+            stamp.direction.closing(index, numbers, sent);
         }
     }
 
@@ -282,7 +293,7 @@ impl Session {
         self.counts.lost += 1;
         self.judge(Some(&beat), None);
         if let Some(stamp) = &mut self.stamp {
-            stamp.direction.lost(beat.sent);
+            stamp.direction.lost(seq.0);
         }
         Some((seq, beat))
     }

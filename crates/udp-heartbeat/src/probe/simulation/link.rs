@@ -74,6 +74,8 @@ pub(super) struct Link {
     pub(super) moves: f64,
     /// The name has two addresses from the start.
     pub(super) twin: bool,
+    /// How often a reflector begins to count anew.
+    pub(super) restarts: f64,
     /// Every beat leaves from one port that the user chose.
     pub(super) fixed: bool,
 }
@@ -83,6 +85,15 @@ pub(super) fn chance(random: &mut fastrand::Rng, most: f64) -> f64 {
 }
 
 impl Link {
+    /// Whether a restart may not show: late and doubled answers of the count before, or requests that
+    /// overtook each other or were doubled unseen, may leave the same numbers behind.
+    pub(super) fn disguises(&self) -> bool {
+        let slowest = |way: &Way| way.delay_ms + way.jitter_ms;
+        let late = slowest(&self.up) + slowest(&self.down) >= self.timeout_ms;
+        let mixed = self.up.jitter_ms > 0 || self.up.copies + self.down.copies > 0.0;
+        self.restarts > 0.0 && (late || mixed)
+    }
+
     pub(super) fn random(random: &mut fastrand::Rng) -> Link {
         let kind = random.choice([Kind::Plain, Kind::Numbered, Kind::Stamp]).unwrap();
         let way = |random: &mut fastrand::Rng| Way {
@@ -108,6 +119,7 @@ impl Link {
         Link {
             moves: if random.u8(0..3) == 0 { random.f64() * 0.3 } else { 0.0 },
             twin: random.u8(0..4) == 0,
+            restarts: if random.u8(0..3) == 0 { random.f64() * 0.1 } else { 0.0 },
             fixed,
             kind,
             keyed: random.bool(),

@@ -162,12 +162,13 @@ fn verify_rows(world: &World, target: TargetId, end: u64) {
     assert_eq!(session.runs(), runs, "target {target}");
 }
 
-/// With the counter_probe's answer, both directions are told exactly, unless copies confuse the counter.
+/// With the closing request's answer: what is claimed of a direction is true, unless copies that do
+/// not show confuse the counter.
 pub(super) fn verify_direction(world: &World) {
     let link = &world.link;
     // A request that takes longer than the time-out to reach the reflector is beyond the guard.
     let beyond = link.up.jitter_ms * 10 > link.timeout_ms * 9;
-    if link.kind != Kind::Stamp || link.up.copies > 0.0 || beyond {
+    if link.kind != Kind::Stamp || link.up.copies > 0.0 || beyond || link.disguises() {
         return;
     }
     for target in 0..link.targets {
@@ -178,19 +179,11 @@ pub(super) fn verify_direction(world: &World) {
         let up = lost().filter(|(beat, _)| !world.truth[*beat].reached).count() as u64;
         let down = lost().filter(|(beat, _)| world.truth[*beat].reached).count() as u64;
         let split = session.direction().unwrap().split(counts.lost, counts.without_direction());
-        // Refused and corrupted ones were reached too, but are not lost; a reply that was corrupted
-        // on its way down is missing, as a lost one is.
-        let answered = counts.received + counts.late > 0;
-        if answered && counts.lost > counts.without_direction() {
-            assert_eq!(
-                (split.up, split.down),
-                (up, down),
-                "{:?} target {target}: {counts:?}",
-                session.direction()
-            );
-            assert_eq!(split.unknown, counts.without_direction());
-        } else {
-            assert_eq!(split.unknown, counts.lost);
-        }
+        // A reply that was corrupted on its way back is missing, as a lost one is.
+        assert!(
+            split.forward <= up && split.back <= down,
+            "{split:?}, but {up} and {down}: {:?} target {target}: {counts:?}",
+            session.direction()
+        );
     }
 }

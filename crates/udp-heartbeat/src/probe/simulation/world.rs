@@ -207,6 +207,9 @@ impl World {
             Kind::Stamp => {
                 let mode = Mode::from(self.key.as_ref());
                 let heard = SenderPacket::decode(&flying.bytes, mode, Wall::default()).unwrap();
+                if self.random.f64() < self.link.restarts {
+                    self.counters.clear();
+                }
                 let counter = self.counters.entry((flying.socket, heard.ssid)).or_default();
                 let reply = StampReply {
                     sequence: *counter,
@@ -253,8 +256,8 @@ impl World {
     /// Never up for what the reflector received, at any moment.
     pub(super) fn check_direction(&self) {
         let slow = self.link.up.delay_ms + self.link.up.jitter_ms;
-        let moved = self.link.moves > 0.0 || self.link.twin;
-        if self.link.kind != Kind::Stamp || slow * 2 > self.link.timeout_ms || moved {
+        if self.link.kind != Kind::Stamp || slow * 2 > self.link.timeout_ms || self.link.disguises()
+        {
             return;
         }
         for target in 0..self.link.targets {
@@ -263,12 +266,12 @@ impl World {
                 .direction()
                 .unwrap()
                 .split(session.counts().lost, session.counts().without_direction());
-            assert_eq!(split.up + split.down + split.unknown, session.counts().lost);
+            assert_eq!(split.forward + split.back + split.undetermined, session.counts().lost);
             let never = |(beat, told): (&(TargetId, u64), &Told)| {
                 beat.0 == target && told.lost > 0 && !self.truth[beat].reached
             };
             let up = self.log.beats.iter().filter(|it| never(*it)).count() as u64;
-            assert!(split.up <= up, "{split:?}, of which {up} never reached the reflector");
+            assert!(split.forward <= up, "{split:?}, of which {up} never reached the reflector");
         }
     }
 

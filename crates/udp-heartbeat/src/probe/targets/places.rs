@@ -72,6 +72,9 @@ impl Targets {
             self.leave(target, place, now);
         }
         let entry = &mut self.targets[target as usize];
+        if was.is_some() {
+            entry.session.new_path();
+        }
         entry.place = Some(Place { address, peer });
         let what = What::Moved { from: was.map(|place| place.address) };
         if was.is_some() || !entry.unresolved.is_empty() {

@@ -92,15 +92,15 @@ impl Targets {
     ) -> bool {
         let entry = &mut self.targets[target as usize];
         let format = &self.setup.format;
-        let found = entry.counter_probes.iter().copied().find_map(|sent| {
-            let numbers = format.counter_probe_reflected(packet, last, sent, &entry.stamp)?;
-            Some((numbers, sent))
+        let found = (0..).zip(&entry.counter_probes).find_map(|(index, (sent, answered))| {
+            let numbers = format.counter_probe_reflected(packet, last, *sent, &entry.stamp)?;
+            Some((index, numbers, *sent, *answered))
         });
-        let Some((numbers, sent)) = found else { return false };
-        if !entry.counter_probe_answered {
-            entry.session.reply_to_counter_probe(numbers, sent);
+        let Some((index, numbers, sent, answered)) = found else { return false };
+        if !answered {
+            entry.counter_probes[index].1 = true;
+            entry.session.reply_to_counter_probe(index as u64, numbers, sent);
         }
-        entry.counter_probe_answered = true;
         true
     }
 

@@ -147,7 +147,7 @@ impl Targets {
         let last = Seq(entry.session.next().0 - 1);
         let peer = &mut self.paths[place.peer as usize];
         let departure = peer.depart((target, last), now)?;
-        entry.counter_probes.push(now);
+        entry.counter_probes.push((now, false));
         self.setup.format.encode_counter_probe(last, now, &entry.stamp, out);
         let port = PortKey { owner: self.owner(place), slot: departure.slot };
         (!out.is_empty()).then_some((port, place.address))

@@ -42,9 +42,8 @@ pub(crate) struct Target {
     pub(super) newest: (Seq, u64),
     /// Beats that are still to be sent; none for no end.
     pub(crate) left: Option<u64>,
-    /// When the requests with a counter_probe in their number were sent, and whether one was answered.
-    pub(crate) counter_probes: Vec<Mono>,
-    pub(crate) counter_probe_answered: bool,
+    /// When the closing requests were sent, and whether each was answered.
+    pub(crate) counter_probes: Vec<(Mono, bool)>,
     /// Since when it is no target any more.
     pub(crate) retired: Option<Mono>,
 }
@@ -76,7 +75,6 @@ impl Target {
             newest: (Seq(0), 0),
             left: count,
             counter_probes: Vec::new(),
-            counter_probe_answered: false,
             retired: None,
         }
     }

@@ -221,9 +221,9 @@ impl OfStamp {
     fn new(stamp: &StampSummary) -> Self {
         let (Percentiles { p50, p90, p99 }, down) = (stamp.up, stamp.down);
         OfStamp {
-            lost_forward: stamp.split.up,
-            lost_return: stamp.split.down,
-            lost_undetermined: stamp.split.unknown,
+            lost_forward: stamp.split.forward,
+            lost_return: stamp.split.back,
+            lost_undetermined: stamp.split.undetermined,
             reflector: match stamp.reflector {
                 Reflector::Unknown => "unknown",
                 Reflector::Stateful => "stateful",

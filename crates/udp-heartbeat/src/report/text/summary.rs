@@ -48,7 +48,7 @@ fn block(target: &TargetSnapshot, judged: bool, out: &mut Vec<u8>) {
 
 fn stamp(stamp: &StampSummary, average: Option<Duration>, out: &mut Vec<u8>) {
     let split = stamp.split;
-    let (forward, back, open) = (split.up, split.down, split.unknown);
+    let (forward, back, open) = (split.forward, split.back, split.undetermined);
     put(out, format_args!("loss: forward {forward}, return {back}, undetermined {open}\n"));
     if let (Some(net), Some(total)) = (average, stamp.rtt_total.average) {
         let own = Millis(total.saturating_sub(net));
@@ -320,7 +320,7 @@ no\\x1bwhere:7      5     0     0      -                        -            -  
     #[test]
     fn what_stamp_adds() {
         let stamp = StampSummary {
-            split: Split { up: 1, down: 2, unknown: 3 },
+            split: Split { forward: 1, back: 2, undetermined: 3 },
             reflector: Reflector::Stateful,
             rtt_total: figures([121, 154, 190, 22]),
             up: Percentiles { p50: Some(5 * MICRO), p90: Some(9 * MICRO), p99: None },

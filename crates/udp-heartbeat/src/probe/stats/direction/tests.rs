@@ -1,0 +1,226 @@
+//! What is claimed, held against every history that shows the same.
+
+use std::collections::HashMap;
+
+use super::*;
+
+/// What happens to one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Event {
+    /// Lost on the way there.
+    Forward,
+    /// It got a number, and the answer was lost on the way back.
+    Back,
+    /// Answered.
+    Answered,
+    /// Answered twice, as the request was doubled.
+    Twice,
+    /// In flight at the end; it got a number, or did not.
+    FlightHere,
+    FlightLost,
+}
+use Event::{Answered, Back, FlightHere, FlightLost, Forward, Twice};
+
+/// What is seen of one request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Seen {
+    Nothing,
+    InFlight,
+    Numbers(Vec<u32>),
+}
+
+#[derive(Debug, Clone)]
+struct History {
+    /// Beats, then closing requests.
+    events: Vec<Event>,
+    beats: usize,
+    /// Before which requests the reflector begins to count anew.
+    restarts: u32,
+    stateful: bool,
+    /// The request that arrives after the next one instead of before it.
+    overtaken: Option<usize>,
+}
+
+impl History {
+    fn ours(&self, index: usize) -> u32 {
+        let leap = if index < self.beats { 0 } else { 64 };
+        index as u32 + leap
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        let mut seen = vec![Seen::Nothing; self.events.len()];
+        let mut order: Vec<usize> = (0..self.events.len()).collect();
+        if let Some(index) = self.overtaken {
+            order.swap(index, index + 1);
+        }
+        let mut counter = 0;
+        for index in order {
+            if self.restarts >> index & 1 == 1 {
+                counter = 0;
+            }
+            let mut number = || {
+                counter += 1;
+                if self.stateful { counter - 1 } else { self.ours(index) }
+            };
+            seen[index] = match self.events[index] {
+                Forward => Seen::Nothing,
+                Back => {
+                    number();
+                    Seen::Nothing
+                }
+                Answered => Seen::Numbers(vec![number()]),
+                Twice => Seen::Numbers(vec![number(), number()]),
+                FlightHere => {
+                    number();
+                    Seen::InFlight
+                }
+                FlightLost => Seen::InFlight,
+            };
+        }
+        seen
+    }
+
+    fn lost(&self, event: Event) -> u64 {
+        self.events[..self.beats].iter().filter(|it| **it == event).count() as u64
+    }
+}
+
+fn at(index: usize) -> Mono {
+    Mono::from_nanos((index as u64 + 1) * 1_000_000)
+}
+
+/// What is claimed of what was seen, where a request may be overtaken by those sent within `guard`.
+fn claimed(seen: &[Seen], beats: usize, guard: Duration) -> Split {
+    let mut direction = Direction::new(guard);
+    let ours = |index: usize| index as u32 + if index < beats { 0 } else { 64 };
+    (0..beats).for_each(|index| direction.sent(at(index)));
+    let mut lost = 0;
+    for (index, seen) in seen.iter().enumerate() {
+        let seq = index as u64 + 1;
+        match seen {
+            Seen::Nothing if index < beats => {
+                lost += 1;
+                direction.lost(seq);
+            }
+            Seen::Nothing | Seen::InFlight => {}
+            Seen::Numbers(numbers) => {
+                let numbers = numbers.iter().map(|it| Numbers { ours: ours(index), theirs: *it });
+                for (nth, numbers) in numbers.enumerate() {
+                    match nth {
+                        0 if index >= beats => {
+                            direction.closing((index - beats) as u64, numbers, at(index));
+                        }
+                        0 => direction.answered(seq, numbers, false),
+                        _ => direction.answered_again(seq, numbers),
+                    }
+                }
+            }
+        }
+    }
+    direction.split(lost, 0)
+}
+
+/// For everything that can be seen, the fewest beats that were lost each way.
+#[derive(Default)]
+struct Least(HashMap<(usize, Vec<Seen>), (u64, u64)>);
+
+impl Least {
+    fn add(&mut self, history: &History) {
+        let (forward, back) = (history.lost(Forward), history.lost(Back));
+        let least = self.0.entry((history.beats, history.seen())).or_insert((forward, back));
+        *least = (least.0.min(forward), least.1.min(back));
+    }
+}
+
+/// Every row of `length` events.
+fn rows(choices: &[Event], length: usize) -> impl Iterator<Item = Vec<Event>> {
+    let base = choices.len();
+    (0..base.pow(length as u32)).map(move |mut code| {
+        let mut row = Vec::with_capacity(length);
+        for _ in 0..length {
+            row.push(choices[code % base]);
+            code /= base;
+        }
+        row
+    })
+}
+
+/// Every history of up to `most` beats of these fates and up to two closing requests, with every
+/// set of restarts, of a reflector with state and without.
+fn histories(most: usize, choices: &[Event], mut take: impl FnMut(&History)) {
+    for beats in 1..=most {
+        for row in rows(choices, beats) {
+            // Only the last beats are in flight.
+            let landed = row.iter().rposition(|it| !matches!(it, FlightHere | FlightLost));
+            let flying = row.iter().position(|it| matches!(it, FlightHere | FlightLost));
+            if flying.zip(landed).is_some_and(|(flying, landed)| flying < landed) {
+                continue;
+            }
+            for closings in 0..=2 {
+                for closing in rows(&[Forward, Back, Answered], closings) {
+                    let events = [row.clone(), closing].concat();
+                    let restarts = 1 << events.len();
+                    let mut history =
+                        History { events, beats, restarts: 0, stateful: false, overtaken: None };
+                    take(&history);
+                    history.stateful = true;
+                    for set in 0..restarts {
+                        history.restarts = set;
+                        take(&history);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_claim_holds_in_all_histories_that_show_the_same_and_none_is_missed() {
+    let mut least = Least::default();
+    histories(6, &[Forward, Back, Answered], |history| least.add(history));
+    histories(4, &[Forward, Back, Answered, FlightHere, FlightLost], |history| least.add(history));
+    for ((beats, seen), expected) in &least.0 {
+        let split = claimed(seen, *beats, Duration::ZERO);
+        assert_eq!((split.forward, split.back), *expected, "{seen:?}, of which {beats} beats");
+    }
+}
+
+/// Whether a number that is lower than the one before could be of a new count.
+fn may_count_anew(seen: &[Seen]) -> bool {
+    let (mut last, mut between) = (None, 0);
+    seen.iter().any(|seen| match seen {
+        Seen::Numbers(numbers) => {
+            let lower = last > Some(numbers[0]) && numbers[0] <= between;
+            (last, between) = (Some(numbers[0]), 0);
+            lower
+        }
+        Seen::Nothing | Seen::InFlight => {
+            between += 1;
+            false
+        }
+    })
+}
+
+/// Doubling and overtaking are taken into account where they show: where no history without them
+/// explains what is seen.
+#[test]
+fn no_claim_is_wrong_where_requests_are_seen_to_be_doubled_or_overtaken() {
+    let mut plain = Least::default();
+    let mut doubled = Least::default();
+    let mut overtaken = Least::default();
+    histories(4, &[Forward, Back, Answered], |history| plain.add(history));
+    histories(4, &[Forward, Back, Answered, Twice], |history| doubled.add(history));
+    histories(4, &[Forward, Back, Answered], |history| {
+        let pairs = if history.restarts == 0 { history.events.len() - 1 } else { 0 };
+        for first in 0..pairs {
+            overtaken.add(&History { overtaken: Some(first), ..history.clone() });
+        }
+    });
+    overtaken.0.retain(|seen, _| !doubled.0.contains_key(seen) && !may_count_anew(&seen.1));
+    doubled.0.retain(|seen, _| !plain.0.contains_key(seen));
+    for ((beats, seen), (forward, back)) in doubled.0.iter().chain(&overtaken.0) {
+        let split = claimed(seen, *beats, Duration::from_secs(1));
+        let holds = split.forward <= *forward && split.back <= *back;
+        assert!(holds, "{split:?}, but {forward} and {back}: {seen:?}, of which {beats} beats");
+    }
+}
