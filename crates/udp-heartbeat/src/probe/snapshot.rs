@@ -167,16 +167,15 @@ impl TargetSnapshot {
 }
 
 fn stamp(session: &Session, missing: u64) -> Option<StampSummary> {
-    let direction = session.direction()?;
-    let (up, down) = session.variation()?;
+    let stamp = session.stamp()?;
     let variation = |it: &Variation| Percentiles::of(|p| it.percentile(p));
     let counts = session.counts();
     Some(StampSummary {
-        split: direction.split(counts.lost, counts.without_direction()),
-        reflector: direction.reflector(),
-        rtt_total: Figures::of(session.rtt_total()?, missing),
-        up: variation(up),
-        down: variation(down),
-        unreadable_times: session.unreadable_times(),
+        split: stamp.direction.split(counts.lost, counts.without_direction()),
+        reflector: stamp.direction.reflector(),
+        rtt_total: Figures::of(&stamp.rtt_total, missing),
+        up: variation(&stamp.forward),
+        down: variation(&stamp.back),
+        unreadable_times: stamp.unreadable_times,
     })
 }

@@ -7,6 +7,7 @@
 mod follow;
 mod interval;
 mod reply;
+mod stamp;
 
 use std::time::Duration;
 
@@ -14,11 +15,10 @@ use udp_core::clock::Mono;
 
 use crate::probe::recent::Recent;
 use crate::probe::state::{Hysteresis, Tracker};
-use crate::probe::stats::direction::{Direction, Numbers};
+use crate::probe::stats::direction::Numbers;
 use crate::probe::stats::distribution::{Distribution, Precision};
 use crate::probe::stats::jitter::Jitter;
 use crate::probe::stats::loss::LossRuns;
-use crate::probe::stats::variation::Variation;
 use crate::probe::thresholds::Limits;
 use crate::probe::verdict::Verdict;
 use crate::probe::window::{Arrival, Beat, Class, Route, Seq, Window};
@@ -27,6 +27,7 @@ pub(crate) use crate::probe::counts::Counts;
 pub use interval::Interval;
 pub use reply::Received;
 pub(crate) use reply::{Reflected, Reply};
+pub(crate) use stamp::Stamp;
 
 /// What a session is to go by.
 #[derive(Debug, Clone)]
@@ -67,29 +68,8 @@ pub(crate) struct Session {
     stamp: Option<Box<Stamp>>,
 }
 
-/// What a reflector's packets tell.
-#[derive(Debug)]
-struct Stamp {
-    /// Round trips with the reflector's own time.
-    rtt_total: Distribution,
-    direction: Direction,
-    up: Variation,
-    down: Variation,
-    /// Answers without a readable time.
-    unreadable: u64,
-}
-
 impl Session {
     pub(crate) fn new(rules: &Rules) -> Self {
-        let stamp = || {
-            Box::new(Stamp {
-                rtt_total: Distribution::new(rules.precision),
-                direction: Direction::new(rules.timeout),
-                up: Variation::new(),
-                down: Variation::new(),
-                unreadable: 0,
-            })
-        };
         Session {
             window: Window::new(rules.timeout, rules.keep),
             counts: Counts::default(),
@@ -103,7 +83,7 @@ impl Session {
             state: Tracker::new(rules.hysteresis),
             amended: None,
             recent: rules.limits.clone().map(|limits| Box::new(Recent::new(limits))),
-            stamp: rules.stamp.then(stamp),
+            stamp: rules.stamp.then(|| Box::new(Stamp::new(rules.timeout, rules.precision))),
         }
     }
 
@@ -216,9 +196,6 @@ impl Session {
                 }
                 self.judge(before.as_ref(), Some(rtt));
                 self.rtt.record(rtt);
-                if let Some(stamp) = &mut self.stamp {
-                    stamp.rtt_total.record(rtt_total);
-                }
                 self.jitter.record(rtt);
                 self.interval.record(rtt);
                 let rtt_from_due = at.saturating_since(before.map_or(at, |beat| beat.due));
@@ -249,37 +226,13 @@ impl Session {
                 Reply::Unsolicited
             }
         };
-        if let (Some(beat), Some(reflected)) = (before, reflected) {
-            self.reflect(&reply, seq, reflected, &beat, at);
+        if let (Some(stamp), Some(beat), Some(it)) = (&mut self.stamp, &before, reflected) {
+            stamp.reflect(&reply, (seq, beat), it, at);
         }
         reply
     }
 
-    /// What a reply tells about each direction.
-    fn reflect(&mut self, reply: &Reply, seq: Seq, reflected: &Reflected, beat: &Beat, at: Mono) {
-        let Some(stamp) = &mut self.stamp else { return };
-        let Stamp { direction, up, down, unreadable, .. } = &mut **stamp;
-        let sent = beat.sent;
-        match reply {
-            Reply::Unsolicited => return,
-            Reply::Duplicate { .. } => direction.answered_again(seq.0, reflected.numbers),
-            Reply::Received(_) | Reply::Late { .. } => {
-                direction.answered(seq.0, reflected.numbers, beat.refused);
-            }
-        }
-        if let Reply::Received(_) = reply {
-            if let Some(received) = reflected.received {
-                up.record(received - i128::from(sent.as_nanos()));
-            }
-            if let Some(departed) = reflected.sent {
-                down.record(i128::from(at.as_nanos()) - departed);
-            }
-            *unreadable += u64::from(reflected.received.is_none() || reflected.sent.is_none());
-        }
-    }
-
-    /// The reply to the closing request `index` that was sent at `sent` with a counter_probe in its number, after the last
-    /// beat, to learn what the reflector's counter shows.
+    /// The reply to the closing request `index`, which was sent at `sent` after the last beat.
     pub(crate) fn reply_to_counter_probe(&mut self, index: u64, numbers: Numbers, sent: Mono) {
         if let Some(stamp) = &mut self.stamp {
             stamp.direction.closing(index, numbers, sent);
@@ -323,7 +276,7 @@ impl Session {
     /// Whether one more answer from the reflector would tell more about what was lost.
     pub(crate) fn wants_counter_probe(&self) -> bool {
         self.counts.lost > self.counts.without_direction()
-            && self.direction().is_some_and(Direction::is_open)
+            && self.stamp().is_some_and(|it| it.direction.is_open())
     }
 
     /// How many beats ended how, until now.
@@ -336,28 +289,13 @@ impl Session {
         &self.rtt
     }
 
-    /// With STAMP: the round trips with the reflector's own time.
-    pub(crate) fn rtt_total(&self) -> Option<&Distribution> {
-        self.stamp.as_ref().map(|stamp| &stamp.rtt_total)
-    }
-
     pub(crate) fn jitter(&self) -> Option<Duration> {
         self.jitter.get()
     }
 
-    /// With STAMP: what is known of directions.
-    pub(crate) fn direction(&self) -> Option<&Direction> {
-        self.stamp.as_ref().map(|stamp| &stamp.direction)
-    }
-
-    /// With STAMP: answers in which a time of the reflector could not be read.
-    pub(crate) fn unreadable_times(&self) -> u64 {
-        self.stamp.as_ref().map_or(0, |stamp| stamp.unreadable)
-    }
-
-    /// With STAMP: the variation of each direction, up and down.
-    pub(crate) fn variation(&self) -> Option<(&Variation, &Variation)> {
-        self.stamp.as_ref().map(|stamp| (&stamp.up, &stamp.down))
+    /// With STAMP: what the reflector's answers told.
+    pub(crate) fn stamp(&self) -> Option<&Stamp> {
+        self.stamp.as_deref()
     }
 
     /// Entries in whatever grows with the number of beats.

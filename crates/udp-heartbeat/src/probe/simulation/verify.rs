@@ -178,12 +178,13 @@ pub(super) fn verify_direction(world: &World) {
         let lost = || world.log.beats.iter().filter(of_target).filter(|it| it.1.late == 0);
         let up = lost().filter(|(beat, _)| !world.truth[*beat].reached).count() as u64;
         let down = lost().filter(|(beat, _)| world.truth[*beat].reached).count() as u64;
-        let split = session.direction().unwrap().split(counts.lost, counts.without_direction());
+        let split =
+            session.stamp().unwrap().direction.split(counts.lost, counts.without_direction());
         // A reply that was corrupted on its way back is missing, as a lost one is.
         assert!(
             split.forward <= up && split.back <= down,
             "{split:?}, but {up} and {down}: {:?} target {target}: {counts:?}",
-            session.direction()
+            session.stamp()
         );
     }
 }

@@ -263,8 +263,9 @@ impl World {
         for target in 0..self.link.targets {
             let session = &self.targets.target(target).session;
             let split = session
-                .direction()
+                .stamp()
                 .unwrap()
+                .direction
                 .split(session.counts().lost, session.counts().without_direction());
             assert_eq!(split.forward + split.back + split.undetermined, session.counts().lost);
             let never = |(beat, told): (&(TargetId, u64), &Told)| {
