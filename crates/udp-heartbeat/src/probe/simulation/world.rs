@@ -262,12 +262,9 @@ impl World {
         }
         for target in 0..self.link.targets {
             let session = &self.targets.target(target).session;
-            let split = session
-                .stamp()
-                .unwrap()
-                .direction
-                .split(session.counts().lost, session.counts().without_direction());
-            assert_eq!(split.forward + split.back + split.undetermined, session.counts().lost);
+            let (counts, direction) = (session.counts(), &session.stamp().unwrap().direction);
+            let split = direction.split(counts.lost, counts.without_direction());
+            assert_eq!(split.forward + split.back + split.undetermined, counts.lost);
             let never = |(beat, told): (&(TargetId, u64), &Told)| {
                 beat.0 == target && told.lost > 0 && !self.truth[beat].reached
             };

@@ -75,6 +75,11 @@ impl Gap {
         self.restarted || self.void
     }
 
+    /// There is nothing to claim in it, nor to learn.
+    pub(super) fn is_plain(&self) -> bool {
+        self.requests() == 0 && self.missing() == 0 && !self.begins_count()
+    }
+
     /// Numbers that nobody has seen.
     pub(super) fn missing(&self) -> u64 {
         let numbers = if self.restarted { self.high } else { self.high - self.low - 1 };

@@ -10,13 +10,15 @@
 //! and as overtaken only where a new count does not explain the same.
 
 mod gap;
+mod gaps;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use udp_core::clock::Mono;
 
-use gap::{Claims, Gap};
+use gap::Claims;
+use gaps::Gaps;
 
 /// What kind of reflector it is, by the numbers in its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +51,6 @@ pub(crate) struct Numbers {
     pub(crate) theirs: u32,
 }
 
-/// Gaps that are remembered, for answers that come late or twice.
-const GAPS: usize = 256;
-/// Numbers seen ahead of the beats that are settled.
-const AHEAD: usize = 1024;
-
 /// What became of a beat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -70,25 +67,11 @@ enum Fate {
 /// What is known about one session with a reflector.
 #[derive(Debug)]
 pub(crate) struct Direction {
-    /// A request that is overtaken arrives before one that is sent this much later.
-    guard: Duration,
     reflector: Reflector,
     /// The first beat that is not in a gap yet, and the fates from there on.
     front: u64,
     fates: VecDeque<(Mono, Fate)>,
-    /// Since the last answer.
-    open: Gap,
-    /// Those before, the newest last, and what those before them prove.
-    gaps: VecDeque<Gap>,
-    closed: Claims,
-    /// Numbers that were seen beside a beat's first answer, and lie ahead of the last gap.
-    ahead: VecDeque<u32>,
-    /// Those that were seen beside since the present count began, of whatever count they were.
-    beside: VecDeque<u32>,
-    /// The numbers that were seen last.
-    numbers: VecDeque<i64>,
-    /// Until when gaps count together with those before them.
-    pooled_until: Option<Mono>,
+    gaps: Gaps,
     /// The first beats of sessions that are still to come, and of the present one.
     sessions: VecDeque<u64>,
     session: u64,
@@ -100,17 +83,10 @@ impl Direction {
     /// For beats that are lost after `timeout`.
     pub(crate) fn new(timeout: Duration) -> Self {
         Direction {
-            guard: timeout,
             reflector: Reflector::Unknown,
             front: 1,
             fates: VecDeque::new(),
-            open: Gap::after(-1, 1),
-            gaps: VecDeque::new(),
-            closed: Claims::default(),
-            ahead: VecDeque::new(),
-            beside: VecDeque::new(),
-            numbers: VecDeque::new(),
-            pooled_until: None,
+            gaps: Gaps::new(timeout),
             sessions: VecDeque::new(),
             session: 1,
             closings: 0,
@@ -135,7 +111,10 @@ impl Direction {
         self.note_kind(numbers);
         match self.fate(seq) {
             Some(fate) => *fate = Fate::Answered(numbers.theirs),
-            None => self.amend(seq, numbers.theirs, refused),
+            None => {
+                let of_session = self.is_of_session(seq);
+                self.gaps.amend(seq, numbers.theirs, refused, of_session);
+            }
         }
         self.advance();
     }
@@ -180,17 +159,12 @@ impl Direction {
         self.advance();
         if index < self.closings {
             // An earlier one, whose answer was overtaken.
-            if let Some(last) = self.gaps.back_mut() {
-                last.unknown = last.unknown.saturating_sub(1);
-            }
+            self.gaps.know_one();
             return self.see(numbers.theirs);
         }
-        if self.open.first == self.front {
-            self.open.begins = sent;
-        }
-        self.open.unknown += index - self.closings;
+        self.gaps.extend(self.front, sent).unknown += index - self.closings;
         self.closings = index + 1;
-        self.take(numbers.theirs, sent);
+        self.gaps.take(numbers.theirs, self.front - 1, sent);
     }
 
     /// What kind of reflector it is.
@@ -204,10 +178,8 @@ impl Direction {
             Reflector::Stateless => false,
             Reflector::Unknown => true,
             Reflector::Stateful => {
-                let claims = |gap: &Gap| gap.claims().forward > 0 && !self.is_settled(gap);
-                self.open.lost > 0
+                self.gaps.is_open(self.closings > 0)
                     || self.fates.iter().any(|(_, fate)| *fate == Fate::Lost)
-                    || self.gaps.iter().any(claims)
             }
         }
     }
@@ -216,24 +188,12 @@ impl Direction {
     pub(crate) fn split(&self, lost: u64, excluded: u64) -> Split {
         let mut claims = Claims::default();
         if self.reflector == Reflector::Stateful {
-            claims = self.closed;
-            for gap in &self.gaps {
-                let own = gap.claims();
-                claims.forward += if self.is_settled(gap) { own.forward } else { 0 };
-                claims.back += own.back;
-            }
+            claims = self.gaps.claims(self.closings > 0);
         }
         let most = lost.saturating_sub(excluded);
         let back = claims.back.min(most);
         let forward = claims.forward.min(most - back);
         Split { forward, back, undetermined: lost - forward - back }
-    }
-
-    /// Whether a request of the gap that was overtaken would have shown by now: before the end
-    /// nothing is said of the last ones.
-    fn is_settled(&self, gap: &Gap) -> bool {
-        let newest = self.gaps.back().map(|newest| newest.ends);
-        self.closings > 0 || Some(gap.ends + self.guard) <= newest
     }
 
     fn note_kind(&mut self, numbers: Numbers) {
@@ -266,12 +226,13 @@ impl Direction {
         while self.sessions.front() == Some(&self.front) {
             self.session = self.front;
             self.sessions.pop_front();
-            // What was lost since the last answer stays undetermined.
-            self.open = Gap { void: true, ..Gap::after(-1, self.front) };
-            self.numbers.clear();
-            self.ahead.clear();
-            self.beside.clear();
+            self.gaps.begin(self.front);
         }
+    }
+
+    fn see(&mut self, theirs: u32) {
+        let known = self.fates.iter().any(|(_, fate)| *fate == Fate::Answered(theirs));
+        self.gaps.see(theirs, known);
     }
 
     /// Takes settled beats into gaps, in the order they were sent in.
@@ -279,204 +240,17 @@ impl Direction {
         while let Some(&(sent, fate)) = self.fates.front()
             && fate != Fate::Open
         {
-            if self.open.first == self.front {
-                self.open.begins = sent;
+            let gap = self.gaps.extend(self.front, sent);
+            match fate {
+                Fate::Open | Fate::Failed => {}
+                Fate::Lost => gap.lost += 1,
+                Fate::Unknown => gap.unknown += 1,
+                Fate::Answered(theirs) => self.gaps.take(theirs, self.front, sent),
             }
             self.fates.pop_front();
             self.front += 1;
-            match fate {
-                Fate::Open | Fate::Failed => {}
-                Fate::Lost => self.open.lost += 1,
-                Fate::Unknown => self.open.unknown += 1,
-                Fate::Answered(theirs) => self.take(theirs, sent),
-            }
             self.begin_sessions();
         }
-    }
-
-    /// The next answer in the order of sending.
-    fn take(&mut self, theirs: u32, sent: Mono) {
-        let number = self.unwrapped(theirs);
-        let mut gap = self.open;
-        (gap.last, gap.ends) = (self.front.saturating_sub(1), sent);
-        if gap.void {
-            gap.high = theirs.into();
-            self.remember(gap.high);
-            return self.close(gap);
-        }
-        self.remember(number);
-        if number > gap.low {
-            gap.high = number;
-            return self.close(gap);
-        }
-        // It overtook others, or a new count began.
-        let beside = self.beside.iter().filter(|it| **it < theirs).count() as u64;
-        let may_have_restarted = u64::from(theirs) <= gap.requests() + gap.seen + beside;
-        if let Some(at) = self.gap_of(number) {
-            let before = &mut self.gaps[at];
-            let reachable = before.ends + self.guard >= gap.begins;
-            if !may_have_restarted || before.void || before.excess > 0 || reachable {
-                // Either may be: nothing is proven here, nor until the next answer.
-                before.void |= may_have_restarted;
-                self.open.void |= may_have_restarted;
-                before.see();
-                self.put_beside(theirs);
-                self.pooled_until = Some(sent + self.guard);
-                while self.gaps.len() > at + 1 {
-                    self.join_last();
-                }
-                return;
-            }
-        }
-        // A number that neither explains is of a count that is not known.
-        (gap.restarted, gap.void) = (may_have_restarted, !may_have_restarted);
-        gap.high = i64::from(theirs);
-        gap.seen += beside;
-        self.numbers.clear();
-        self.beside.clear();
-        self.remember(gap.high);
-        self.close(gap);
-    }
-
-    fn close(&mut self, mut gap: Gap) {
-        // Second and late answers whose numbers lie in it.
-        let ahead = std::mem::take(&mut self.ahead);
-        for theirs in ahead {
-            let number = gap.low + i64::from(theirs.wrapping_sub(gap.low as u32) as i32);
-            if gap.low < number && number < gap.high {
-                gap.seen += 1;
-            } else {
-                self.ahead.push_back(theirs);
-            }
-        }
-        gap.end();
-        self.open = Gap::after(gap.high, self.front);
-        // A number too many may be that of a request that was overtaken.
-        if gap.missing() > gap.lost {
-            self.pooled_until = Some(gap.ends + self.guard);
-        }
-        self.gaps.push_back(gap);
-        if self.pooled_until.is_some_and(|until| gap.begins <= until) {
-            self.pool(self.gaps.len() - 1);
-        }
-        if self.gaps.len() > GAPS
-            && let Some(old) = self.gaps.pop_front()
-        {
-            let old = old.claims();
-            self.closed.forward += old.forward;
-            self.closed.back += old.back;
-        }
-    }
-
-    /// Near a sign that requests overtook each other, gaps count together: with this one, those
-    /// before it and after it whose requests may have changed places with its own.
-    fn pool(&mut self, at: usize) {
-        let until = self.gaps[at].ends + self.guard;
-        let (mut first, mut last) = (at, at);
-        while first > 0
-            && !self.gaps[first].begins_count()
-            && self.gaps[first - 1].ends + self.guard >= self.gaps[first].begins
-        {
-            first -= 1;
-        }
-        while let Some(next) = self.gaps.get(last + 1)
-            && !next.begins_count()
-            && next.begins <= until
-        {
-            last += 1;
-        }
-        if last + 1 == self.gaps.len() {
-            self.pooled_until = self.pooled_until.max(Some(until));
-        }
-        for next in self.gaps.drain(first + 1..=last).collect::<Vec<_>>() {
-            self.gaps[first] = self.gaps[first].joined(next);
-        }
-    }
-
-    /// The last two gaps become one.
-    fn join_last(&mut self) {
-        if let (Some(last), Some(before)) = (self.gaps.pop_back(), self.gaps.pop_back()) {
-            self.gaps.push_back(before.joined(last));
-        }
-    }
-
-    fn remember(&mut self, number: i64) {
-        self.numbers.push_back(number);
-        if self.numbers.len() > AHEAD {
-            self.numbers.pop_front();
-        }
-    }
-
-    /// A beat that is in a gap as lost or refused was answered after all.
-    fn amend(&mut self, seq: u64, theirs: u32, refused: bool) {
-        let gap = match self.gaps.iter_mut().rev().find(|it| it.first <= seq && seq <= it.last) {
-            Some(gap) => gap,
-            None if seq >= self.open.first => &mut self.open,
-            None => {
-                self.closed.back = self.closed.back.saturating_sub(1);
-                return;
-            }
-        };
-        let count = if refused { &mut gap.unknown } else { &mut gap.lost };
-        *count = count.saturating_sub(1);
-        gap.firm = gap.firm.min(gap.lost);
-        gap.excess = gap.excess.max(gap.missing().saturating_sub(gap.requests()));
-        if self.is_of_session(seq) {
-            self.see(theirs);
-        } else if let Some(gap) =
-            self.gaps.iter_mut().find(|it| it.first <= seq && seq <= it.last && it.missing() > 0)
-        {
-            gap.see();
-        }
-        if let Some(at) = self.gaps.iter().rposition(|it| it.first <= seq && seq <= it.last)
-            && self.gaps[at].missing() > self.gaps[at].lost
-        {
-            self.pool(at);
-        }
-    }
-
-    /// A number was seen beside those of first answers in time.
-    fn see(&mut self, theirs: u32) {
-        self.put_beside(theirs);
-        let number = self.unwrapped(theirs);
-        // An answer that was doubled on its way has the number that is known.
-        let known = |(_, fate): &(Mono, Fate)| *fate == Fate::Answered(theirs);
-        if self.numbers.contains(&number) || self.fates.iter().any(known) {
-            return;
-        }
-        self.remember(number);
-        if number > self.open.low {
-            self.ahead.push_back(theirs);
-            if self.ahead.len() > AHEAD {
-                self.ahead.pop_front();
-            }
-        } else if let Some(at) = self.gap_of(number) {
-            self.gaps[at].see();
-        }
-    }
-
-    fn put_beside(&mut self, theirs: u32) {
-        if !self.beside.contains(&theirs) {
-            self.beside.push_back(theirs);
-            if self.beside.len() > AHEAD {
-                self.beside.pop_front();
-            }
-        }
-    }
-
-    /// A number near that of the last answer, which may have come round the end of 32 bits.
-    fn unwrapped(&self, theirs: u32) -> i64 {
-        self.open.low + i64::from(theirs.wrapping_sub(self.open.low as u32) as i32)
-    }
-
-    /// The gap of this count in which the number is missing.
-    fn gap_of(&self, number: i64) -> Option<usize> {
-        let first = self.gaps.iter().rposition(Gap::begins_count).unwrap_or(0);
-        let inside = |it: &Gap| {
-            let low = if it.begins_count() { -1 } else { it.low };
-            low < number && number < it.high && (it.void || it.missing() > 0)
-        };
-        (first..self.gaps.len()).find(|at| inside(&self.gaps[*at]))
     }
 }
 
