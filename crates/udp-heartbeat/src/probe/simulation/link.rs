@@ -85,13 +85,12 @@ pub(super) fn chance(random: &mut fastrand::Rng, most: f64) -> f64 {
 }
 
 impl Link {
-    /// Whether a restart may not show: late and doubled answers of the count before, or requests that
+    /// Whether a restart may not show: late answers of the count before, or requests that
     /// overtook each other or were doubled unseen, may leave the same numbers behind.
     pub(super) fn disguises(&self) -> bool {
         let slowest = |way: &Way| way.delay_ms + way.jitter_ms;
         let late = slowest(&self.up) + slowest(&self.down) >= self.timeout_ms;
-        let mixed = self.up.jitter_ms > 0 || self.up.copies + self.down.copies > 0.0;
-        self.restarts > 0.0 && (late || mixed)
+        self.restarts > 0.0 && (late || self.up.jitter_ms > 0 || self.up.copies > 0.0)
     }
 
     pub(super) fn random(random: &mut fastrand::Rng) -> Link {

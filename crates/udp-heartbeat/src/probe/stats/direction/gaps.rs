@@ -130,7 +130,9 @@ impl Gaps {
             }
         }
         // A number that neither explains is of a count that is not known.
-        (gap.restarted, gap.void) = (may_have_restarted, !may_have_restarted);
+        // So is one of which late or second answers were seen: they may be of either count.
+        let doubtful = !may_have_restarted || !self.beside.is_empty();
+        (gap.restarted, gap.void) = (may_have_restarted, doubtful);
         gap.high = i64::from(theirs);
         gap.seen += beside;
         self.numbers.clear();
@@ -176,10 +178,13 @@ impl Gaps {
     /// before it and after it whose requests may have changed places with its own.
     fn pool(&mut self, at: usize) {
         let until = self.past[at].ends + self.guard;
+        // A number too many may be of a request that the answer before overtook, however long ago.
+        let too_many = self.past[at].excess > 0;
         let (mut first, mut last) = (at, at);
         while first > 0
             && !self.past[first].begins_count()
-            && self.past[first - 1].ends + self.guard >= self.past[first].begins
+            && (first == at && too_many
+                || self.past[first - 1].ends + self.guard >= self.past[first].begins)
         {
             first -= 1;
         }
@@ -228,7 +233,7 @@ impl Gaps {
         gap.firm = gap.firm.min(gap.lost);
         gap.excess = gap.excess.max(gap.missing().saturating_sub(gap.requests()));
         if of_count {
-            self.see(theirs, false);
+            self.see(seq, theirs, false);
         } else if let Some(gap) =
             self.past.iter_mut().find(|it| it.first <= seq && seq <= it.last && it.missing() > 0)
         {
@@ -241,8 +246,16 @@ impl Gaps {
         }
     }
 
-    /// A number was seen beside those of first answers in time.
-    pub(super) fn see(&mut self, theirs: u32, known: bool) {
+    /// A number was seen beside those of first answers in time, in an answer to the beat `seq`.
+    pub(super) fn see(&mut self, seq: u64, theirs: u32, known: bool) {
+        // Of a beat from before a new count began: its number is no number of that count.
+        let began = self.past.iter().rposition(|it| it.begins_count() && it.last > seq);
+        if let Some(began) = began {
+            let at = self.past.iter().rposition(|it| it.first <= seq).unwrap_or(began);
+            self.past[at.min(began)].void = true;
+            self.past[began].void = true;
+            return;
+        }
         self.put_beside(theirs);
         let number = self.unwrapped(theirs);
         // An answer that was doubled on its way has the number that is known.

@@ -123,7 +123,7 @@ impl Direction {
     pub(crate) fn answered_again(&mut self, seq: u64, numbers: Numbers) {
         self.note_kind(numbers);
         if self.is_of_session(seq) {
-            self.see(numbers.theirs);
+            self.see(seq, numbers.theirs);
         }
     }
 
@@ -160,7 +160,7 @@ impl Direction {
         if index < self.closings {
             // An earlier one, whose answer was overtaken.
             self.gaps.know_one();
-            return self.see(numbers.theirs);
+            return self.see(self.front, numbers.theirs);
         }
         self.gaps.extend(self.front, sent).unknown += index - self.closings;
         self.closings = index + 1;
@@ -230,9 +230,9 @@ impl Direction {
         }
     }
 
-    fn see(&mut self, theirs: u32) {
+    fn see(&mut self, seq: u64, theirs: u32) {
         let known = self.fates.iter().any(|(_, fate)| *fate == Fate::Answered(theirs));
-        self.gaps.see(theirs, known);
+        self.gaps.see(seq, theirs, known);
     }
 
     /// Takes settled beats into gaps, in the order they were sent in.
