@@ -76,6 +76,42 @@ pub trait Observer {
     }
 }
 
+/// Both are told, in this order.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn observe(&mut self, event: &Event<'_>) {
+        self.0.observe(event);
+        self.1.observe(event);
+    }
+
+    fn begin(&mut self, target: TargetId, label: &Arc<str>, given: &str) {
+        self.0.begin(target, label, given);
+        self.1.begin(target, label, given);
+    }
+
+    fn wants_sent(&self) -> bool {
+        self.0.wants_sent() || self.1.wants_sent()
+    }
+}
+
+/// Somebody or nobody.
+impl<A: Observer> Observer for Option<A> {
+    fn observe(&mut self, event: &Event<'_>) {
+        if let Some(observer) = self {
+            observer.observe(event);
+        }
+    }
+
+    fn begin(&mut self, target: TargetId, label: &Arc<str>, given: &str) {
+        if let Some(observer) = self {
+            observer.begin(target, label, given);
+        }
+    }
+
+    fn wants_sent(&self) -> bool {
+        self.as_ref().is_some_and(Observer::wants_sent)
+    }
+}
+
 /// An observer that takes note of nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Nobody;
