@@ -236,6 +236,22 @@ fn no_program_depends_on_another() {
     assert_eq!(seen, programs.len(), "the programs were not found");
 }
 
+#[test]
+fn a_package_carries_what_a_registry_shows_of_it() {
+    let told = |value: &Value| value.as_array().is_some_and(|list| (1..=5).contains(&list.len()));
+    for package in packages().iter().filter(|p| p["name"] != "xtask") {
+        let manifest = Path::new(package["manifest_path"].as_str().expect("a manifest"));
+        let directory = manifest.parent().expect("a directory");
+        for file in ["README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+            assert!(directory.join(file).is_file(), "no {file} beside {}", manifest.display());
+        }
+        let published = package["publish"].as_array().is_none_or(|list| !list.is_empty());
+        assert!(told(&package["keywords"]) && told(&package["categories"]), "{}", package["name"]);
+        assert!(package["readme"] == "README.md", "{}", package["name"]);
+        assert!(!published || package["documentation"].is_string(), "{}", package["name"]);
+    }
+}
+
 /// The names that `lock` gives as dependencies of `package`, without versions; `None` if it does
 /// not have that package.
 fn locked(lock: &str, package: &str) -> Option<Vec<String>> {
