@@ -117,6 +117,16 @@ impl ReceiveCall {
         Ok(taken)
     }
 
+    /// The call for no datagram: it takes none, and fails if the call is refused, or with an error
+    /// that waits on the socket.
+    pub(crate) fn probe(&mut self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let (headers, flags) = (self.headers.as_mut_ptr(), libc::MSG_DONTWAIT);
+        let none = std::ptr::null_mut();
+        // SAFETY: of no headers, none is read or written.
+        let result = unsafe { libc::recvmmsg(socket.as_raw_fd(), headers, 0, flags as _, none) };
+        counted(result).map(drop)
+    }
+
     /// One call after the other until one would wait; only the first one may.
     fn receive_each(&mut self, socket: BorrowedFd<'_>, wait: bool) -> io::Result<usize> {
         if let Some(failed) = self.failed.take() {

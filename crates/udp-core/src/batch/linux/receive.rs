@@ -18,6 +18,10 @@ use crate::sys::{ReceiveCall, Taken, keep_small_pages, sockopt};
 /// Whether it was said that the kernel refuses the call for many.
 static SAID: Once = Once::new();
 
+/// So many calls in a row fail before the call is taken to be refused: between two of them another
+/// ICMP error may come.
+const PROBES: usize = 3;
+
 /// The receiving half.
 pub(in super::super) struct LinuxReceiver {
     socket: Arc<UdpSocket>,
@@ -132,8 +136,7 @@ impl LinuxReceiver {
                 Ok(taken) => break taken,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(0),
-                // No error of a socket has these numbers on receive.
-                Err(e) if is_refused(&e) && !self.call.is_one_by_one() => {
+                Err(e) if self.is_refusal(&e) => {
                     say_one_by_one(&SAID, "recvmmsg", &e);
                     let call = ReceiveCall::new(Vec::new(), 0);
                     self.call = std::mem::replace(&mut self.call, call).one_by_one();
@@ -164,6 +167,18 @@ impl LinuxReceiver {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the socket was shut down"));
         }
         Ok(filled)
+    }
+
+    /// Whether `error` is about the call itself. An ICMP error that waits on the socket can have the
+    /// same numbers (EACCES: administratively prohibited over IPv6), but each makes one call fail.
+    fn is_refusal(&mut self, error: &io::Error) -> bool {
+        if !is_refused(error) || self.call.is_one_by_one() {
+            return false;
+        }
+        (0..PROBES).all(|_| match self.call.probe(self.socket.as_fd()) {
+            Err(again) => again.raw_os_error() == error.raw_os_error(),
+            Ok(()) => false,
+        })
     }
 
     fn set_timeout(&mut self, limit: Option<Duration>) -> io::Result<()> {

@@ -3,6 +3,7 @@
 //! burnt no processor time over it, and answer again as soon as it is over.
 
 mod bursts;
+mod icmp;
 mod limits;
 mod network;
 mod output;
@@ -12,5 +13,8 @@ use crate::e2e::runner::Scenario;
 
 /// Every scenario about faults.
 pub(super) fn all() -> Vec<Scenario> {
-    [bursts::all(), network::all(), limits::all(), output::all()].into_iter().flatten().collect()
+    [bursts::all(), icmp::all(), network::all(), limits::all(), output::all()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -1,0 +1,48 @@
+//! What the network says instead of an answer (nft(8), `reject`; RFC 792, RFC 4443): told with its
+//! kind and sender by both askers, over both families, and never blamed on this host.
+
+use anyhow::Result;
+
+use super::super::scenarios;
+use crate::e2e::check;
+use crate::e2e::context::Context;
+use crate::e2e::netns::{Net, SERVER, SERVER6, at};
+
+scenarios!("faults/icmp": what_rejects_is_told_with_its_kind_and_sender);
+
+fn what_rejects_is_told_with_its_kind_and_sender(context: &Context) -> Result<()> {
+    let net = Net::new()?;
+    // The rule; what it is called over IPv4 and over IPv6; the exit code.
+    for (rule, v4, v6, code) in [
+        ("port-unreachable", "refused", "refused", 3),
+        ("admin-prohibited", "admin-prohibited", "admin-prohibited", 1),
+        ("host-unreachable", "host unreachable", "address unreachable", 1),
+        ("no-route", "network unreachable", "no route", 1),
+    ] {
+        net.server.run(&format!(
+            "nft add table inet t; nft add chain inet t c '{{ type filter hook input priority 0; }}'
+             nft add rule inet t c udp dport 7000 reject with icmpx type {rule}"
+        ))?;
+        for (target, words) in [(at(SERVER), v4), (at(SERVER6), v6)] {
+            let by = if code == 3 { String::new() } else { format!("{words} by {}", target.ip()) };
+            let target = target.to_string();
+            let asks = ["-m", "x", "-W", "300ms"];
+            let client = net.asker.launch(context, &context.programs.client);
+            let client = client.arg(&target).args(asks).finish()?;
+            let beats = ["-c", "1", "-W", "300ms"];
+            let heartbeat = net.asker.launch(context, &context.programs.heartbeat);
+            let heartbeat = heartbeat.arg(&target).args(beats).finish()?;
+            for finished in [client, heartbeat] {
+                finished.exits(code)?;
+                let said = format!("{}{}", finished.out(), finished.err());
+                let told = said.contains(words) && said.contains(&by);
+                check::holds(&format!("{target}, {rule}: {said:?} has {words:?}, {by:?}"), told)?;
+                for blame in ["permission denied", "cannot ", "is refused"] {
+                    check::holds(&format!("{said:?} blames nobody"), !said.contains(blame))?;
+                }
+            }
+        }
+        net.server.run("nft delete table inet t")?;
+    }
+    Ok(())
+}
