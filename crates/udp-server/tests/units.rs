@@ -101,6 +101,21 @@ fn ticks(pid: nix::unistd::Pid) -> u64 {
     fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
 
+/// Waits for a stretch of 200 ms (20 ticks of 100 Hz) in which the server uses next to nothing: one
+/// that never sleeps has none, however busy the machine is.
+fn idles(server: &Server, case: &str) {
+    let deadline = clock::mono() + PATIENCE;
+    loop {
+        let before = ticks(server.pid());
+        clock::sleep(Duration::from_millis(200));
+        let used = ticks(server.pid()) - before;
+        if used <= 1 {
+            return;
+        }
+        assert!(clock::mono() < deadline, "{case}: {used} of 20 ticks while idle");
+    }
+}
+
 #[test]
 fn a_passed_socket_serves_again_after_any_end() {
     let ways: [&[&str]; 3] = [&[], &["--io", "portable"], &["--max-datagram", "2000"]];
@@ -131,11 +146,7 @@ fn a_passed_socket_serves_again_after_any_end() {
                 let expected = format!("echo {number:02}");
                 assert_eq!(&reply[..len], expected.as_bytes(), "{case}");
             }
-            let before = ticks(server.pid());
-            clock::sleep(Duration::from_millis(200));
-            let used = ticks(server.pid()) - before;
-            // Of 20 ticks (100 Hz).
-            assert!(used <= 5, "{case}: {used} ticks while idle");
+            idles(&server, &case);
             assert_eq!(server.stop().counts()[..2], [50, 50], "{case}");
         }
     }
