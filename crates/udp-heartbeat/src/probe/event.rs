@@ -47,6 +47,8 @@ pub enum What<'a> {
     Refused { seq: Seq },
     /// The beat did not leave this host.
     Failed { seq: Seq, reason: &'a str },
+    /// The class of a beat is known for good, which follows each beat once; `counts` are the target's by then.
+    Ended { seq: Seq, sent: Mono, end: End<'a>, counts: &'a Counts },
     /// Something else went wrong, that no beat ends by.
     Trouble { reason: &'a str },
     /// The state has changed.
@@ -57,6 +59,20 @@ pub enum What<'a> {
     InARow { unanswered: u64, before: u64 },
     /// The target's name has another address now, which was not known before if `from` is none.
     Moved { from: Option<SocketAddr> },
+}
+
+/// The class that a beat has ended in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(missing_docs, reason = "a variant's words say what its fields are")]
+pub enum End<'a> {
+    /// Answered in time.
+    Received(Received),
+    /// Not answered in time, refused or not.
+    Lost { refused: bool },
+    /// It did not leave this host.
+    Failed(&'a str),
+    /// In flight when the run was stopped.
+    Pending,
 }
 
 /// Where events go: told on the thread of the beats, so what takes time is done elsewhere.

@@ -216,8 +216,9 @@ impl Window {
     }
 
     /// Beats whose class may still change.
-    pub(crate) fn open(&self) -> impl Iterator<Item = &Beat> {
-        self.beats.iter().filter(|beat| matches!(beat.class, Class::InFlight | Class::Refused))
+    pub(crate) fn open(&self) -> impl Iterator<Item = (Seq, &Beat)> {
+        let numbered = (self.first..).map(Seq).zip(&self.beats);
+        numbered.filter(|(_, beat)| matches!(beat.class, Class::InFlight | Class::Refused))
     }
 
     /// The beat that has been in flight longest.

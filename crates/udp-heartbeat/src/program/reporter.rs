@@ -198,7 +198,7 @@ impl Observer for Reporter {
             What::Interval { figures } => {
                 self.record(event, Kind::Interval, || ReportEvent::Interval(figures));
             }
-            What::InARow { .. } => {}
+            What::InARow { .. } | What::Ended { .. } => {}
             What::Moved { from } => {
                 let now = event.address.map(host_port).unwrap_or_default();
                 if self.output.form == Form::Json {

@@ -196,6 +196,14 @@ impl Engine {
         self.take_strays();
     }
 
+    /// After the end: nothing becomes of open beats any more.
+    pub(super) fn end_beats(&mut self) {
+        let now = clock::mono();
+        for target in self.targets.present().collect::<Vec<_>>() {
+            self.targets.end_open(target, now, &mut self.observers);
+        }
+    }
+
     /// Does what other threads ask for; the reason to end, if they ask for that.
     pub(super) fn take_calls(&mut self) -> Option<Ended> {
         while let Ok(call) = self.calls.try_recv() {

@@ -132,6 +132,7 @@ impl Prober {
             if !engine.has_run {
                 engine.has_run = true;
                 engine.run();
+                engine.end_beats();
             }
             *self.engine() = Some(engine);
         }

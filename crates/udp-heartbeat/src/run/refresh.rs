@@ -48,7 +48,9 @@ impl Engine {
         let snapshot = self.snapshot(&[id]);
         self.timeline.end(id);
         self.observers.lookups.remove(id);
-        self.targets.retire(id, clock::mono());
+        let now = clock::mono();
+        self.targets.end_open(id, now, &mut self.observers);
+        self.targets.retire(id, now);
         snapshot
     }
 

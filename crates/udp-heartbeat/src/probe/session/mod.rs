@@ -259,7 +259,7 @@ impl Session {
     }
 
     /// Beats whose class may still change.
-    pub(crate) fn open(&self) -> impl Iterator<Item = &Beat> {
+    pub(crate) fn open(&self) -> impl Iterator<Item = (Seq, &Beat)> {
         self.window.open()
     }
 

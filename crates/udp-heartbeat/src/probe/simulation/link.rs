@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use udp_core::clock::Mono;
 
-use crate::probe::event::{Event, Observer, What};
+use crate::probe::event::{End, Event, Observer, What};
 use crate::probe::schedule::TargetId;
 use crate::probe::stats::loss::confidence;
 use crate::probe::targets::{PortKey, Sharing, Targets};
@@ -167,6 +167,11 @@ pub(super) struct Told {
     pub(super) failed: u32,
     pub(super) duplicate: u32,
     pub(super) reordered: bool,
+    /// How often its end was told, and as what.
+    pub(super) ends: u32,
+    pub(super) end_received: bool,
+    pub(super) end_lost: bool,
+    pub(super) end_failed: bool,
 }
 
 #[derive(Default)]
@@ -196,6 +201,13 @@ impl Observer for Log {
             What::Lost { seq } => self.of(target, seq).lost += 1,
             What::Refused { seq } => self.of(target, seq).refused += 1,
             What::Failed { seq, .. } => self.of(target, seq).failed += 1,
+            What::Ended { seq, end, .. } => {
+                let beat = self.of(target, seq);
+                beat.ends += 1;
+                beat.end_received = matches!(end, End::Received(_));
+                beat.end_lost = matches!(end, End::Lost { .. });
+                beat.end_failed = matches!(end, End::Failed(_));
+            }
             What::Interval { .. }
             | What::Trouble { .. }
             | What::State { .. }

@@ -75,6 +75,14 @@ pub(super) fn verify(world: &World, end: u64) {
                 u64::from(told.duplicate),
             );
             assert_eq!(got, flags, "target {target} beat {seq}: {truth:?}");
+            let open = session.open().any(|(it, _)| it.0 == seq);
+            let (received, failed) = (flags.0.is_some(), flags.4 > 0);
+            let end = match open {
+                true => (0, false, false, false),
+                false => (1, received, !received && !failed, failed),
+            };
+            let told = (told.ends, told.end_received, told.end_lost, told.end_failed);
+            assert_eq!(told, end, "target {target} beat {seq}: {truth:?}");
         }
         let got = Expected {
             sent: counts.sent,

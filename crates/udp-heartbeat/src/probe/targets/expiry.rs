@@ -5,7 +5,7 @@ use std::time::Duration;
 use udp_core::clock::Mono;
 
 use super::Targets;
-use crate::probe::event::{Event, Observer, What};
+use crate::probe::event::{End, Event, Observer, What};
 use crate::probe::schedule::TargetId;
 use crate::probe::window::{Class, Seq};
 
@@ -36,7 +36,8 @@ impl Targets {
             }
             let entry = &mut self.targets[target as usize];
             if entry.session.beat(seq).is_some_and(|beat| beat.class == Class::Refused) {
-                entry.session.end_refused(seq);
+                self.ended(target, (seq, sent), End::Lost { refused: true }, now, observer);
+                self.targets[target as usize].session.end_refused(seq);
                 self.refused_open -= 1;
                 self.pass_front();
                 continue;
@@ -51,10 +52,36 @@ impl Targets {
                 self.paths[route.path as usize].expire(route.port_id, now);
             }
             observer.observe(&Event { target, address, at: now, what: What::Lost { seq } });
+            self.ended(target, (seq, beat.sent), End::Lost { refused: false }, now, observer);
             self.tell_changes(target, now, observer);
             if let Some(route) = beat.route {
                 self.turn(target, route.path, now, observer);
             }
+        }
+    }
+
+    /// Tells that the class of a beat is known for good.
+    pub(super) fn ended(
+        &self,
+        target: TargetId,
+        (seq, sent): (Seq, Mono),
+        end: End<'_>,
+        at: Mono,
+        observer: &mut dyn Observer,
+    ) {
+        let entry = &self.targets[target as usize];
+        let what = What::Ended { seq, sent, end, counts: entry.session.counts() };
+        observer.observe(&Event { target, address: entry.address(), at, what });
+    }
+
+    /// Tells what the target's open beats are, which nothing becomes of any more.
+    pub(crate) fn end_open(&self, target: TargetId, now: Mono, observer: &mut dyn Observer) {
+        for (seq, beat) in self.targets[target as usize].session.open() {
+            let end = match beat.class {
+                Class::Refused => End::Lost { refused: true },
+                _ => End::Pending,
+            };
+            self.ended(target, (seq, beat.sent), end, now, observer);
         }
     }
 

@@ -161,7 +161,7 @@ impl Targets {
         (entry.left, entry.retired, entry.newest) = (Some(0), Some(now), (Seq(0), 0));
         entry.others.clear();
         let place = entry.place.take();
-        for beat in session.open() {
+        for (_, beat) in session.open() {
             match beat.class {
                 Class::Refused => self.refused_open -= 1,
                 _ => self.in_flight -= 1,

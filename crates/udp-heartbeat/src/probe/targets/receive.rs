@@ -7,7 +7,7 @@ use udp_core::stamp::ReflectorPacket;
 
 use super::path::Owner;
 use super::{HINT, PathId, PortKey, PortOwner, Targets};
-use crate::probe::event::{Event, Observer, What};
+use crate::probe::event::{End, Event, Observer, What};
 use crate::probe::format::Recognised;
 use crate::probe::schedule::TargetId;
 use crate::probe::session::{Reflected, Reply};
@@ -136,6 +136,7 @@ impl Targets {
             return tell(What::Unsolicited { bytes });
         }
         let port_id = beat.and_then(|beat| beat.route).and_then(|route| route.port_id);
+        let sent = beat.map_or(at, |beat| beat.sent);
         let refused = beat.is_some_and(|beat| beat.class == Class::Refused);
         self.refused_open -= u64::from(refused);
         match entry.session.reply(seq, at, verdict, reflected.as_ref()) {
@@ -143,6 +144,7 @@ impl Targets {
                 self.in_flight -= u64::from(!refused);
                 self.paths[peer as usize].settle(port_id, at);
                 tell(What::Reply { seq, reply, bytes });
+                self.ended(target, (seq, sent), End::Received(reply), at, observer);
                 self.settled(target, seq);
             }
             Reply::Late { rtt, expired } => {
@@ -150,6 +152,10 @@ impl Targets {
                     self.in_flight -= 1;
                     self.paths[peer as usize].settle(port_id, at);
                     tell(What::Lost { seq });
+                }
+                if expired || refused {
+                    let counts = self.targets[target as usize].session.counts();
+                    tell(What::Ended { seq, sent, end: End::Lost { refused }, counts });
                 }
                 tell(What::Late { seq, rtt, bytes });
             }

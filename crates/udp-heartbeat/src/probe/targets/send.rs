@@ -6,7 +6,7 @@ use udp_core::clock::Mono;
 
 use super::expiry::Expiry;
 use super::{PortKey, Sharing, Targets};
-use crate::probe::event::{Event, Observer, What};
+use crate::probe::event::{End, Event, Observer, What};
 use crate::probe::schedule::TargetId;
 use crate::probe::window::{Class, Route, Seq};
 
@@ -101,7 +101,8 @@ impl Targets {
         observer: &mut dyn Observer,
     ) {
         let entry = &mut self.targets[target as usize];
-        let route = entry.session.beat(seq).and_then(|beat| beat.route);
+        let beat = entry.session.beat(seq);
+        let (route, sent) = (beat.and_then(|it| it.route), beat.map_or(now, |it| it.sent));
         let class = if route.is_some() { Class::Failed } else { Class::Unaddressed };
         if !entry.session.failed(seq, class) {
             return;
@@ -112,6 +113,7 @@ impl Targets {
             self.paths[route.path as usize].settle(route.port_id, now);
         }
         observer.observe(&Event { target, address, at: now, what: What::Failed { seq, reason } });
+        self.ended(target, (seq, sent), End::Failed(reason), now, observer);
         self.tell_changes(target, now, observer);
         if let Some(route) = route {
             self.turn(target, route.path, now, observer);
