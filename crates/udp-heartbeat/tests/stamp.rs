@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{Finished, Peer, Reply, Request, run};
+use common::{Finished, Peer, Reply, Request, run, start, wait_until};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 /// A reflector's answer (RFC 8762 §4.3.1, unauthenticated) under the number `own`.
@@ -41,7 +42,7 @@ enum Fate {
 }
 
 /// A reflector that counts, on a path that loses by plan; beats from 0.
-fn stateful(plan: impl Fn(u32) -> Fate + Send + 'static) -> Peer {
+fn stateful(mut plan: impl FnMut(u32) -> Fate + Send + 'static) -> Peer {
     let mut own = 0;
     Peer::new(move |request| {
         let fate = plan(sender_number(request));
@@ -143,6 +144,29 @@ fn a_reflector_that_starts_again() {
         [("lost", 6), ("lost_forward", 1), ("lost_return", 0), ("lost_undetermined", 5)]
     {
         assert_eq!(summary[name], count, "{name}: {summary}");
+    }
+}
+
+/// Stopped in the middle of an outage, it still asks how many have arrived.
+#[test]
+fn an_interrupted_run_has_a_direction() {
+    for (fate, direction) in [(Fate::Up, "lost_forward"), (Fate::Down, "lost_return")] {
+        let mut beats = 0..;
+        let mut is_beat = move |n| beats.start == n && beats.next().is_some();
+        let peer = stateful(move |n| if is_beat(n) && n >= 200 { fate } else { Fate::Answered });
+        let bind = common::closed().to_string();
+        let options = ["--stamp", "-i", "5ms", "-W", "300ms", "--bind", &bind, "--json", "-q"];
+        let running = start(&[&[peer.target().as_str()][..], &options].concat());
+        wait_until(|| peer.seen().len() >= 290);
+        running.signal(Signal::SIGINT);
+        let summary = summary(&running.finish());
+        // What is in flight may be what arrived: of those that were lost the others did.
+        let pending = if fate == Fate::Up { 0 } else { summary["pending"].as_u64().unwrap() };
+        let lost = summary["lost"].as_u64().unwrap() - summary["late"].as_u64().unwrap();
+        assert!(lost > 0, "{summary}");
+        assert!(summary[direction].as_u64().unwrap() + pending >= lost, "{summary}");
+        let claims = ["lost_forward", "lost_return"].map(|it| summary[it].as_u64().unwrap());
+        assert!(claims.contains(&0), "{summary}");
     }
 }
 

@@ -128,7 +128,7 @@ impl Engine {
         let mut ready = Vec::new();
         loop {
             if let Some(Ended) = self.take_calls() {
-                return self.receive_rest();
+                return self.stop();
             }
             let now = clock::mono();
             // Of paths that a call has left, before anything more comes from there.
@@ -138,13 +138,12 @@ impl Engine {
             self.tell_intervals(now);
             self.look_up(now);
             if self.deadline.is_some_and(|deadline| deadline <= now) {
-                return self.receive_rest();
+                return self.stop();
             }
             self.send_due();
             self.take_figures();
             if self.targets.is_done(now) {
-                self.drain();
-                return;
+                return self.drain();
             }
             self.wait(&mut ready);
         }
@@ -188,12 +187,11 @@ impl Engine {
     }
 
     /// At the end: what has come until now counts, what has not is pending.
-    fn receive_rest(&mut self) {
+    pub(super) fn receive_rest(&mut self) {
         let now = clock::mono();
         if self.take_in(&[], now + TURN) == Drained::All {
             self.targets.expire(now, &mut self.observers);
         }
-        self.take_strays();
     }
 
     /// After the end: nothing becomes of open beats any more.
