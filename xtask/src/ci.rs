@@ -134,7 +134,9 @@ fn alone() -> Result<Vec<Command>> {
         commands.push(cargo_with(&["check", "--quiet", "-p", crate_]));
     }
     // The other combinations of udp-core's features; `fuzzing` contains `cli`.
-    for features in ["cli", "expect", "cli,expect", "fuzzing", "fuzzing,expect"] {
+    for features in
+        ["cli", "expect", "cli,expect", "web", "web,expect", "fuzzing", "fuzzing,expect"]
+    {
         commands.push(cargo_with(&["check", "--quiet", "-p", "udp-core", "--features", features]));
     }
     Ok(commands)

@@ -14,6 +14,8 @@ pub mod printer;
 pub mod shutdown;
 mod style;
 mod usage;
+#[cfg(feature = "web")]
+pub mod web;
 
 pub use exit::{Exit, Failure, Fault};
 pub use logging::Console;

@@ -1,0 +1,29 @@
+//! HTTP/1.1 for whoever watches a program: a few pages, on a thread of its own.
+//!
+//! It must hold up nobody and be held up by nobody: connections, heads, time and answers under way are
+//! bounded, a request's body is refused, and the pages that ask the program wait on threads apart.
+//! hyper speaks the protocol (RFC 9110, RFC 9112).
+
+mod connections;
+mod pages;
+mod server;
+mod site;
+
+pub use pages::escape;
+pub use server::{Bound, Web};
+pub use site::{Page, Query, Reply, Request, Site, StatusCode, Weight};
+
+use super::parse;
+use crate::Endpoint;
+
+/// Where to serve HTTP: it has no default port.
+///
+/// # Errors
+/// What is wrong with `text`, as a value of the command line.
+pub fn endpoint(text: &str) -> Result<Endpoint, String> {
+    let endpoint = parse::endpoint(text)?;
+    match endpoint.port() {
+        Some(_) => Ok(endpoint),
+        None => Err(format!("it has no port: write {text}:PORT")),
+    }
+}

@@ -1,0 +1,115 @@
+//! What a program shows, as its pages; and what they are asked for.
+
+pub use hyper::StatusCode;
+use hyper::header::{ACCEPT, HeaderMap};
+
+/// What a program shows. Pages are asked for on threads that may wait.
+pub trait Site: Send + Sync + 'static {
+    /// The program's name.
+    fn program(&self) -> &'static str;
+
+    /// Its pages, beside those that every program has.
+    fn pages(&self) -> &'static [Page];
+
+    /// The page at `request.path`, which is one of [`pages`](Self::pages).
+    fn page(&self, request: &Request) -> Reply;
+
+    /// Whether it does its work.
+    fn is_ready(&self) -> bool;
+
+    /// Reads its files again, all of them or none.
+    ///
+    /// # Errors
+    /// Why everything is as it was: one line, or several.
+    fn reload(&self) -> Result<(), String>;
+}
+
+/// A page.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// Where: `/metrics`.
+    pub path: &'static str,
+    /// What is seen there.
+    pub what: &'static str,
+    /// How long it may take.
+    pub weight: Weight,
+}
+
+/// How long a page may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// As long as it takes to look.
+    Quick,
+    /// Seconds: it has a bound of its own, so that it keeps no other page waiting.
+    Long,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Without the query.
+    pub path: String,
+    /// What stands behind the `?`.
+    pub query: Query,
+    pub(super) headers: HeaderMap,
+}
+
+impl Request {
+    pub(super) fn new(uri: &hyper::Uri, headers: HeaderMap) -> Request {
+        let query = Query(uri.query().unwrap_or_default().to_owned());
+        Request { path: uri.path().to_owned(), query, headers }
+    }
+
+    /// A header's value, if it can be read as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"))
+    }
+
+    /// All that `Accept` says.
+    pub fn accept(&self) -> String {
+        let values = self.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        values.collect::<Vec<_>>().join(",")
+    }
+}
+
+/// The parameters of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Query(String);
+
+impl Query {
+    /// The first value of a parameter.
+    pub fn get(&self, name: &str) -> Option<String> {
+        let mut pairs = form_urlencoded::parse(self.0.as_bytes());
+        pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+}
+
+/// What is answered.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// How it went.
+    pub status: StatusCode,
+    /// What the body is.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// A body of this kind.
+    pub fn ok(content_type: &'static str, body: impl Into<Vec<u8>>) -> Reply {
+        Reply { status: StatusCode::OK, content_type, body: body.into() }
+    }
+
+    /// A line of text.
+    pub fn text(status: StatusCode, line: impl Into<String>) -> Reply {
+        let mut line = line.into();
+        line.push('\n');
+        Reply { status, content_type: "text/plain; charset=utf-8", body: line.into_bytes() }
+    }
+
+    /// A page for people.
+    pub fn html(body: String) -> Reply {
+        Reply::ok("text/html; charset=utf-8", body)
+    }
+}
