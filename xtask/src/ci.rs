@@ -27,7 +27,7 @@ struct Step {
     commands: fn() -> Result<Vec<Command>>,
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "fmt", what: "the code is formatted", commands: fmt },
     Step { name: "clippy", what: "no warning anywhere", commands: clippy },
     Step { name: "alone", what: "each crate builds without the others' features", commands: alone },
@@ -43,6 +43,7 @@ const STEPS: [Step; 11] = [
     },
     Step { name: "e2e", what: "the built programs, end to end", commands: e2e },
     Step { name: "e2e-portable", what: "the same on the portable path", commands: e2e_portable },
+    Step { name: "dist", what: "what is installed, quick parts", commands: dist },
 ];
 
 /// Runs the chosen steps; true when none of them failed.
@@ -130,7 +131,7 @@ fn clippy() -> Result<Vec<Command>> {
 /// One by one, because in a build of the whole workspace one crate's features help the others.
 fn alone() -> Result<Vec<Command>> {
     let mut commands = Vec::new();
-    for crate_ in ["udp-core", "udp-server", "udp-client", "udp-heartbeat", "xtask"] {
+    for crate_ in ["udp-core", "udp-server", "udp-client", "udp-heartbeat", "xtask", "pages"] {
         commands.push(cargo_with(&["check", "--quiet", "-p", crate_]));
     }
     // The other combinations of udp-core's features; `fuzzing` contains `cli`.
@@ -221,6 +222,10 @@ fn e2e_portable() -> Result<Vec<Command>> {
     ourselves(&["e2e", "--io", "portable"])
 }
 
+fn dist() -> Result<Vec<Command>> {
+    ourselves(&["dist", "--check"])
+}
+
 /// By way of cargo: building the tests may have replaced the file that we were started from.
 fn ourselves(args: &[&str]) -> Result<Vec<Command>> {
     let mut command = cargo_with(&["run", "--quiet", "--package", "xtask", "--"]);
@@ -228,7 +233,8 @@ fn ourselves(args: &[&str]) -> Result<Vec<Command>> {
     Ok(vec![command])
 }
 
+/// When a step began.
 #[expect(clippy::disallowed_methods, reason = "how long a step took is no part of the product")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }

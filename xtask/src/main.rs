@@ -1,13 +1,14 @@
 //! The workspace's chores: `cargo xtask e2e` drives the built programs as a person would,
 //! `cargo xtask interop` installs the other implementations that this run talks to,
-//! `cargo xtask ci` runs everything that continuous integration runs, step by step, and
-//! `cargo xtask bench` measures the server and its peers side by side.
+//! `cargo xtask ci` runs everything that continuous integration runs, step by step,
+//! `cargo xtask dist` makes and tries what is installed, and `cargo xtask bench` measures the server and its peers side by side.
 //!
 //! Nothing here is part of the product, and the end-to-end part shares no code with it:
 //! it is a black box that knows the programs by their command lines and std sockets.
 
 mod bench;
 mod ci;
+mod dist;
 mod e2e;
 mod interop;
 mod say;
@@ -32,6 +33,8 @@ enum Chore {
     Interop,
     /// Run what continuous integration runs, step by step.
     Ci(ci::Args),
+    /// Make what is installed: manual pages, completions, packages; and try each part.
+    Dist(dist::Args),
     /// Measure the server, side by side with every peer that this machine has.
     Bench(bench::Args),
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Chore::E2e(args) => e2e::run(&args),
         Chore::Interop => interop::prepare().map(|()| true),
         Chore::Ci(args) => ci::run(&args),
+        Chore::Dist(args) => dist::run(&args),
         Chore::Bench(args) => bench::run(&args),
     };
     match outcome {

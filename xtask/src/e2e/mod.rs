@@ -28,7 +28,10 @@ use clap::ValueEnum;
 
 use crate::say;
 use context::Context;
+pub(crate) use netns::present;
 pub(crate) use programs::{cargo, executable, workspace_root};
+pub(crate) use skip::{Skipped, skip};
+pub(crate) use terminal::Terminal;
 
 /// Which receive and send path the server is told to use.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,0 +1,155 @@
+//! `cargo xtask dist`: everything that is installed, in `target/dist`, and each part tried by the
+//! tool that is going to read it. What a step makes, later ones take from the tree in `root`.
+
+mod pages;
+mod shells;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::ci::now;
+use crate::e2e::{Skipped, present, skip, workspace_root};
+use crate::say;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run only the steps with these names, and what they need.
+    #[arg(value_name = "STEP")]
+    steps: Vec<String>,
+    /// Check rather than release: the development build's programs, and quick steps alone.
+    #[arg(long)]
+    check: bool,
+    /// Print the names of the steps and what they do, and stop.
+    #[arg(long)]
+    list: bool,
+}
+
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    quick: bool,
+    run: fn(&Dist) -> Result<()>,
+}
+
+const STEPS: [Step; 2] = [
+    Step { name: "pages", what: "manual pages and completions", quick: true, run: pages::make },
+    Step { name: "shells", what: "bash, zsh and fish complete", quick: true, run: shells::check },
+];
+
+/// What the steps share.
+struct Dist {
+    /// The workspace.
+    root: PathBuf,
+    /// Where everything goes: `target/dist` in the workspace.
+    out: PathBuf,
+    /// When the source was last changed, in seconds since 1970 (SOURCE_DATE_EPOCH).
+    epoch: u64,
+}
+
+impl Dist {
+    fn new() -> Result<Self> {
+        let root = workspace_root()?;
+        let out = root.join("target/dist");
+        std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+        let epoch = epoch(&root)?;
+        Ok(Self { root, out, epoch })
+    }
+
+    /// The date of the source, as 2026-01-31.
+    fn date(&self) -> Result<String> {
+        let date =
+            said(Command::new("date").args(["-u", "+%F", "-d", &format!("@{}", self.epoch)]))?;
+        Ok(date.trim().to_owned())
+    }
+}
+
+/// From the environment, or the clone's last commit; 1980 where there is neither, the least that
+/// every archive can hold.
+fn epoch(root: &std::path::Path) -> Result<u64> {
+    if let Ok(set) = std::env::var("SOURCE_DATE_EPOCH") {
+        return set.parse().context("SOURCE_DATE_EPOCH is no number of seconds");
+    }
+    let log = Command::new("git").args(["log", "-1", "--format=%ct"]).current_dir(root).output();
+    let text = log.map(|log| String::from_utf8_lossy(&log.stdout).into_owned()).unwrap_or_default();
+    Ok(text.trim().parse().unwrap_or(315_532_800))
+}
+
+/// Runs the chosen steps; true when none of them failed.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    for name in &args.steps {
+        ensure!(
+            STEPS.iter().any(|step| step.name == name),
+            "no step is named {name}; `cargo xtask dist --list` names them"
+        );
+    }
+    if args.list {
+        for step in &STEPS {
+            say::line(&format!("{:<13} {}", step.name, step.what));
+        }
+        return Ok(true);
+    }
+    let dist = Dist::new()?;
+    let mut failed = Vec::new();
+    for step in &STEPS {
+        let chosen = args.steps.is_empty() || args.steps.iter().any(|name| name == step.name);
+        if chosen && (step.quick || !args.check) && !run_step(step, &dist) {
+            failed.push(step.name);
+        }
+    }
+    if failed.is_empty() {
+        say::line(&format!("dist: {}", dist.out.display()));
+    } else {
+        say::line(&format!("dist: failed: {}", failed.join(", ")));
+    }
+    Ok(failed.is_empty())
+}
+
+fn run_step(step: &Step, dist: &Dist) -> bool {
+    say::line(&format!("== {}: {}", step.name, step.what));
+    let began = now();
+    match (step.run)(dist) {
+        Ok(()) => {
+            say::line(&format!("ok {} ({:.1} s)", step.name, began.elapsed().as_secs_f64()));
+            true
+        }
+        Err(error) if error.is::<Skipped>() => {
+            say::line(&format!("skipped {}: {error}", step.name));
+            true
+        }
+        Err(error) => {
+            say::line(&format!("FAILED {}: {error:#}", step.name));
+            false
+        }
+    }
+}
+
+/// Ends a step without its tool; in continuous integration it fails then.
+fn need(tool: &str, package: &str) -> Result<()> {
+    if present(tool) {
+        return Ok(());
+    }
+    skip(&format!("{tool} is missing (Debian's package {package})"))
+}
+
+/// Runs a command to its good end and gives what it wrote on stdout.
+fn said(command: &mut Command) -> Result<String> {
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let shown = words.map(std::ffi::OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot run {shown}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        bail!("{shown}: {}\n{text}{complaint}", output.status);
+    }
+    Ok(text)
+}
+
+/// The same for a checker, which is to say nothing.
+fn silent(command: &mut Command) -> Result<()> {
+    let text = said(command)?;
+    ensure!(text.trim().is_empty(), "{}", text.trim());
+    Ok(())
+}
