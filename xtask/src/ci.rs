@@ -134,10 +134,10 @@ fn alone() -> Result<Vec<Command>> {
     for crate_ in ["udp-core", "udp-server", "udp-client", "udp-heartbeat", "xtask", "pages"] {
         commands.push(cargo_with(&["check", "--quiet", "-p", crate_]));
     }
-    // The other combinations of udp-core's features; `fuzzing` contains `cli`.
-    for features in
-        ["cli", "expect", "cli,expect", "web", "web,expect", "fuzzing", "fuzzing,expect"]
-    {
+    // The other combinations of udp-core's features; `fuzzing` contains `cli` and `service`.
+    let combinations =
+        "cli expect service cli,expect cli,service web web,expect fuzzing fuzzing,expect";
+    for features in combinations.split(' ') {
         commands.push(cargo_with(&["check", "--quiet", "-p", "udp-core", "--features", features]));
     }
     Ok(commands)

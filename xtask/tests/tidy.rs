@@ -167,7 +167,7 @@ fn pure_parts_are_pure() {
             udp-heartbeat/src/probe/
           | udp-client/src/exchange
           | udp-server/src/(policy|service)/
-          | udp-core/src/(text|stamp)/
+          | udp-core/src/(text|stamp|service)/
         )",
     )
     .expect("a proper pattern");

@@ -104,6 +104,7 @@
 //! | [`clock`] | the one reader of time |
 //! | [`error`] | what went wrong, in words and in the few cases that matter |
 //! | `expect` (feature) | what a reply must be, with regular expressions |
+//! | `service` (feature) | what a UDP service is asked, and what its reply says |
 //! | `cli` (feature) | what the programs' command lines share |
 
 pub mod batch;
@@ -118,6 +119,8 @@ pub mod expect;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "service")]
+pub mod service;
 pub mod socket;
 pub mod source_port;
 pub mod stamp;

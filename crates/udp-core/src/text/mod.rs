@@ -1,9 +1,11 @@
 //! Bytes as text and back: the [`escape`] form that every program shows received bytes in,
-//! and [`hex`]; and figures as text, in [`units`].
+//! and [`hex`]; and figures as text, in [`units`] and
+//! [`duration`].
 //!
 //! All are pure and lossless, and none trusts what it is given: encoders take any bytes,
 //! decoders return a typed error that names the place.
 
+pub mod duration;
 pub mod escape;
 pub mod hex;
 pub mod units;

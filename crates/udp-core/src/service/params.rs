@@ -1,0 +1,125 @@
+//! What stands behind a service's host: WHAT and the keys, checked against those there are.
+
+use std::fmt;
+use std::fmt::Display;
+use std::io;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::text::duration::duration;
+use crate::text::escape;
+
+/// Reads a file that holds a secret.
+pub type ReadFile = dyn Fn(&str) -> io::Result<Vec<u8>>;
+
+/// A key that a service takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// What stands before `=`.
+    pub name: &'static str,
+    /// What stands behind it, as help shows it: `SIZE|0`.
+    pub value: &'static str,
+    /// What it does, in a few words.
+    pub help: &'static str,
+    /// Whether it may be given several times.
+    pub repeats: bool,
+}
+
+impl Key {
+    /// A key that is given at most once.
+    pub const fn new(name: &'static str, value: &'static str, help: &'static str) -> Key {
+        Key { name, value, help, repeats: false }
+    }
+}
+
+/// Bytes of a file that are shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// What was given: each key is one there is, has a value, and stands there once unless it repeats.
+pub struct Params<'a> {
+    pub(super) what: Option<String>,
+    pub(super) pairs: Vec<(&'static str, String)>,
+    pub(super) read: &'a ReadFile,
+}
+
+impl Params<'_> {
+    /// What stands behind the host and `/`.
+    pub fn what(&self) -> Option<&str> {
+        self.what.as_deref()
+    }
+
+    /// The value of a key.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    /// The values of a key that repeats.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.pairs.iter().filter(move |(key, _)| *key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a key, read as a number, an address or the like; `form` says which.
+    ///
+    /// # Errors
+    /// One line that says what is wrong, here and in the following.
+    pub fn parsed<T: FromStr>(&self, name: &str, form: &str) -> Result<Option<T>, String> {
+        let parse = |value: &str| value.parse().map_err(|_| wrong(name, value, form));
+        self.get(name).map(parse).transpose()
+    }
+
+    /// The value of a key that is one of a few words, whose place is returned.
+    pub fn one_of(&self, name: &str, words: &[&str]) -> Result<Option<usize>, String> {
+        let place = |value: &str| {
+            let found = words.iter().position(|word| *word == value);
+            found.ok_or_else(|| wrong(name, value, words.join(" or ")))
+        };
+        self.get(name).map(place).transpose()
+    }
+
+    /// The value of a key that is 0 or 1.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, String> {
+        Ok(self.one_of(name, &["0", "1"])?.map(|place| place == 1))
+    }
+
+    /// The value of a key that is a duration.
+    pub fn duration(&self, name: &str) -> Result<Option<Duration>, String> {
+        let parse = |value: &str| duration(value).map_err(|error| wrong(name, value, error));
+        self.get(name).map(parse).transpose()
+    }
+
+    /// The bytes of the file that a key names, less one line end.
+    pub fn secret(&self, name: &str) -> Result<Option<Secret>, String> {
+        let Some(path) = self.get(name) else { return Ok(None) };
+        let mut bytes = (self.read)(path)
+            .map_err(|error| format!("cannot read {}: {error}", escape::escape(path.as_bytes())))?;
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+            if bytes.last() == Some(&b'\r') {
+                bytes.pop();
+            }
+        }
+        match bytes.is_empty() {
+            true => Err(format!("{} is empty", escape::escape(path.as_bytes()))),
+            false => Ok(Some(Secret(bytes))),
+        }
+    }
+}
+
+/// `type=foo: not a record type`
+pub(super) fn wrong(name: &str, value: &str, form: impl Display) -> String {
+    format!("{name}={}: {form}", escape::escape(value.as_bytes()))
+}

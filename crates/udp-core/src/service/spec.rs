@@ -1,0 +1,309 @@
+//! `SCHEME://HOST[:PORT][/WHAT][?KEY=VALUE[&KEY=VALUE]…]`, and the same without its host,
+//! `SCHEME:[WHAT][?KEY=VALUE…]`.
+//!
+//! WHAT and values may hold `%XX` (RFC 3986 §2.1). What is wrong is said with what there is.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::params::{Params, ReadFile};
+use super::{Accept, Entry, Identity, Key, Reply, SERVICES, Service, Verdict};
+use crate::Endpoint;
+use crate::text::escape;
+
+/// What a scheme stands for.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// The payload of a bare target.
+    Udp,
+    /// A STAMP session-reflector.
+    Stamp,
+    /// A service of its own.
+    Service(Arc<dyn Service>),
+}
+
+/// A service with its keys.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    entry: &'static Entry,
+    kind: Kind,
+    accept: Accept,
+    /// `/WHAT?KEY=VALUE`, as it was given.
+    tail: String,
+}
+
+/// What [`ACCEPT`]'s key takes in every service.
+const ACCEPT: Key = Key::new("accept", "CODE[,CODE]", "these answers are ok too; any: every one");
+
+pub(super) const STAMP: Entry = Entry {
+    scheme: "stamp",
+    port: 862,
+    what: None,
+    asks: "a STAMP test packet (RFC 8762)",
+    ok: "the reflector answered",
+    keys: &[],
+    facts: &[],
+    shown: &[],
+    silence: "",
+    interval: Duration::from_secs(1),
+    floor: Duration::from_millis(10),
+    identity: Identity::Any,
+    parse: |_| Ok(Kind::Stamp),
+};
+
+pub(super) const UDP: Entry = Entry {
+    scheme: "udp",
+    port: 7000,
+    asks: "the payload",
+    ok: "it was answered, as expected",
+    identity: Identity::Port,
+    parse: |_| Ok(Kind::Udp),
+    ..STAMP
+};
+
+impl Spec {
+    /// A target that names a service: its host as it stands there, and the service. None for a bare
+    /// target.
+    ///
+    /// # Errors
+    /// One line that says what is wrong.
+    pub fn of_target<'a>(
+        text: &'a str,
+        read: &ReadFile,
+    ) -> Result<Option<(&'a str, Spec)>, String> {
+        let Some((scheme, rest)) = text.split_once("://") else { return Ok(None) };
+        let (host, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        Spec::new(scheme, tail, read).map(|spec| Some((host, spec)))
+    }
+
+    /// `SCHEME:[WHAT][?KEY=VALUE…]`.
+    ///
+    /// # Errors
+    /// One line that says what is wrong.
+    pub fn parse(text: &str, read: &ReadFile) -> Result<Spec, String> {
+        let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
+        if rest.starts_with("//") {
+            let form = format!("{scheme}:[WHAT][?KEY=VALUE]");
+            return Err(format!("a service is given without its host: {form}"));
+        }
+        match rest.starts_with('?') {
+            true => Spec::new(scheme, rest, read),
+            false => Spec::new(scheme, &format!("/{rest}"), read),
+        }
+    }
+
+    fn new(scheme: &str, tail: &str, read: &ReadFile) -> Result<Spec, String> {
+        // A scheme has no case (RFC 3986 §3.1).
+        let entry = SERVICES.iter().find(|it| it.scheme.eq_ignore_ascii_case(scheme));
+        let Some(entry) = entry else {
+            let all: Vec<&str> = SERVICES.iter().map(|entry| entry.scheme).collect();
+            let scheme = escape::escape(scheme.as_bytes());
+            return Err(format!("no such scheme '{scheme}': there are {}", all.join(", ")));
+        };
+        let (what, query) = match tail.split_once('?') {
+            Some((what, query)) => (what, Some(query)),
+            None => (tail, None),
+        };
+        let what = decoded(what.strip_prefix('/').unwrap_or(what))?;
+        let what = Some(what).filter(|what| !what.is_empty());
+        if entry.what.is_none() && what.is_some() {
+            return Err(format!("{} takes nothing behind the host", entry.scheme));
+        }
+        let mut pairs: Vec<(&'static str, String)> = Vec::new();
+        for pair in query.into_iter().flat_map(|query| query.split('&')) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Some(key) = entry.all_keys().find(|key| key.name == name) else {
+                let all: Vec<&str> = entry.all_keys().map(|key| key.name).collect();
+                let (scheme, name) = (entry.scheme, escape::escape(name.as_bytes()));
+                return Err(format!("{scheme} has no key '{name}': there are {}", all.join(", ")));
+            };
+            if value.is_empty() {
+                return Err(format!("the key '{name}' has no value: {name}={}", key.value));
+            }
+            if !key.repeats && pairs.iter().any(|(it, _)| *it == name) {
+                return Err(format!("the key '{name}' is given twice"));
+            }
+            pairs.push((key.name, decoded(value)?));
+        }
+        let params = Params { what, pairs, read };
+        let accept = params.get(ACCEPT.name).map(Accept::parse).transpose()?.unwrap_or_default();
+        let kind = (entry.parse)(&params)?;
+        let tail = if tail == "/" { "" } else { tail };
+        Ok(Spec { entry, kind, accept, tail: tail.to_owned() })
+    }
+
+    /// The table's line.
+    pub fn entry(&self) -> &'static Entry {
+        self.entry
+    }
+
+    /// What its scheme stands for.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The service, if it is one of its own.
+    pub fn service(&self) -> Option<&Arc<dyn Service>> {
+        match &self.kind {
+            Kind::Service(service) => Some(service),
+            Kind::Udp | Kind::Stamp => None,
+        }
+    }
+
+    /// Which answers are `ok` beside those that are anyway.
+    pub fn accept(&self) -> &Accept {
+        &self.accept
+    }
+
+    /// The default port.
+    pub fn port(&self) -> u16 {
+        self.service().and_then(|service| service.port()).unwrap_or(self.entry.port)
+    }
+
+    /// How a target is called: the URL with its port. One of plain UDP is called by host and port.
+    pub fn label(&self, endpoint: &Endpoint) -> String {
+        let host = endpoint.label(self.port());
+        match self.kind {
+            Kind::Udp if self.tail.is_empty() => host,
+            _ => format!("{}://{host}{}", self.entry.scheme, self.tail),
+        }
+    }
+
+    /// The reply, with what `accept=` names moved into `ok`.
+    #[must_use]
+    pub fn judge(&self, mut reply: Reply) -> Reply {
+        reply.verdict = self.accept.judge(reply.verdict, reply.reason.as_deref());
+        reply
+    }
+
+    /// What text shows of a reply, behind the scheme: the reason, or the main facts, or the verdict.
+    pub fn shown(&self, reply: &Reply) -> String {
+        let facts = || reply.facts.shown(self.entry.shown);
+        let shown = match &reply.reason {
+            Some(reason) => escape::escape(reason.as_bytes()),
+            None => facts(),
+        };
+        if shown.is_empty() { Verdict::name(reply.verdict).to_owned() } else { shown }
+    }
+}
+
+/// As `--service` takes it.
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.entry.scheme, self.tail.strip_prefix('/').unwrap_or(&self.tail))
+    }
+}
+
+impl PartialEq for Spec {
+    fn eq(&self, other: &Self) -> bool {
+        (self.entry.scheme, &self.tail) == (other.entry.scheme, &other.tail)
+    }
+}
+
+impl Eq for Spec {}
+
+impl Entry {
+    /// Its keys, with the one that all have.
+    pub fn all_keys(&self) -> impl Iterator<Item = &'static Key> {
+        self.keys.iter().chain(std::iter::once(&ACCEPT))
+    }
+}
+
+/// The text with `%XX` turned into what it stands for.
+fn decoded(text: &str) -> Result<String, String> {
+    let wrong =
+        || format!("'{}': % is not followed by two hex digits", escape::escape(text.as_bytes()));
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let mut digit = || rest.next().and_then(|it| char::from(it).to_digit(16));
+                let (high, low) = (digit().ok_or_else(wrong)?, digit().ok_or_else(wrong)?);
+                (high << 4 | low) as u8
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| format!("'{}': not UTF-8 behind its % forms", escape::escape(text.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn read(path: &str) -> io::Result<Vec<u8>> {
+        match path {
+            "/secret" => Ok(b"s3cret\n".to_vec()),
+            "/empty" => Ok(b"\n".to_vec()),
+            _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+        }
+    }
+
+    #[test]
+    fn targets() {
+        let cases = [
+            ("dns://192.0.2.53/example.org?type=A", "192.0.2.53", "dns:example.org?type=A"),
+            ("DNS://[::1]:5353", "[::1]:5353", "dns:"),
+            (
+                "ntp://time.example?stratum=3&offset=50ms",
+                "time.example",
+                "ntp:?stratum=3&offset=50ms",
+            ),
+            ("ntp://time.example/", "time.example", "ntp:"),
+            ("udp://127.0.0.1:7", "127.0.0.1:7", "udp:"),
+            ("stamp://h", "h", "stamp:"),
+        ];
+        for (text, host, spec) in cases {
+            let (found, it) = Spec::of_target(text, &read).unwrap().unwrap();
+            assert_eq!((found, it.to_string().as_str()), (host, spec), "{text}");
+            assert_eq!(Spec::parse(spec, &read).unwrap(), it, "{text}");
+        }
+        assert!(Spec::of_target("127.0.0.1:7000", &read).unwrap().is_none());
+        let label = |text: &str| {
+            let (host, spec) = Spec::of_target(text, &read).unwrap().unwrap();
+            spec.label(&host.parse().unwrap())
+        };
+        assert_eq!(label("dns://192.0.2.53/example.org"), "dns://192.0.2.53:53/example.org");
+        assert_eq!(label("udp://192.0.2.53/"), "192.0.2.53:7000");
+    }
+
+    #[test]
+    fn slips() {
+        let cases = [
+            ("gopher://h", "no such scheme 'gopher': there are dns, "),
+            ("ntp://h/x", "ntp takes nothing behind the host"),
+            ("ntp://h?foo=1", "ntp has no key 'foo': there are stratum, "),
+            ("ntp://h?stratum", "the key 'stratum' has no value: stratum=MAX"),
+            ("ntp://h?stratum=", "the key 'stratum' has no value: stratum=MAX"),
+            ("ntp://h?stratum=1&stratum=1", "the key 'stratum' is given twice"),
+            ("ntp://h?stratum=x", "stratum=x: a number from 1 to 15"),
+            ("ntp://h?", "ntp has no key ''"),
+            ("ntp://h?accept=", "the key 'accept' has no value"),
+            ("dns://h/%zz", "'%zz': % is not followed by two hex digits"),
+        ];
+        for (text, expected) in cases {
+            let error = Spec::of_target(text, &read).unwrap_err();
+            assert!(error.starts_with(expected), "{text}: {error}");
+        }
+        assert!(Spec::parse("dns://h/x", &read).unwrap_err().contains("without its host"));
+        assert!(Spec::parse("foo", &read).unwrap_err().starts_with("no such scheme 'foo'"));
+    }
+
+    #[test]
+    fn secrets_come_from_files() {
+        let pairs = |path: &str| vec![("secret-file", path.to_owned())];
+        let params = |path| Params { what: None, pairs: pairs(path), read: &read };
+        let secret = params("/secret").secret("secret-file").unwrap().unwrap();
+        assert_eq!((secret.bytes(), format!("{secret:?}").as_str()), (&b"s3cret"[..], "Secret"));
+        assert_eq!(params("/empty").secret("secret-file").unwrap_err(), "/empty is empty");
+        assert!(
+            params("/none").secret("secret-file").unwrap_err().starts_with("cannot read /none: ")
+        );
+        assert_eq!(params("/secret").secret("other").unwrap(), None);
+    }
+}
