@@ -57,6 +57,7 @@ Exit codes:
 
 Examples:
   udp-heartbeat 192.0.2.7 -i 0.2 -c 50 --number
+  udp-heartbeat --targets-file hosts --live
   udp-heartbeat --targets-file hosts -q --on-change 'logger \"$UDP_TARGET is $UDP_STATE\"'
   udp-heartbeat --stamp 192.0.2.7 -c 100 -q --max-loss 1 --max-rtt p99=20ms
   udp-heartbeat 192.0.2.7:53 --payload-hex '1234 0100 0001 0000 0000 0000 00 0001 0001' --json";
@@ -191,6 +192,16 @@ pub struct Args {
     /// One JSON object a line instead of text (schema/heartbeat.schema.json)
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
+    /// Show all targets, or one, on the screen of a terminal; ? lists the keys
+    ///
+    /// With the summary and the exit code as without it. The beats do not wait for the screen.
+    #[cfg(feature = "live")]
+    #[arg(long, conflicts_with_all = ["json", "nagios", "show", "report_every"], help_heading = OUTPUT)]
+    pub(crate) live: bool,
+    /// With --live: ASCII only [default: where the locale is not UTF-8]
+    #[cfg(feature = "live")]
+    #[arg(long, requires = "live", help_heading = OUTPUT, hide_short_help = true)]
+    pub(crate) ascii: bool,
     /// Report as a monitoring plugin: one line, exit 0 to 3, -c 5 by default
     ///
     /// --max-… are the critical thresholds; no answer is CRITICAL, an answer that is not ok WARNING, bad

@@ -45,6 +45,8 @@
 
 pub mod args;
 mod config;
+#[cfg(feature = "live")]
+mod live;
 mod plan;
 mod probe;
 mod program;

@@ -57,6 +57,11 @@ impl Terminal {
         (&*self.pty).write_all(text.as_bytes()).context("cannot type")
     }
 
+    /// Makes the window another size, at most the one it had.
+    pub(crate) fn resize(&self, rows: u16, columns: u16) -> Result<()> {
+        self.pty.resize(pty_process::Size::new(rows, columns)).context("cannot size the terminal")
+    }
+
     /// Waits until the screen, as [`Terminal::screen`] gives it, matches `pattern` as a whole.
     pub(crate) fn wait_for(&self, pattern: &str) -> Result<()> {
         self.wait_until(|screen| check::matches("screen", pattern, screen).is_ok())

@@ -4,7 +4,9 @@
 //! bounded channel like those of stdout. A line is `warning: …`, `info: …`; timestamps are off
 //! unless asked for. Colour is only for a terminal, and not where NO_COLOR is set.
 
-use std::io::{self, Write};
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use env_logger::{Builder, Env, Target, WriteStyle};
@@ -21,11 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// … where stderr is full: a reader that reads has taken something by then.
 const GRACE: Duration = Duration::from_millis(30);
 
+/// Lines that are kept while they are held; then the oldest go.
+const HELD: usize = 200;
+
 /// Where a program says what is neither data nor log: a snapshot that was asked for, a failure.
 #[derive(Debug, Clone)]
 pub struct Console {
     lines: Option<Handle<Vec<u8>>>,
     timestamps: bool,
+    held: Arc<Mutex<Option<VecDeque<Vec<u8>>>>>,
 }
 
 impl Console {
@@ -36,11 +42,46 @@ impl Console {
             line.insert_str(0, &(clock::wall().rfc3339() + " "));
         }
         line.push('\n');
+        self.say(line.into_bytes());
+    }
+
+    /// From now on, lines wait until [`release`](Self::release): a screen is shown on the terminal that
+    /// stderr is. Elsewhere they go on.
+    pub fn hold(&self) {
+        if io::stderr().is_terminal() {
+            self.held().get_or_insert_default();
+        }
+    }
+
+    /// The newest line that waits.
+    pub fn newest(&self) -> Option<String> {
+        let held = self.held();
+        let line = held.as_ref()?.back()?;
+        Some(String::from_utf8_lossy(line).trim_end().to_owned())
+    }
+
+    /// Lets lines through again, those that waited first.
+    pub fn release(&self) {
+        let held = self.held().take();
+        held.into_iter().flatten().for_each(|line| self.say(line));
+    }
+
+    fn say(&self, line: Vec<u8>) {
+        if let Some(held) = &mut *self.held() {
+            while held.len() >= HELD {
+                held.pop_front();
+            }
+            return held.push_back(line);
+        }
         match &self.lines {
             // What does not fit is counted and said by the printer.
-            Some(lines) => drop(lines.offer(line.into_bytes())),
-            None => drop(io::stderr().write_all(line.as_bytes())),
+            Some(lines) => drop(lines.offer(line)),
+            None => drop(io::stderr().write_all(&line)),
         }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<VecDeque<Vec<u8>>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,6 +116,7 @@ impl Diagnostics {
     /// Writes what is left. The logger lives as long as the process and holds a handle, so this
     /// printer never ends; it is enough that it has come this far.
     pub(super) fn finish(self) {
+        self.console.release();
         if let Some(printer) = self.printer {
             printer.handle().wait_until_written(GRACE);
             if takes_more(&io::stderr()) {
@@ -92,7 +134,7 @@ pub(super) fn start(verbose: u8, timestamps: bool, color: Color) -> Diagnostics 
     };
     let printer = Printer::start(io::stderr(), show, missed, CAPACITY, Policy::Lossy).ok();
     let lines = printer.as_ref().map(|printer| printer.handle().clone());
-    let console = Console { lines, timestamps };
+    let console = Console { lines, timestamps, held: Arc::default() };
 
     let level = match verbose {
         0 => LevelFilter::Warn,
@@ -148,10 +190,7 @@ struct LogSink(Console);
 
 impl Write for LogSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &self.0.lines {
-            Some(lines) => drop(lines.offer(bytes.to_vec())),
-            None => drop(io::stderr().write_all(bytes)),
-        }
+        self.0.say(bytes.to_vec());
         Ok(bytes.len())
     }
 

@@ -8,8 +8,8 @@
 //! `nohup` and a shell's `&` want it. SIGXFSZ is caught, so that a file at its size limit is a
 //! failed write and not the end. Process 1 of a container takes away the orphans that end.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
@@ -49,6 +49,15 @@ enum Request {
     Ignored,
     /// The user insists: end at once.
     End,
+}
+
+/// What a program has to put back before a signal ends it at once.
+static BEFORE_THE_END: OnceLock<fn()> = OnceLock::new();
+
+/// Has `work` done before a second SIGINT ends the process, which otherwise leaves a terminal as it
+/// is. The first call counts.
+pub fn before_the_end(work: fn()) {
+    let _ = BEFORE_THE_END.set(work);
 }
 
 /// Tells repeated requests to stop apart.
@@ -158,6 +167,9 @@ mod unix {
                             Request::Stop => SignalEvent::Stop,
                             Request::Ignored => continue,
                             Request::End => {
+                                if let Some(work) = super::BEFORE_THE_END.get() {
+                                    work();
+                                }
                                 // Process 1 of a container has no default action.
                                 let _ = emulate_default_handler(signal);
                                 std::process::exit(128 + signal);

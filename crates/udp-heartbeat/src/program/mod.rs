@@ -3,6 +3,7 @@
 mod hook;
 mod reload;
 mod reporter;
+mod screen;
 
 use std::io;
 use std::path::Path;
@@ -28,8 +29,8 @@ use crate::probe::schedule::Spacing;
 use crate::probe::snapshot::{Snapshot, TargetSnapshot};
 use crate::probe::thresholds;
 use crate::report::{
-    Form, Item, Kind, Output, Reloaded, Start, StartTarget, Status, reporter as make_reporter,
-    snapshot,
+    Form, Item, Kind, Output, Reloaded, Show, Start, StartTarget, Status,
+    reporter as make_reporter, snapshot,
 };
 use crate::run::{Caller, Prober};
 use hook::Hook;
@@ -53,8 +54,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub fn run(args: Args, console: &Console) -> Result<Exit, Failure> {
     let files = read_files(&args)?;
     let common = args.common.clone();
-    let config = Config::new(args, &files, fastrand::u64(..))?;
-    Run::new(config, Style::of_stdout(&common), console)?.go()
+    let live = screen::wanted(&args)?;
+    let mut config = Config::new(args, &files, fastrand::u64(..))?;
+    if live.is_some() {
+        config.output.show = Show::only(Kind::Summary);
+    }
+    Run::new(config, Style::of_stdout(&common), live, console)?.go(console)
 }
 
 fn read_files(args: &Args) -> Result<Files, Failure> {
@@ -82,10 +87,16 @@ struct Run {
     hook: Option<Arc<Hook>>,
     /// Nobody reads what is printed.
     gone: Arc<AtomicBool>,
+    screen: screen::Screen,
 }
 
 impl Run {
-    fn new(config: Config, style: Style, console: &Console) -> Result<Self, Failure> {
+    fn new(
+        config: Config,
+        style: Style,
+        live: screen::Wanted,
+        console: &Console,
+    ) -> Result<Self, Failure> {
         let Config { plan, twice, sources, on_change, output } = config;
         raise_descriptors();
         let limits = (&plan.warnings, &plan.thresholds);
@@ -95,7 +106,8 @@ impl Run {
         let hook = on_change.map(Hook::start).transpose().map_err(thread_failed)?.map(Arc::new);
         let mut start = start(&plan);
         let reporter = Reporter::new(output, printer.handle().clone(), hook.clone());
-        let prober = Arc::new(Prober::new(plan, reporter)?);
+        let (screen, feed) = screen::Screen::new(live, plan.timeout);
+        let prober = Arc::new(Prober::new(plan, (reporter, feed))?);
         // Not before: there is nothing to sum up yet, and a resolver that hangs is ended by the
         // first signal.
         let again = sources.any();
@@ -105,7 +117,7 @@ impl Run {
         let told = (Arc::downgrade(&lines), shown);
         let requests = again.then(|| watch(sources, prober.caller(), told)).transpose();
         let gone = Arc::new(AtomicBool::new(false));
-        let run = Run { prober, output, printer, lines, hook, gone };
+        let run = Run { prober, output, printer, lines, hook, gone, screen };
         run.forward(signals, requests.map_err(thread_failed)?, console).map_err(thread_failed)?;
         for target in &twice {
             log::warn!("{target} stands twice and is one target");
@@ -116,8 +128,10 @@ impl Run {
         Ok(run)
     }
 
-    fn go(self) -> Result<Exit, Failure> {
+    fn go(mut self, console: &Console) -> Result<Exit, Failure> {
+        self.screen.show(&self.prober, console)?;
         let snapshot = self.prober.run();
+        self.screen.leave();
         let passed = snapshot.targets.iter().all(TargetSnapshot::passed);
         let exit = match self.output.form {
             Form::Nagios => Status::of(&snapshot).exit(),

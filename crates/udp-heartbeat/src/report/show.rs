@@ -56,6 +56,11 @@ impl Show {
     pub(crate) const NOTHING: Show = Show(0);
     pub(crate) const EVERYTHING: Show = Show((1 << Kind::ALL.len()) - 1);
 
+    /// Nothing else.
+    pub(crate) fn only(kind: Kind) -> Show {
+        Show::NOTHING.with(kind)
+    }
+
     /// No line per beat.
     pub(crate) fn quiet() -> Show {
         [Kind::State, Kind::Interval, Kind::Summary].into_iter().fold(Show::NOTHING, Show::with)

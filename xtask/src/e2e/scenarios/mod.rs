@@ -9,6 +9,7 @@ mod faults;
 mod heartbeat_run;
 mod hostile;
 mod interop;
+mod live;
 mod output;
 mod payloads;
 mod ports;
@@ -53,6 +54,7 @@ pub(super) fn all() -> Vec<Scenario> {
         addresses::all(),
         ports::all(),
         signals::all(),
+        live::all(),
         payloads::all(),
         events::all(),
         usage::all(),

@@ -19,9 +19,10 @@ use super::item::{Item, Record, ReportEvent};
 use crate::probe::session::Counts;
 use crate::probe::state::{Change, State};
 use crate::probe::verdict::Verdict;
-use names::one_line;
-pub(crate) use names::place;
+pub(crate) use names::{one_line, place};
 pub(crate) use summary::snapshot;
+#[cfg(feature = "live")]
+pub(crate) use summary::{statistics, total};
 
 /// The text reporter.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use udp_core::text::escape;
 
 /// What a person typed or a resolver said, made safe to show.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     escape::escape(text.as_bytes())
 }
 

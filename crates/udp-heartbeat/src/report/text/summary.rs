@@ -17,7 +17,7 @@ pub(super) fn run(summary: &Snapshot, out: &mut Vec<u8>) {
         [target] => block(target, summary.judged, out),
         targets => {
             table(targets, out);
-            total(summary, out);
+            put(out, format_args!("{}\n", total(summary)));
         }
     }
     if let Some(from) = summary.unsolicited_from {
@@ -26,6 +26,14 @@ pub(super) fn run(summary: &Snapshot, out: &mut Vec<u8>) {
     if let Some(drops) = summary.kernel_drops.filter(|drops| *drops > 0) {
         put(out, format_args!("kernel drops: {drops} (receive buffer full)\n"));
     }
+}
+
+/// The statistics of one target, as the summary has them.
+#[cfg(feature = "live")]
+pub(crate) fn statistics(target: &TargetSnapshot, judged: bool) -> String {
+    let mut out = Vec::new();
+    block(target, judged, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// The statistics of one target.
@@ -116,21 +124,19 @@ fn line<T: fmt::Display>(cells: &[T; 9], widths: &[usize; 9], out: &mut Vec<u8>)
     put(out, format_args!("  {state}\n"));
 }
 
-fn total(summary: &Snapshot, out: &mut Vec<u8>) {
+/// How many targets are how, and the sums of their counts.
+pub(crate) fn total(summary: &Snapshot) -> String {
     let states = State::ALL.map(|state| {
         let count = summary.targets.iter().filter(|target| target.state == state).count();
         format!("{count} {state}")
     });
     let Counts { sent, received, lost, .. } = summary.totals;
-    put(
-        out,
-        format_args!(
-            "{} targets: {}; {sent} sent, {received} received, {lost} lost ({})\n",
-            summary.targets.len(),
-            states.join(", "),
-            Loss(&summary.totals)
-        ),
-    );
+    format!(
+        "{} targets: {}; {sent} sent, {received} received, {lost} lost ({})",
+        summary.targets.len(),
+        states.join(", "),
+        Loss(&summary.totals)
+    )
 }
 
 /// `min/avg/max/mdev`, if there was a reply.

@@ -1,0 +1,80 @@
+//! From the beats' thread to the screen's: what happened goes through a bounded channel, and what does
+//! not fit is left out of the picture. The figures are the prober's own and miss nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use udp_core::clock::Mono;
+
+use super::history::Outcome;
+use crate::probe::event::{Event, Observer, What};
+use crate::probe::schedule::TargetId;
+use crate::probe::state::Change;
+
+/// Beats that may wait for the next frame.
+const BEATS: usize = 1 << 16;
+
+/// A beat that has ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beat {
+    pub(super) target: TargetId,
+    pub(super) seq: u64,
+    pub(super) sent: Mono,
+    pub(super) outcome: Outcome,
+}
+
+/// What is seldom.
+#[derive(Debug, Clone)]
+pub(super) enum News {
+    Begin(TargetId, Arc<str>),
+    State(TargetId, Change),
+}
+
+/// The observer.
+pub(crate) struct Feed {
+    beats: Sender<Beat>,
+    news: Sender<News>,
+    timeout: Duration,
+}
+
+/// The other end.
+pub(crate) struct Fed {
+    pub(super) beats: Receiver<Beat>,
+    pub(super) news: Receiver<News>,
+}
+
+/// Both ends; `timeout` is how long a beat is waited for.
+pub(crate) fn feed(timeout: Duration) -> (Feed, Fed) {
+    let (beats, of_beats) = bounded(BEATS);
+    let (news, of_news) = unbounded();
+    (Feed { beats, news, timeout }, Fed { beats: of_beats, news: of_news })
+}
+
+impl Observer for Feed {
+    fn observe(&mut self, event: &Event<'_>) {
+        let at = event.at;
+        let (seq, sent, outcome) = match event.what {
+            What::Reply { seq, reply, .. } => {
+                (seq, at.saturating_sub(reply.rtt_total), Outcome::Received(reply.rtt))
+            }
+            What::Lost { seq } => (seq, at.saturating_sub(self.timeout), Outcome::Lost),
+            What::Refused { seq } => (seq, at, Outcome::Lost),
+            What::Failed { seq, .. } => (seq, at, Outcome::Failed),
+            What::State { change, .. } => {
+                let _ = self.news.send(News::State(event.target, change));
+                return;
+            }
+            _ => return,
+        };
+        let _ = self.beats.try_send(Beat { target: event.target, seq: seq.0, sent, outcome });
+    }
+
+    fn begin(&mut self, target: TargetId, label: &Arc<str>, _given: &str) {
+        let _ = self.news.send(News::Begin(target, label.clone()));
+    }
+
+    fn wants_sent(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,83 @@
+//! The terminal while a screen is shown: raw mode and the alternate screen, and its state of before
+//! whatever ends the program but SIGKILL.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use ratatui::crossterm::{cursor, execute};
+use udp_core::cli::shutdown;
+
+/// Whether a screen is shown now: there is one terminal.
+static SHOWN: AtomicBool = AtomicBool::new(false);
+
+/// Why there can be no screen, if so.
+pub(crate) fn obstacle() -> Option<&'static str> {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    let keys = || io::stdin().is_terminal() || File::open("/dev/tty").is_ok();
+    match () {
+        () if !io::stdout().is_terminal() => Some("--live needs a terminal"),
+        () if dumb => Some("--live needs a terminal with a cursor (TERM is dumb)"),
+        () if !keys() => Some("--live needs a terminal for its keys"),
+        () => None,
+    }
+}
+
+/// Whether the locale has characters beyond ASCII.
+pub(crate) fn has_unicode() -> bool {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default();
+    let locale = locale.to_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// A screen; the terminal is as before when it is dropped.
+pub(super) struct Screen {
+    pub(super) terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+}
+
+impl Screen {
+    pub(super) fn enter() -> io::Result<Screen> {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            leave();
+            usual(panic);
+        }));
+        shutdown::before_the_end(leave);
+        SHOWN.store(true, Ordering::SeqCst);
+        let opened = enable_raw_mode().and_then(|()| {
+            let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
+            execute!(out, EnterAlternateScreen, cursor::Hide)?;
+            Terminal::new(CrosstermBackend::new(out))
+        });
+        match opened {
+            Ok(terminal) => Ok(Screen { terminal }),
+            Err(error) => {
+                leave();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        leave();
+    }
+}
+
+/// Puts the terminal back, once.
+pub(super) fn leave() {
+    if SHOWN.swap(false, Ordering::SeqCst) {
+        // First the line discipline: it asks nothing of a terminal that may take no more.
+        let _ = disable_raw_mode();
+        let mut out = io::stdout();
+        let _ = execute!(out, LeaveAlternateScreen, cursor::Show);
+        let _ = out.flush();
+    }
+}

@@ -1,0 +1,111 @@
+//! The live screen on a terminal: what it shows, its keys, and the terminal afterwards.
+
+use std::path::Path;
+
+use anyhow::Result;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::scenarios;
+use crate::e2e::check;
+use crate::e2e::context::Context;
+use crate::e2e::net::Peer;
+use crate::e2e::terminal::Terminal;
+
+scenarios!("live":
+    the_screen_comes_and_goes,
+    whatever_ends_it_the_terminal_is_as_before,
+    it_ends_by_itself,
+    without_a_terminal_there_is_none,
+);
+
+/// The alternate screen begins, and ends.
+const BEGINS: &[u8] = b"\x1b[?1049h";
+const ENDS: &[u8] = b"\x1b[?1049l";
+
+fn the_screen_comes_and_goes(context: &Context) -> Result<()> {
+    let (up, silent) = (Peer::echo()?, Peer::silent()?);
+    let script = format!(
+        "export LANG=C.UTF-8; {} {} {} -i 0.05 -W 0.2 --live; echo exit $?; stty -a | grep -o -e '-*icanon'",
+        context.programs.heartbeat.display(),
+        up.address,
+        silent.address,
+    );
+    let terminal = Terminal::start(Path::new("bash"), &["-c", &script], context.home.path())?;
+    let (up, silent) = (up.address.to_string(), silent.address.to_string());
+    terminal.wait_until(|screen| {
+        let row = |sign: &str, name: &str| {
+            screen.lines().any(|line| line.starts_with(sign) && line.contains(name))
+        };
+        row("● up", &up) && row("✖ down", &silent) && screen.contains('×')
+    })?;
+    let footer = |rows: usize| {
+        move |screen: &str| screen.lines().nth(rows - 1).is_some_and(|it| it.starts_with("Enter"))
+    };
+    terminal.wait_until(footer(40))?;
+    terminal.resize(24, 80)?;
+    terminal.wait_until(footer(24))?;
+    // The second target, alone.
+    terminal.type_in("j\r")?;
+    terminal.wait_until(|screen| screen.contains("0 received") && screen.contains("lost"))?;
+    terminal.type_in("\x1b")?;
+    terminal.wait_until(|screen| screen.contains("2 targets: 1 up, 0 degraded, 1 down"))?;
+    terminal.type_in("/")?;
+    terminal.type_in(&silent)?;
+    terminal.type_in("\r")?;
+    terminal.wait_until(|screen| screen.contains("filter: ") && !screen.contains("● up"))?;
+    terminal.type_in("q")?;
+    let (_, screen) = terminal.finish()?;
+    // The summary, the exit code for a target that is down, and lines that are edited again.
+    let text = "2 targets: 1 up, 0 degraded, 1 down, 0 unknown; <any>\nexit 1\nicanon";
+    let end = screen.lines().rev().take(3).collect::<Vec<_>>();
+    check::matches("the end", text, &end.into_iter().rev().collect::<Vec<_>>().join("\n"))
+}
+
+fn whatever_ends_it_the_terminal_is_as_before(context: &Context) -> Result<()> {
+    let peer = Peer::echo()?;
+    let target = peer.address.to_string();
+    for (key, signal) in [("\x03", None), ("", Some(Signal::TERM)), ("", Some(Signal::INT))] {
+        let args = [target.as_str(), "-i", "0.05", "--live", "--ascii"];
+        let terminal = Terminal::start(&context.programs.heartbeat, &args, context.home.path())?;
+        terminal.wait_until(|screen| screen.contains(&format!("+ up       {target}")))?;
+        terminal.type_in(key)?;
+        if let Some(signal) = signal {
+            let id = i32::try_from(terminal.id())?;
+            kill_process(Pid::from_raw(id).expect("a process has a number"), signal)?;
+        }
+        // Nothing is written to the terminal between its screen and the summary.
+        terminal.hear(|bytes| {
+            let place = |what: &[u8]| bytes.windows(what.len()).position(|it| it == what);
+            let (begins, ends) = (place(BEGINS)?, place(ENDS)?);
+            let heading = place(format!("--- {target} heartbeat statistics ---").as_bytes())?;
+            (begins < ends && ends < heading).then_some(())
+        })?;
+        let (code, screen) = terminal.finish()?;
+        check::same("exit code", 0, code)?;
+        check::holds(
+            &format!("{screen:?} has the figures"),
+            screen.contains("\nrtt p50/p90/p99 = "),
+        )?;
+    }
+    Ok(())
+}
+
+fn it_ends_by_itself(context: &Context) -> Result<()> {
+    let peer = Peer::echo()?;
+    let args = [peer.address.to_string(), "-c".into(), "3".into(), "-i".into(), "0.05".into()];
+    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+    args.push("--live");
+    let terminal = Terminal::start(&context.programs.heartbeat, &args, context.home.path())?;
+    let (code, screen) = terminal.finish()?;
+    check::same("exit code", 0, code)?;
+    let text = "3 sent, 3 received, 0 lost (0.0%)";
+    check::holds(&format!("{screen:?} has the summary"), screen.contains(text))
+}
+
+fn without_a_terminal_there_is_none(context: &Context) -> Result<()> {
+    let finished = context.heartbeat().args(["127.0.0.1:7000", "--live"]).finish()?;
+    finished.exits(2)?.prints("")?.complains("error: --live needs a terminal\n")?;
+    let finished = context.heartbeat().args(["--live", "--json"]).finish()?;
+    finished.exits(2)?.prints("")?;
+    Ok(())
+}
