@@ -26,9 +26,11 @@ fn the_service_asks_for_no_capability_and_says_when_it_is_ready() {
     {
         assert!(text.lines().any(|found| found == line), "{line}");
     }
-    let options =
-        text.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/udp-server "));
-    let options: Vec<&str> = options.expect("options").split(' ').collect();
+    let options = text.lines().find_map(|line| line.strip_prefix("ExecStart=udp-server "));
+    // With the list that is installed there.
+    let list = unit("udp-toolkit.access").display().to_string();
+    let options = options.expect("options").replace("/etc/udp-toolkit/access", &list);
+    let options: Vec<&str> = options.split(' ').collect();
     // The very options of the unit, on a port that is free.
     let server = Server::start(&options);
     assert_eq!(ask(&asker(server.address()), b"x"), b"echo x");
