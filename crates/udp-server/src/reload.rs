@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::Receiver;
-use udp_core::cli::{Failure, files};
+use udp_core::cli::{Failure, files, notify};
 use udp_core::stamp::Key;
 
 use crate::policy::{Access, Lists};
@@ -65,6 +65,7 @@ impl Sources {
                 }
                 Err(failure) => files::warn_unchanged(&failure),
             }
+            notify::ready();
         }
     }
 }

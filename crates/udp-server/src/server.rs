@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded, never, select, tick};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
-use udp_core::cli::{Console, Exit, Failure};
+use udp_core::cli::{Console, Exit, Failure, notify};
 use udp_core::endpoint::host_port;
 use udp_core::error::describe;
 
@@ -38,12 +38,12 @@ pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
     let stdout_log = StdoutLog::start(config.format, config.style)?;
     let workers = WorkerPool::start(config, listeners, &rules, &stdout_log)?;
     let reload = reloader(&config.sources, &rules)?;
-    systemd::notify_ready();
+    notify::ready();
 
     let mut server =
         Server { services, workers, stdout_log, reload, dropped: [0; Reason::ALL.len()] };
     let outcome = server.wait(config, &signals, console);
-    systemd::notify_stopping();
+    notify::stopping();
     let written = server.finish();
     outcome.and_then(|exit| written.map(|()| exit))
 }
@@ -87,6 +87,7 @@ impl Server {
                 recv(signals.events()) -> event => match event {
                     Ok(SignalEvent::Snapshot) => console.note(self.snapshot()),
                     Ok(SignalEvent::Reload) => {
+                        notify::reloading();
                         // One request that waits is as good as two.
                         let _ = self.reload.try_send(());
                     }

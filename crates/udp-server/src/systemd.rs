@@ -1,5 +1,4 @@
-//! Takes the sockets that a service manager passes (`sd_listen_fds(3)`) and notifies it of the start
-//! and the end (`sd_notify(3)`). Without a service manager nothing happens.
+//! Takes the sockets that a service manager passes (`sd_listen_fds(3)`). Without one there are none.
 
 use std::net::UdpSocket;
 
@@ -40,19 +39,4 @@ pub(crate) fn inherited() -> Result<Vec<Inherited>, Failure> {
 #[cfg(not(unix))]
 pub(crate) fn inherited() -> Result<Vec<Inherited>, Failure> {
     Ok(Vec::new())
-}
-
-/// Says that the server is ready to serve.
-pub(crate) fn notify_ready() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
-        log::warn!("cannot notify the service manager: {}", udp_core::error::describe(&error));
-    }
-}
-
-/// Says that the server is about to end.
-pub(crate) fn notify_stopping() {
-    #[cfg(target_os = "linux")]
-    // It is ending: a failure concerns nobody any more.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
 }

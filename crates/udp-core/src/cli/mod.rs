@@ -9,6 +9,7 @@ mod exit;
 pub mod files;
 pub mod json;
 mod logging;
+pub mod notify;
 pub mod parse;
 pub mod printer;
 pub mod shutdown;

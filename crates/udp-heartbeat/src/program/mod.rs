@@ -4,6 +4,7 @@ mod hook;
 mod reload;
 mod reporter;
 mod screen;
+mod watchdog;
 
 use std::io;
 use std::path::Path;
@@ -16,7 +17,7 @@ use crossbeam_channel::{Sender, bounded, select};
 use udp_core::cli::parse::ShownDuration;
 use udp_core::cli::printer::{Handle, Policy, Printer};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
-use udp_core::cli::{self, Console, Exit, Failure, Style};
+use udp_core::cli::{self, Console, Exit, Failure, Style, notify};
 use udp_core::clock;
 use udp_core::error::describe;
 use udp_core::text::units::{Millis, OrDash};
@@ -129,8 +130,11 @@ impl Run {
     }
 
     fn go(mut self, console: &Console) -> Result<Exit, Failure> {
+        watchdog::start(&self.prober.caller()).map_err(thread_failed)?;
         self.screen.show(&self.prober, console)?;
+        notify::ready();
         let snapshot = self.prober.run();
+        notify::stopping();
         self.screen.leave();
         let passed = snapshot.targets.iter().all(TargetSnapshot::passed);
         let exit = match self.output.form {
@@ -194,6 +198,7 @@ impl Run {
                     recv(signals.events()) -> event => match event {
                         Ok(SignalEvent::Stop) => with(&prober, Prober::stop),
                         Ok(SignalEvent::Reload) => {
+                            notify::reloading();
                             // One request that waits is as good as two.
                             let _ = requests.as_ref().map(|requests| requests.try_send(()));
                         }
@@ -268,8 +273,9 @@ fn watch(
     (lines, shown): (Weak<Handle<Item>>, bool),
 ) -> io::Result<Sender<()>> {
     let (requests, asked) = bounded(1);
+    let ready = caller.clone();
     let work = move || {
-        sources.watch(&asked, |Fresh { targets, key }| {
+        let found = |Fresh { targets, key }| {
             let lines = lines.clone();
             caller.run(move |engine| {
                 if let Some(key) = key {
@@ -287,7 +293,12 @@ fn watch(
                 let at = clock::wall();
                 drop(lines.offer(Item::Reloaded(Reloaded { at, targets, added, removed })));
             });
-        });
+        };
+        let done = || {
+            watchdog::came_by(&ready, PATIENCE);
+            notify::ready();
+        };
+        sources.watch(&asked, found, done);
     };
     thread::Builder::new().name("files".into()).spawn(work)?;
     Ok(requests)

@@ -40,8 +40,9 @@ impl Sources {
         self.list.is_some() || self.key.is_some()
     }
 
-    /// Reads on each request, and what has changed meanwhile, until nobody asks any more.
-    pub(crate) fn watch(&self, requests: &Receiver<()>, found: impl Fn(Fresh)) {
+    /// Reads on each request, which is `done` then, and what has changed meanwhile, until nobody
+    /// asks any more.
+    pub(crate) fn watch(&self, requests: &Receiver<()>, found: impl Fn(Fresh), done: impl Fn()) {
         let look = || self.list.as_deref().and_then(mark);
         let mut read = look();
         let mut seen = read;
@@ -60,6 +61,9 @@ impl Sources {
             match self.read(asked) {
                 Ok(fresh) => found(fresh),
                 Err(failure) => files::warn_unchanged(&failure),
+            }
+            if asked {
+                done();
             }
         }
     }

@@ -6,14 +6,14 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use rustix::process::geteuid;
+use rustix::process::{Signal, geteuid};
 
 use super::super::scenarios;
 use crate::e2e::check;
 use crate::e2e::clock::PATIENCE;
 use crate::e2e::context::{Context, Server};
 use crate::e2e::measure::{Books, figure};
-use crate::e2e::net::Asker;
+use crate::e2e::net::{Asker, Peer};
 use crate::e2e::netns::{present, shell};
 use crate::e2e::process::Launch;
 use crate::e2e::skip::skip;
@@ -22,6 +22,7 @@ scenarios!("hostile/unit":
     exposure,
     a_socket_is_taken_over,
     readiness_is_told,
+    a_heartbeat_tells_of_itself,
     no_rights_are_needed,
 );
 
@@ -79,21 +80,75 @@ fn a_socket_is_taken_over(context: &Context) -> Result<()> {
     Ok(())
 }
 
+/// What a service manager is told, in place of one.
+struct Manager {
+    directory: tempfile::TempDir,
+    socket: UnixDatagram,
+}
+
+impl Manager {
+    fn new() -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let socket = UnixDatagram::bind(directory.path().join("notify"))?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { directory, socket })
+    }
+
+    fn of(&self, launch: Launch) -> Launch {
+        launch.env("NOTIFY_SOCKET", self.directory.path().join("notify"))
+    }
+
+    /// Takes what it is told until that is `line`, but for signs of life; gives the whole message.
+    fn hears(&self, line: &str) -> Result<String> {
+        let mut buffer = [0; 512];
+        loop {
+            let n = self.socket.recv(&mut buffer).with_context(|| format!("not told {line}"))?;
+            let told = String::from_utf8_lossy(&buffer[..n]).into_owned();
+            if told.lines().any(|l| l == line) {
+                return Ok(told);
+            }
+            check::same("told", "WATCHDOG=1", told.trim())?;
+        }
+    }
+
+    /// A reload has a time, by which it is told from one before, and an end.
+    fn hears_of_a_reload(&self) -> Result<()> {
+        let told = self.hears("RELOADING=1")?;
+        check::holds(&told, told.lines().any(|l| l.starts_with("MONOTONIC_USEC=")))?;
+        self.hears("READY=1").map(drop)
+    }
+}
+
 fn readiness_is_told(context: &Context) -> Result<()> {
-    let directory = tempfile::tempdir()?;
-    let path = directory.path().join("notify");
-    let manager = UnixDatagram::bind(&path)?;
-    manager.set_read_timeout(Some(PATIENCE))?;
-    let launch = context.server().args(["--bind", "127.0.0.1:0", "-q"]).env("NOTIFY_SOCKET", &path);
-    let server = launch.spawn()?;
-    let mut buffer = [0; 512];
-    let mut told = || {
-        let n = manager.recv(&mut buffer).context("nothing was told")?;
-        Ok::<_, anyhow::Error>(String::from_utf8_lossy(&buffer[..n]).into_owned())
-    };
-    check::holds("told to be ready", told()?.lines().any(|l| l == "READY=1"))?;
+    let manager = Manager::new()?;
+    let access = context.home.path().join("access");
+    std::fs::write(&access, "deny 192.0.2.0/24\n")?;
+    let launch = context.server().args(["--bind", "127.0.0.1:0", "-q", "--access-file"]);
+    let server = manager.of(launch.arg(&access)).spawn()?;
+    manager.hears("READY=1")?;
+    server.signal(Signal::HUP)?;
+    manager.hears_of_a_reload()?;
     server.interrupt()?.exits(0)?;
-    check::holds("told to be stopping", told()?.lines().any(|l| l == "STOPPING=1"))
+    manager.hears("STOPPING=1").map(drop)
+}
+
+/// Its loop's signs of life, too.
+fn a_heartbeat_tells_of_itself(context: &Context) -> Result<()> {
+    let manager = Manager::new()?;
+    let targets = context.home.path().join("watched");
+    let peer = Peer::silent()?;
+    std::fs::write(&targets, format!("{}\n", peer.address))?;
+    let launch = context.heartbeat().args(["-q", "--targets-file"]).arg(&targets);
+    let heartbeat = manager.of(launch.env("WATCHDOG_USEC", "100000")).spawn()?;
+    manager.hears("READY=1")?;
+    manager.hears("WATCHDOG=1")?;
+    manager.hears("WATCHDOG=1")?;
+    heartbeat.signal(Signal::HUP)?;
+    manager.hears_of_a_reload()?;
+    let ended = heartbeat.interrupt()?;
+    manager.hears("STOPPING=1")?;
+    // No answer: 1 and 3 are what the unit names among the ends that are no failure.
+    ended.exits(1).map(drop)
 }
 
 /// As the unit runs it: some user, no capability and no way to gain one, few of everything.
