@@ -25,15 +25,7 @@ pub enum Fact {
 impl Fact {
     /// A string from a reply: its first 255 bytes, as text, or in the escape form if they are none.
     pub fn text(bytes: &[u8]) -> Fact {
-        let cut = &bytes[..bytes.len().min(LONGEST)];
-        Fact::Text(match str::from_utf8(cut) {
-            Ok(text) => text.to_owned(),
-            // The cut may have parted a character.
-            Err(error) if bytes.len() > LONGEST && error.error_len().is_none() => {
-                String::from_utf8_lossy(&cut[..error.valid_up_to()]).into_owned()
-            }
-            Err(_) => escape::escape(cut),
-        })
+        Fact::Text(text(bytes))
     }
 
     /// The number that a metric of it has.
@@ -43,6 +35,19 @@ impl Fact {
             Fact::Flag(flag) => Some(i64::from(*flag)),
             Fact::Text(_) | Fact::List(_) => None,
         }
+    }
+}
+
+/// A stranger's string: see [`Fact::text`].
+pub(super) fn text(bytes: &[u8]) -> String {
+    let cut = &bytes[..bytes.len().min(LONGEST)];
+    match str::from_utf8(cut) {
+        Ok(text) => text.to_owned(),
+        // The cut may have parted a character.
+        Err(error) if bytes.len() > LONGEST && error.error_len().is_none() => {
+            String::from_utf8_lossy(&cut[..error.valid_up_to()]).into_owned()
+        }
+        Err(_) => escape::escape(cut),
     }
 }
 
@@ -73,6 +78,12 @@ impl From<i32> for Fact {
 impl From<u32> for Fact {
     fn from(number: u32) -> Self {
         Fact::Number(number.into())
+    }
+}
+
+impl From<Vec<String>> for Fact {
+    fn from(all: Vec<String>) -> Self {
+        Fact::List(all)
     }
 }
 

@@ -30,16 +30,23 @@
 //! same port is [`Reply::keeping`], which comes back as [`Ask::kept`].
 
 mod accept;
+mod bedrock;
 mod dns;
 mod fact;
+mod ike;
+mod mumble;
 mod nonce;
 mod ntp;
+mod openvpn;
 mod params;
+mod quic;
 mod reply;
 mod spec;
+mod stun;
 #[cfg(test)]
 mod testing;
 mod verdict;
+mod wire;
 
 pub use accept::Accept;
 pub use fact::{Fact, Facts};
@@ -187,4 +194,16 @@ pub struct Entry {
 }
 
 /// Every service there is.
-pub const SERVICES: &[&Entry] = &[&dns::ENTRY, &ntp::ENTRY, &spec::STAMP, &spec::UDP];
+pub const SERVICES: &[&Entry] = &[
+    &dns::ENTRY,
+    &ntp::ENTRY,
+    &stun::STUN,
+    &stun::TURN,
+    &quic::ENTRY,
+    &bedrock::ENTRY,
+    &mumble::ENTRY,
+    &openvpn::ENTRY,
+    &ike::ENTRY,
+    &spec::STAMP,
+    &spec::UDP,
+];

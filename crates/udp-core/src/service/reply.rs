@@ -32,6 +32,10 @@ pub enum Then {
     /// The beat is answered; send this, so that the service does not repeat its reply. What it
     /// repeats all the same is acknowledged again, and is no duplicate.
     Acknowledge(Vec<u8>),
+    /// The beat is answered, and nothing is sent. If the reply comes once more, send this: a service that
+    /// keeps state repeats it until it is acknowledged, which is no duplicate; one that keeps none
+    /// must not be made to.
+    AcknowledgeRepeats(Vec<u8>),
     /// Send this, and the answer to it is the beat's, with a round trip of its own: a challenge. Past
     /// a few such legs the reply stands as it is.
     Follow(Vec<u8>),

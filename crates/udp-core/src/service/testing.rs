@@ -1,6 +1,7 @@
 //! What the tests of all protocols have in common: one target, beat 7 just sent from a fixed clock.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::{Ask, Asked, Nonces, Reply, Spec, Verdict};
@@ -77,4 +78,60 @@ impl Fixture {
 pub(super) fn hex(text: &str) -> Vec<u8> {
     let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     crate::text::hex::decode(&digits).unwrap()
+}
+
+/// Replies to beat 7 are so; cut short they are invalid or nobody's; and whatever becomes of their bytes,
+/// none is to another beat, and none is to any beat where the bytes in `identity` are gone.
+pub(super) fn hardened(it: &Fixture, replies: &[Vec<u8>], identity: Range<usize>) {
+    assert!(it.recognise(b"").is_none_or(|reply| reply.verdict == Verdict::Invalid));
+    for whole in replies {
+        assert_eq!(it.recognise(whole).map(|reply| reply.number), Some(7));
+        for length in 0..whole.len() {
+            if let Some(reply) = it.recognise(&whole[..length]) {
+                let got = (reply.number, reply.verdict);
+                assert_eq!(got, (7, Verdict::Invalid), "cut to {length}: {reply:?}");
+            }
+            it.requested(&whole[..length]);
+        }
+    }
+    let mut random = Random(0x5eed);
+    for _ in 0..20_000 {
+        let mut bytes = replies[random.below(replies.len())].clone();
+        let own = bytes[identity.clone()].to_vec();
+        for _ in 0..=random.below(4) {
+            mutate(&mut bytes, &mut random);
+        }
+        let Some(reply) = it.recognise(&bytes) else { continue };
+        let shown = crate::text::hex::encode(&bytes);
+        assert_eq!(reply.number, 7, "{shown}");
+        assert!(bytes.windows(own.len()).any(|some| some == own), "{shown}");
+        assert!(!it.spec.shown(&reply).contains(char::is_control), "{shown}");
+    }
+}
+
+/// A fixed sequence (xorshift, Marsaglia 2003), so that what fails fails again.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % most.max(1) as u64) as usize
+    }
+}
+
+/// One change: a bit, a byte, one with a meaning, some bytes more, fewer, or twice.
+fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
+    let at = random.below(bytes.len());
+    let some = random.below(8) + 1;
+    let end = (at + some).min(bytes.len());
+    match random.below(6) {
+        0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
+        1 if at < bytes.len() => bytes[at] = random.below(256) as u8,
+        2 if at < bytes.len() => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][random.below(5)],
+        3 => drop(bytes.splice(at..at, std::iter::repeat_n(random.below(256) as u8, some))),
+        4 => drop(bytes.drain(at..end)),
+        _ => drop(bytes.splice(at..at, bytes[at..end].to_vec())),
+    }
 }
