@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::e2e::{cargo, workspace_root};
+use crate::e2e::{Skipped, cargo, skip, workspace_root};
 use crate::say;
 
 #[derive(clap::Args)]
@@ -27,13 +27,19 @@ struct Step {
     commands: fn() -> Result<Vec<Command>>,
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: &[Step] = &[
     Step { name: "fmt", what: "the code is formatted", commands: fmt },
     Step { name: "clippy", what: "no warning anywhere", commands: clippy },
     Step { name: "alone", what: "each crate builds without the others' features", commands: alone },
+    Step {
+        name: "deny",
+        what: "licences, sources and versions of what is built in",
+        commands: deny,
+    },
     Step { name: "docs", what: "the documentation builds without a warning", commands: docs },
     Step { name: "peers", what: "the servers to measure against build", commands: peers },
     Step { name: "test", what: "unit and integration tests", commands: test },
+    Step { name: "benches", what: "the microbenchmarks build", commands: benches },
     Step { name: "doctest", what: "the examples in the documentation", commands: doctest },
     Step { name: "examples", what: "the library's examples build", commands: examples },
     Step {
@@ -54,7 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         }
     }
     if args.list {
-        for step in &STEPS {
+        for step in STEPS {
             say::line(&format!("{:<13} {}", step.name, step.what));
         }
         return Ok(true);
@@ -62,7 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let began = now();
     let mut failed = Vec::new();
     let mut ran = 0;
-    for step in &STEPS {
+    for step in STEPS {
         if args.steps.is_empty() || args.steps.iter().any(|name| name == step.name) {
             ran += 1;
             if !run_step(step)? {
@@ -83,7 +89,12 @@ fn run_step(step: &Step) -> Result<bool> {
     say::line(&format!("== {}: {}", step.name, step.what));
     let began = now();
     let mut good = true;
-    for mut command in (step.commands)()? {
+    let commands = (step.commands)().unwrap_or_else(|error| {
+        say::line(&format!("failed: {error:#}"));
+        good = false;
+        Vec::new()
+    });
+    for mut command in commands {
         let shown = shown(&command);
         let status = command
             .current_dir(workspace_root()?)
@@ -168,14 +179,56 @@ fn docs() -> Result<Vec<Command>> {
     Ok(vec![command])
 }
 
+/// As deny.toml says. cargo-deny is no part of Rust: `.ci/run` installs it, a person may lack it.
+fn deny() -> Result<Vec<Command>> {
+    if has("deny") {
+        // The lock file is what is judged: nothing is asked of the network.
+        return Ok(vec![cargo_with(&[
+            "deny",
+            "--locked",
+            "--log-level",
+            "error",
+            "check",
+            "bans",
+            "licenses",
+            "sources",
+        ])]);
+    }
+    let reason = "cargo-deny is not installed";
+    match skip(reason) {
+        Err(error) if error.is::<Skipped>() => {
+            say::line(&format!("skipped: {reason}"));
+            Ok(Vec::new())
+        }
+        otherwise => otherwise,
+    }
+}
+
+/// Whether cargo has this subcommand.
+fn has(subcommand: &str) -> bool {
+    let mut command = cargo_with(&[subcommand, "--version"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// In the profile of the tests: that they build is the question, not how fast they are.
+fn benches() -> Result<Vec<Command>> {
+    Ok(vec![cargo_with(&[
+        "bench",
+        "--quiet",
+        "--no-run",
+        "--workspace",
+        "--all-features",
+        "--bench",
+        "*",
+        "--profile",
+        "dev",
+    ])])
+}
+
 /// With cargo-nextest where it is installed, else with cargo's own runner.
 fn test() -> Result<Vec<Command>> {
-    let nextest = cargo_with(&["nextest", "--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    Ok(vec![if nextest {
+    Ok(vec![if has("nextest") {
         cargo_with(&[
             "nextest",
             "run",
