@@ -11,6 +11,7 @@ mod ci;
 mod dist;
 mod e2e;
 mod interop;
+mod pictures;
 mod say;
 
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ enum Chore {
     Ci(ci::Args),
     /// Make what is installed: manual pages, completions, packages; and try each part.
     Dist(dist::Args),
+    /// Draw the pictures of the documentation: docs/pictures.
+    Pictures,
     /// Measure the server, side by side with every peer that this machine has.
     Bench(bench::Args),
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Chore::Interop => interop::prepare().map(|()| true),
         Chore::Ci(args) => ci::run(&args),
         Chore::Dist(args) => dist::run(&args),
+        Chore::Pictures => pictures::run(),
         Chore::Bench(args) => bench::run(&args),
     };
     match outcome {

@@ -27,9 +27,10 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::say;
+pub(crate) use clock::pause;
 use context::Context;
 pub(crate) use netns::present;
-pub(crate) use programs::{cargo, executable, workspace_root};
+pub(crate) use programs::{build, cargo, executable, workspace_root};
 pub(crate) use skip::{Skipped, skip};
 pub(crate) use terminal::Terminal;
 

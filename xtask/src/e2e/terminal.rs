@@ -27,6 +27,16 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Starts `program` on a fresh terminal.
     pub(crate) fn start(program: &Path, args: &[&str], home: &Path) -> Result<Self> {
+        Self::start_with(program, args, home, "")
+    }
+
+    /// The same with a locale.
+    pub(crate) fn start_with(
+        program: &Path,
+        args: &[&str],
+        home: &Path,
+        locale: &str,
+    ) -> Result<Self> {
         let (pty, pts) = pty_process::blocking::open().context("cannot open a terminal")?;
         pty.resize(pty_process::Size::new(ROWS.get(), COLUMNS.get()))
             .context("cannot size the terminal")?;
@@ -39,6 +49,9 @@ impl Terminal {
         tidy_environment(|name| unwanted.push(name.to_owned()));
         for name in unwanted {
             command = command.env_remove(name);
+        }
+        if !locale.is_empty() {
+            command = command.env("LANG", locale);
         }
         let child = command.spawn(pts).context("cannot start on a terminal")?;
         let child = Arc::new(SharedChild::new(child).context("cannot look after the child")?);
