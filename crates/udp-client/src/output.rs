@@ -1,15 +1,17 @@
 //! Where what is said goes: stdout through a printer that loses nothing, stderr through the
 //! diagnostics; at a prompt both above it.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
-use udp_core::cli::printer::{Policy, Printer};
+use udp_core::cli::printer::{Policy, Printer, Reader, Render, stdout};
 use udp_core::cli::shutdown::Signals;
-use udp_core::cli::{Console, Failure};
+use udp_core::cli::{Console, Failure, Style, Tone, json};
+use udp_core::clock;
 use udp_core::error::describe;
 
+use crate::config::{Config, Format, Source};
 use crate::input::Screen;
 use crate::transcript::PendingOutput;
 
@@ -17,8 +19,8 @@ use crate::transcript::PendingOutput;
 const CAPACITY: usize = 16;
 /// How often a full output looks whether the program is to stop.
 const GLANCE: Duration = Duration::from_millis(50);
-/// How long a stopped program waits for an output that does not move.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a prompt waits for what is to stand above it.
+const SETTLE: Duration = Duration::from_millis(500);
 
 /// Whether a person is at the prompt, who is to see everything in one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +31,33 @@ pub enum Notes {
     Together,
 }
 
-/// Whether somebody still reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
-    /// As far as can be told.
-    There,
-    /// No more: a broken pipe.
-    Gone,
+/// Blocks of text as they are.
+struct Blocks {
+    format: Format,
+    style: Style,
+}
+
+impl Render<Vec<u8>> for Blocks {
+    fn value(&mut self, block: Vec<u8>, out: &mut Vec<u8>) {
+        out.extend_from_slice(&block);
+    }
+
+    fn missed(&mut self, count: u64, out: &mut Vec<u8>) {
+        let (at, start) = (clock::wall(), out.len());
+        match self.format {
+            Format::Text => {
+                out.extend_from_slice(format!("... {count} lines not shown\n").as_bytes());
+                self.style.dress(out, start, at, Tone::Plain);
+            }
+            Format::Json => json::not_shown(count, at, out),
+            // Nothing but replies stands there.
+            Format::Raw => log::warn!("not all replies were shown"),
+        }
+    }
+
+    fn skipped(&mut self, block: Vec<u8>, _: &mut Vec<u8>) -> u64 {
+        block.iter().filter(|byte| **byte == b'\n').count() as u64
+    }
 }
 
 /// The output.
@@ -44,43 +66,40 @@ pub struct Output {
     console: Console,
     signals: Signals,
     notes: Notes,
+    /// Whether stdout is a terminal on which the key that ends the program is seen.
+    terminal: bool,
 }
 
 impl Output {
-    /// On stdout, or on the screen that a line editor shares.
+    /// On stdout, or on the screen that a line editor shares. Nothing is dropped but where the
+    /// program is stopped and the output is slow, which is said.
     ///
     /// # Errors
     /// A local failure: no thread for it.
     pub fn start(
         screen: Option<Screen>,
-        notes: Notes,
+        config: &Config,
         console: &Console,
         signals: &Signals,
     ) -> Result<Output, Failure> {
+        let plain = screen.is_none() && config.source != Source::PlainPrompt;
+        let terminal = plain && config.format == Format::Text && io::stdout().is_terminal();
+        let (format, style) = (config.format, config.look.style);
+        let notes = if config.source.is_prompt() { Notes::Together } else { Notes::Apart };
         let sink: Box<dyn Write + Send> = match screen {
             Some(screen) => Box::new(screen),
-            None => Box::new(io::stdout()),
+            None => Box::new(stdout(Policy::Lossless)),
         };
-        let show = |block: Vec<u8>, text: &mut Vec<u8>| text.extend_from_slice(&block);
-        // Nothing is ever dropped, so nothing is missed.
-        let missed = |_: u64, _: &mut Vec<u8>| {};
-        let printer = Printer::start(sink, show, missed, CAPACITY, Policy::Lossless)
+        let printer = Printer::rendered(sink, Blocks { format, style }, CAPACITY, Policy::Lossless)
             .map_err(|e| Failure::local(format!("cannot write: {}", describe(&e))))?;
-        Ok(Output { printer, console: console.clone(), signals: signals.clone(), notes })
+        let (console, signals) = (console.clone(), signals.clone());
+        Ok(Output { printer, console, signals, notes, terminal })
     }
 
     /// Hands on what there is to say. Waits for a full output, unless the program is to stop or a
     /// person is at the prompt: then what did not fit stays for the next time.
     pub fn say(&self, said: &mut PendingOutput) {
-        for note in said.notes.drain(..) {
-            match self.notes {
-                Notes::Apart => self.console.note(note),
-                Notes::Together => {
-                    said.out.extend_from_slice(note.as_bytes());
-                    said.out.push(b'\n');
-                }
-            }
-        }
+        self.note(said);
         if said.out.is_empty() {
             return;
         }
@@ -99,9 +118,22 @@ impl Output {
         }
     }
 
+    /// Hands on what is for stderr.
+    fn note(&self, said: &mut PendingOutput) {
+        for note in said.notes.drain(..) {
+            match self.notes {
+                Notes::Apart => self.console.note(note),
+                Notes::Together => {
+                    said.out.extend_from_slice(note.as_bytes());
+                    said.out.push(b'\n');
+                }
+            }
+        }
+    }
+
     /// Waits a moment until all is written, so that a prompt comes after it.
     pub fn settle(&self) {
-        self.printer.handle().wait_until_written(PATIENCE);
+        self.printer.handle().wait_until_written(SETTLE);
     }
 
     /// Fires when the reader has gone away.
@@ -109,17 +141,18 @@ impl Output {
         self.printer.reader_gone()
     }
 
-    /// Writes what is left, however long the reader takes, unless the program is to stop.
+    /// Says the last, and writes what is left, however long the reader takes, unless the program is
+    /// to stop.
     ///
     /// # Errors
     /// A local failure: something could not be written.
-    pub fn finish(self) -> Result<Reader, Failure> {
-        let Output { printer, signals, .. } = self;
-        let reader_gone = printer.reader_gone().clone();
-        match printer.finish_while(|| !signals.stopped(), GLANCE, PATIENCE).error {
-            Some(e) => Err(Failure::local(format!("cannot write to stdout: {}", describe(&e)))),
-            None if reader_gone.try_recv().is_ok() => Ok(Reader::Gone),
-            None => Ok(Reader::There),
+    pub fn end(self, mut last: PendingOutput) -> Result<Reader, Failure> {
+        self.note(&mut last);
+        let Output { printer, signals, terminal, .. } = self;
+        if terminal && signals.interrupted() {
+            printer.handle().fresh_line();
         }
+        let last = Some(last.out).filter(|out| !out.is_empty());
+        printer.end(last, || !signals.stopped()).outcome()
     }
 }

@@ -192,7 +192,7 @@ fn a_full_disk_is_a_local_failure() {
     command.stdout(std::fs::File::create("/dev/full").unwrap()).stderr(Stdio::piped());
     let output = command.output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(said, "error: cannot write to stdout: no space left on device\n");
+    assert_eq!(said, "error: cannot write to stdout: no space left on device, 4 lines not shown\n");
     assert_eq!(output.status.code(), Some(4));
 }
 

@@ -43,7 +43,7 @@ fn hand_over(criterion: &mut Criterion) {
         );
     });
     drop(datagram_log);
-    printer.finish(None);
+    printer.end(None, || true);
 }
 
 fn render(criterion: &mut Criterion) {

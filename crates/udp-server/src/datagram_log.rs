@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(pool.not_shown(), 94, "two blocks of three are held");
         drop(gate);
         drop(datagram_log);
-        printer.finish(None);
+        printer.end(None, || true);
         assert_eq!(seen.iter().sum::<usize>(), 6);
     }
 
@@ -134,7 +134,7 @@ mod tests {
         datagram_log.hand_over();
         drop(gate);
         drop(datagram_log);
-        printer.finish(None);
+        printer.end(None, || true);
         assert_eq!(seen.iter().collect::<Vec<_>>(), [1, 2]);
     }
 }

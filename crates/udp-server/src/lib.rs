@@ -16,7 +16,6 @@ mod interfaces;
 mod listeners;
 mod log_limit;
 mod outcomes;
-mod output;
 pub mod policy;
 mod reload;
 pub mod report;

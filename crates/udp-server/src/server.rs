@@ -91,7 +91,12 @@ impl Server {
                         // One request that waits is as good as two.
                         let _ = self.reload.try_send(());
                     }
-                    Ok(SignalEvent::Stop) | Err(_) => return Ok(Exit::Worked),
+                    Ok(SignalEvent::Stop) | Err(_) => {
+                        if signals.interrupted() {
+                            self.stdout_log.interrupted();
+                        }
+                        return Ok(Exit::Worked);
+                    }
                 },
                 recv(self.workers.spent) -> _ => return Ok(Exit::Worked),
                 recv(self.workers.ended) -> _ => {

@@ -80,6 +80,7 @@ impl Editor {
                     Feed::Items(vec![super::item(coding, line)])
                 }
                 Err(ReadlineError::Eof) => Feed::End,
+                Err(error) if has_hung_up(&error) => Feed::End,
                 Err(ReadlineError::Interrupted) => Feed::Interrupted,
                 Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
                     let fault = "what was typed is not UTF-8; --escape can write any byte";
@@ -147,6 +148,17 @@ fn history_file() -> Option<PathBuf> {
     Some(directory.join("history"))
 }
 
+/// Whether the terminal is no more: EIO (`tty_ioctl(4)`).
+fn has_hung_up(error: &ReadlineError) -> bool {
+    match error {
+        #[cfg(unix)]
+        ReadlineError::Io(error) => error.raw_os_error() == Some(nix::errno::Errno::EIO as i32),
+        #[cfg(unix)]
+        ReadlineError::Errno(error) => *error as i32 == nix::errno::Errno::EIO as i32,
+        _ => false,
+    }
+}
+
 fn reason(error: &ReadlineError) -> String {
     match error {
         ReadlineError::Io(error) => udp_core::error::describe(error),
@@ -157,13 +169,17 @@ fn reason(error: &ReadlineError) -> String {
 impl Write for Screen {
     /// Shows whole lines, above the prompt if there is one.
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        (self.printer)(String::from_utf8_lossy(text).into_owned()).map_err(
-            |error| match error {
-                ReadlineError::Io(error) => error,
-                other => io::Error::other(other),
-            },
-        )?;
-        Ok(text.len())
+        match (self.printer)(String::from_utf8_lossy(text).into_owned()) {
+            Ok(()) => Ok(text.len()),
+            // A reader that went away, as any other.
+            Err(error) if has_hung_up(&error) => Err(ErrorKind::BrokenPipe.into()),
+            // The editor has ended and could not leave its mode: there is no terminal either.
+            Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::Other => {
+                Err(ErrorKind::BrokenPipe.into())
+            }
+            Err(ReadlineError::Io(error)) => Err(error),
+            Err(other) => Err(io::Error::other(other)),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

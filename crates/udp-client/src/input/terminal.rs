@@ -4,9 +4,11 @@
 //! waits as it is (`termios(3)`); Ctrl-C and Ctrl-\ are signals at that time.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 #[cfg(unix)]
 use std::{fs::File, io::Read, os::fd::AsFd};
+
+use udp_core::cli::printer::{Policy, Printer, stdout};
 
 /// What was typed before the terminal was taken over, while the system edited lines.
 #[derive(Debug, Default)]
@@ -94,13 +96,15 @@ impl Restore {
         }
     }
 
-    /// Puts them back, and writes `last` below the line that was being typed.
+    /// Puts them back, and writes `last` below the line that was being typed, by the rule for any end
+    /// of an output: the terminal may be paused, or have gone away.
     pub fn leave(&self, last: &[u8]) {
         self.put_back();
-        let mut stdout = io::stdout();
-        let text = [b"\n", last].concat();
-        // The terminal may have gone away, which is a good reason to end.
-        let _ = stdout.write_all(&text).and_then(|()| stdout.flush());
+        let show = |text: Vec<u8>, out: &mut Vec<u8>| out.extend_from_slice(&text);
+        let output = stdout(Policy::Lossless);
+        if let Ok(printer) = Printer::start(output, show, |_, _| {}, 1, Policy::Lossless) {
+            printer.end(Some([b"\n", last].concat()), || false);
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::exchange::Exchange;
 use crate::exchange::{Message, Replies};
 use crate::input::{self, Fault, Feed, Input, Restore};
 use crate::network::{Network, Receiver, Route};
-use crate::output::{Notes, Output};
+use crate::output::Output;
 use crate::stats::Mode;
 use crate::transcript::{Demands, Json, PendingOutput, Raw, Text, Transcript};
 
@@ -53,8 +53,7 @@ pub fn run(config: Config, console: &Console) -> Result<Exit, Failure> {
     let editing = config.source == Source::Editor;
     let (restore, ahead) = editing.then(Restore::take_over).unzip();
     let (input, screen) = input::start(&config, ahead.unwrap_or_default())?;
-    let notes = if config.source.is_prompt() { Notes::Together } else { Notes::Apart };
-    let output = Output::start(screen, notes, console, &signals)?;
+    let output = Output::start(screen, &config, console, &signals)?;
     let mut session = Session::new(config, addresses, network, output);
     let ending = session.converse(&receiver, &input, &signals);
     // Stopped in the middle of a line, the editor shows nothing more.

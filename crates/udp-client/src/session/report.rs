@@ -1,12 +1,12 @@
 //! The telling half: the prompt, lines for stdout and stderr, the summary at the end.
 
+use udp_core::cli::printer::Reader;
 use udp_core::cli::{Exit, Failure, Tone};
 use udp_core::clock::{self, Mono, Wall};
 
 use super::{Ending, Prompt, Session};
 use crate::config::Source;
 use crate::input::{self, Input, PROMPT, Restore};
-use crate::output::Reader;
 use crate::transcript::Event;
 
 impl Session {
@@ -98,8 +98,7 @@ impl Session {
         if let Some(editor) = editor {
             editor.leave(&std::mem::take(&mut self.said.out));
         }
-        self.output.say(&mut self.said);
-        match (self.output.finish()?, self.failure) {
+        match (self.output.end(self.said)?, self.failure) {
             (Reader::Gone, _) => Ok(Exit::Worked),
             (_, Some(failure)) => Err(failure),
             _ => Ok(exit),

@@ -56,6 +56,15 @@ pub fn object(kind: &str, at: Wall, rest: impl Serialize, out: &mut Vec<u8>) {
     }
 }
 
+/// So many events have no object, for want of room or time.
+pub fn not_shown(count: u64, at: Wall, out: &mut Vec<u8>) {
+    #[derive(Serialize)]
+    struct NotShown {
+        count: u64,
+    }
+    object("not_shown", at, NotShown { count }, out);
+}
+
 /// Whole nanoseconds, for a field that ends in `_ns`.
 pub fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)

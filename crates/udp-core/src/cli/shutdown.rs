@@ -85,6 +85,7 @@ impl Requests {
 pub struct Signals {
     events: Receiver<SignalEvent>,
     stopped: Arc<AtomicBool>,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -96,6 +97,11 @@ impl Signals {
     /// Whether a stop was asked for, for loops that wait on something else.
     pub fn stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Whether a key (SIGINT) asked for it, which a terminal has shown as `^C`.
+    pub fn interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
     }
 
     /// The flag behind [`stopped`](Self::stopped), to share with other threads, or to set.
@@ -149,7 +155,8 @@ mod unix {
             let mut incoming = Incoming::new(&wanted).map_err(failed)?;
             let (sender, events) = bounded(CAPACITY);
             let stopped = Arc::new(AtomicBool::new(false));
-            let flag = Arc::clone(&stopped);
+            let interrupted = Arc::new(AtomicBool::new(false));
+            let (flag, by_key) = (Arc::clone(&stopped), Arc::clone(&interrupted));
             let deliver = move || {
                 let mut requests = Requests::default();
                 if children::is_first() {
@@ -177,13 +184,14 @@ mod unix {
                         },
                     };
                     if event == SignalEvent::Stop {
+                        by_key.store(signal == SIGINT, Ordering::Relaxed);
                         flag.store(true, Ordering::Relaxed);
                     }
                     let _ = sender.try_send(event);
                 }
             };
             thread::Builder::new().name("signals".into()).spawn(deliver).map_err(failed)?;
-            Ok(Signals { events, stopped })
+            Ok(Signals { events, stopped, interrupted })
         }
     }
 
@@ -205,7 +213,7 @@ impl Signals {
         let (sender, events) = bounded(1);
         // Kept open: a closed channel would look like an endless row of events.
         std::mem::forget(sender);
-        Ok(Signals { events, stopped: Arc::new(AtomicBool::new(false)) })
+        Ok(Signals { events, stopped: Arc::default(), interrupted: Arc::default() })
     }
 }
 

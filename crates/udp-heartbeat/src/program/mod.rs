@@ -6,7 +6,7 @@ mod reporter;
 mod screen;
 mod watchdog;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded, select};
 use udp_core::cli::parse::ShownDuration;
-use udp_core::cli::printer::{Handle, Policy, Printer};
+use udp_core::cli::printer::{Handle, Policy, Printer, Reader, stdout};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
 use udp_core::cli::{self, Console, Exit, Failure, Style, notify};
 use udp_core::clock;
@@ -45,8 +45,9 @@ const LINES: usize = 8192;
 /// Descriptors that a run may make use of.
 #[cfg(unix)]
 const DESCRIPTORS: u64 = 2048;
-/// How long the end waits for an output that is stuck.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a run that ended by itself waits for an output that takes nothing: a pager whose user
+/// reads the first page. One that was told to stop gives it up sooner.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads the files, makes the configuration, runs.
 ///
@@ -86,6 +87,7 @@ struct Run {
     /// For those who must not keep the printer from its end.
     lines: Arc<Handle<Item>>,
     hook: Option<Arc<Hook>>,
+    signals: Signals,
     /// Nobody reads what is printed.
     gone: Arc<AtomicBool>,
     screen: screen::Screen,
@@ -102,7 +104,7 @@ impl Run {
         raise_descriptors();
         let limits = (&plan.warnings, &plan.thresholds);
         let reporter = make_reporter(output, plan.timeout, style, limits);
-        let printer = Printer::rendered(io::stdout(), reporter, LINES, Policy::Lossy);
+        let printer = Printer::rendered(stdout(Policy::Lossy), reporter, LINES, Policy::Lossy);
         let printer = printer.map_err(thread_failed)?;
         let hook = on_change.map(Hook::start).transpose().map_err(thread_failed)?.map(Arc::new);
         let mut start = start(&plan);
@@ -118,8 +120,8 @@ impl Run {
         let told = (Arc::downgrade(&lines), shown);
         let requests = again.then(|| watch(sources, prober.caller(), told)).transpose();
         let gone = Arc::new(AtomicBool::new(false));
-        let run = Run { prober, output, printer, lines, hook, gone, screen };
-        run.forward(signals, requests.map_err(thread_failed)?, console).map_err(thread_failed)?;
+        let run = Run { prober, output, printer, lines, hook, signals, gone, screen };
+        run.forward(requests.map_err(thread_failed)?, console).map_err(thread_failed)?;
         for target in &twice {
             log::warn!("{target} stands twice and is one target");
         }
@@ -145,22 +147,19 @@ impl Run {
             target.unmet.iter().for_each(|unmet| log::warn!("{}: {unmet}", target.label));
         }
         say_figures(&snapshot);
-        let Run { prober, output, printer, lines, hook, gone, .. } = self;
-        if !gone.load(Ordering::Relaxed) && output.show.has(Kind::Summary) {
-            // Where there is no room in time, the printer says so at its end.
-            drop(printer.handle().offer_within(Item::Summary(Box::new(snapshot)), PATIENCE));
-        }
+        let Run { prober, output, printer, lines, hook, signals, gone, .. } = self;
+        let shown = !gone.load(Ordering::Relaxed) && output.show.has(Kind::Summary);
         // With the reporter, and its ways to the printer and to the command.
         drop((prober, lines));
-        let finished = printer.finish(Some(PATIENCE));
-        if let Some(error) = finished.error {
-            return Err(Failure::local(format!("cannot print: {}", describe(&error))));
-        }
+        let ended = clock::mono();
+        let patient = || !signals.stopped() && clock::mono().saturating_since(ended) < PATIENCE;
+        let reader =
+            printer.end(shown.then(|| Item::Summary(Box::new(snapshot))), patient).outcome()?;
         if let Some(hook) = hook.and_then(Arc::into_inner) {
             hook.finish();
         }
         // A reader that goes away ends the run quietly.
-        let gone = finished.gone || gone.load(Ordering::Relaxed);
+        let gone = reader == Reader::Gone || gone.load(Ordering::Relaxed);
         Ok(if gone { Exit::Worked } else { exit })
     }
 
@@ -183,20 +182,24 @@ impl Run {
     }
 
     /// Passes signals, and the news that nobody reads any more, on to the prober.
-    fn forward(
-        &self,
-        signals: Signals,
-        requests: Option<Sender<()>>,
-        console: &Console,
-    ) -> io::Result<()> {
+    fn forward(&self, requests: Option<Sender<()>>, console: &Console) -> io::Result<()> {
         let (prober, gone) = (Arc::downgrade(&self.prober), self.gone.clone());
-        let console = console.clone();
+        let (console, signals) = (console.clone(), self.signals.clone());
+        let on_terminal = self.output.form == Form::Text && io::stdout().is_terminal();
+        let lines = Arc::downgrade(&self.lines);
         let mut reader_gone = self.printer.reader_gone().clone();
         let work = move || {
             loop {
                 select! {
                     recv(signals.events()) -> event => match event {
-                        Ok(SignalEvent::Stop) => with(&prober, Prober::stop),
+                        Ok(SignalEvent::Stop) => {
+                            // The terminal has shown the key.
+                            let lines = lines.upgrade().filter(|_| on_terminal);
+                            if let Some(lines) = lines.filter(|_| signals.interrupted()) {
+                                lines.fresh_line();
+                            }
+                            with(&prober, Prober::stop);
+                        }
                         Ok(SignalEvent::Reload) => {
                             notify::reloading();
                             // One request that waits is as good as two.

@@ -1,7 +1,7 @@
 //! Newline-delimited JSON, one object per event; `schema/server.schema.json` describes it.
 
 use serde::Serialize;
-use udp_core::cli::json::{Payload, object};
+use udp_core::cli::json::{self, Payload, object};
 use udp_core::clock::Wall;
 use udp_core::endpoint::{host_port, ip_text};
 
@@ -60,11 +60,6 @@ struct End {
     dropped_size: u64,
 }
 
-#[derive(Serialize)]
-struct NotShown {
-    count: u64,
-}
-
 impl Report for Json {
     fn start(&mut self, services: &[Service], now: Wall, out: &mut Vec<u8>) {
         for Service { address, kind } in services {
@@ -95,7 +90,7 @@ impl Report for Json {
     }
 
     fn not_shown(&mut self, count: u64, now: Wall, out: &mut Vec<u8>) {
-        object("not_shown", now, NotShown { count }, out);
+        json::not_shown(count, now, out);
     }
 
     fn summary(&mut self, summary: &Summary, now: Wall, out: &mut Vec<u8>) {

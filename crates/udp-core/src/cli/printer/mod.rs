@@ -6,6 +6,10 @@
 //! [`Policy::Lossy`] what does not fit is counted and said later, under [`Policy::Lossless`] the
 //! caller waits. A reader that goes away is an event, not an error.
 
+mod finish;
+mod stdout;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::io::{self, Write};
@@ -14,11 +18,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{
-    Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError, bounded,
-};
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TrySendError, bounded};
 
 use crate::clock;
+pub use finish::{Finished, Reader};
+pub use stdout::{Stdout, stdout};
 use writer::{Writer, step_back};
 
 /// What happens when the channel is full.
@@ -36,6 +40,11 @@ pub trait Render<T>: Send {
     fn value(&mut self, value: T, out: &mut Vec<u8>);
     /// Appends what says that so many values were not shown (the count since it was last said).
     fn missed(&mut self, count: u64, out: &mut Vec<u8>);
+    /// The same as [`value`](Self::value) where the program ends and the output is too slow for all
+    /// that waits: what need not be shown is not. How many were left out, to be said as missed.
+    fn skipped(&mut self, _value: T, _out: &mut Vec<u8>) -> u64 {
+        1
+    }
 }
 
 impl<T, R: Render<T> + ?Sized> Render<T> for Box<R> {
@@ -45,6 +54,10 @@ impl<T, R: Render<T> + ?Sized> Render<T> for Box<R> {
 
     fn missed(&mut self, count: u64, out: &mut Vec<u8>) {
         (**self).missed(count, out);
+    }
+
+    fn skipped(&mut self, value: T, out: &mut Vec<u8>) -> u64 {
+        (**self).skipped(value, out)
     }
 }
 
@@ -65,10 +78,12 @@ where
     }
 }
 
-/// A printer at work. [`finish`](Printer::finish) it, or its last lines may never be seen.
+/// A printer at work. [`end`](Printer::end) it, or its last lines may never be seen.
 #[derive(Debug)]
 pub struct Printer<T> {
     handle: Handle<T>,
+    /// Takes the value behind all others, which needs no room.
+    last: Sender<T>,
     finished: Receiver<Option<io::Error>>,
     reader_gone: Receiver<()>,
 }
@@ -97,19 +112,14 @@ struct Shared {
     pending: AtomicU64,
     dropped: AtomicU64,
     gone: AtomicBool,
-}
-
-/// How a printer ended.
-#[derive(Debug)]
-pub struct Finished {
-    /// Values that were dropped for want of room.
-    pub dropped: u64,
-    /// The first failed write, a reader that went away aside.
-    pub error: Option<io::Error>,
-    /// Whether the output was still stuck when the time was up.
-    pub stuck: bool,
-    /// Whether the reader had gone away.
-    pub gone: bool,
+    /// Set at the end, when what waits is not shown any more.
+    skip: AtomicBool,
+    /// What is written next begins with a line end.
+    fresh_line: AtomicBool,
+    /// Since when the present write lasts: nanoseconds of the monotonic clock, 0 if there is none.
+    writing_since: AtomicU64,
+    /// Lines that could not be written.
+    lost_lines: AtomicU64,
 }
 
 impl<T: Send + 'static> Printer<T> {
@@ -150,6 +160,7 @@ impl<T: Send + 'static> Printer<T> {
         R: Render<T> + 'static,
     {
         let (values, incoming) = bounded(capacity);
+        let (last, ending) = bounded(1);
         let (done, finished) = bounded(1);
         let (gone, reader_gone) = bounded(1);
         let shared = Arc::new(Shared::default());
@@ -159,11 +170,11 @@ impl<T: Send + 'static> Printer<T> {
                 step_back();
             }
             let mut writer = Writer { output, shared: state, gone, error: None };
-            writer.run(&incoming, &mut render);
+            writer.run(&incoming, &ending, &mut render);
             // The receiver may have given up waiting.
             let _ = done.send(writer.error);
         })?;
-        Ok(Printer { handle: Handle { values, shared, policy }, finished, reader_gone })
+        Ok(Printer { handle: Handle { values, shared, policy }, last, finished, reader_gone })
     }
 
     /// A handle for another thread.
@@ -175,57 +186,6 @@ impl<T: Send + 'static> Printer<T> {
     /// to end, quietly.
     pub fn reader_gone(&self) -> &Receiver<()> {
         &self.reader_gone
-    }
-
-    /// Writes what is left and ends; all other handles must have been dropped. Waits for the
-    /// output no longer than `patience`, or for as long as it takes if there is none.
-    pub fn finish(self, patience: Option<Duration>) -> Finished {
-        self.finish_by(|finished| match patience {
-            Some(patience) => finished.recv_timeout(patience),
-            None => finished.recv().map_err(RecvTimeoutError::from),
-        })
-    }
-
-    /// The same, for as long as `go_on` says, which is asked at each `glance`; from then on no
-    /// longer than `patience`.
-    pub fn finish_while(
-        self,
-        go_on: impl Fn() -> bool,
-        glance: Duration,
-        patience: Duration,
-    ) -> Finished {
-        self.finish_by(|finished| {
-            while go_on() {
-                match finished.recv_timeout(glance) {
-                    Err(RecvTimeoutError::Timeout) => {}
-                    outcome => return outcome,
-                }
-            }
-            finished.recv_timeout(patience)
-        })
-    }
-
-    fn finish_by(
-        self,
-        wait: impl FnOnce(&Receiver<Option<io::Error>>) -> Result<Option<io::Error>, RecvTimeoutError>,
-    ) -> Finished {
-        let Printer { handle, finished, .. } = self;
-        let shared = Arc::clone(&handle.shared);
-        drop(handle);
-        let (in_time, error) = match wait(&finished) {
-            Ok(error) => (true, error),
-            Err(RecvTimeoutError::Timeout) => (false, None),
-            Err(RecvTimeoutError::Disconnected) => {
-                (true, Some(io::Error::other("the printer ended by itself")))
-            }
-        };
-        let gone = shared.gone.load(Ordering::Relaxed);
-        // All may be written, and its thread not have come to its end yet.
-        let stuck = !in_time && shared.pending.load(Ordering::Acquire) > 0;
-        if stuck && !gone {
-            log::warn!("nobody reads stdout: the last lines were not written");
-        }
-        Finished { dropped: shared.dropped.load(Ordering::Relaxed), error, stuck, gone }
     }
 }
 
@@ -252,8 +212,7 @@ impl<T> Handle<T> {
         self.settle(outcome)
     }
 
-    /// Hands `value` over, waiting up to `patience` for room: for a summary, which must not be the
-    /// line that is dropped.
+    /// Hands `value` over, waiting up to `patience` for room.
     ///
     /// # Errors
     /// The value, when there was no room in time; this is not counted.
@@ -290,6 +249,11 @@ impl<T> Handle<T> {
         !self.values.is_full()
     }
 
+    /// What is written next begins with a line end: the terminal has shown `^C` on the present one.
+    pub fn fresh_line(&self) {
+        self.shared.fresh_line.store(true, Ordering::Relaxed);
+    }
+
     /// Counts values that were never made or handed over for want of room.
     pub fn count_dropped(&self, values: u64) {
         self.shared.dropped.fetch_add(values, Ordering::Relaxed);
@@ -303,182 +267,5 @@ impl<T> Handle<T> {
     /// Whether the reader has gone away, or the printer itself: nothing more will be seen.
     pub fn is_gone(&self) -> bool {
         self.shared.gone.load(Ordering::Relaxed)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::ErrorKind;
-    use std::sync::Mutex;
-
-    const PATIENCE: Option<Duration> = Some(Duration::from_secs(60));
-
-    /// An output that fails as told, or tells that a write began and waits, and keeps what it got.
-    struct Output {
-        kept: Arc<Mutex<Vec<u8>>>,
-        gate: Option<(Sender<()>, Receiver<()>)>,
-        fail: Vec<ErrorKind>,
-    }
-
-    impl Write for Output {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            if let Some((began, go_on)) = &self.gate {
-                let _ = began.try_send(());
-                let _ = go_on.recv();
-            }
-            if let Some(kind) = self.fail.pop() {
-                return Err(kind.into());
-            }
-            // Short writes are normal.
-            let taken = bytes.len().min(7);
-            self.kept.lock().unwrap().extend_from_slice(&bytes[..taken]);
-            Ok(taken)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn start(output: Output, capacity: usize, policy: Policy) -> Printer<u32> {
-        let line = |value: u32, text: &mut Vec<u8>| {
-            text.extend_from_slice(format!("line {value}\n").as_bytes());
-        };
-        let missed = |count: u64, text: &mut Vec<u8>| {
-            text.extend_from_slice(format!("... {count} not shown\n").as_bytes());
-        };
-        Printer::start(output, line, missed, capacity, policy).unwrap()
-    }
-
-    fn output(fail: &[ErrorKind]) -> (Output, Arc<Mutex<Vec<u8>>>) {
-        let kept = Arc::new(Mutex::new(Vec::new()));
-        (Output { kept: Arc::clone(&kept), gate: None, fail: fail.to_vec() }, kept)
-    }
-
-    #[test]
-    fn everything_is_written_in_order_before_the_end() {
-        let (output, kept) = output(&[ErrorKind::WouldBlock, ErrorKind::Interrupted]);
-        let printer = start(output, 4, Policy::Lossless);
-        for value in 0..100 {
-            printer.handle().offer(value).unwrap();
-        }
-        let finished = printer.finish(PATIENCE);
-        assert_eq!((finished.dropped, finished.stuck, finished.error.is_none()), (0, false, true));
-        let expected: String = (0..100).map(|value| format!("line {value}\n")).collect();
-        assert_eq!(String::from_utf8_lossy(&kept.lock().unwrap()), expected);
-    }
-
-    /// A lossy printer whose output is stuck in its first write.
-    fn stuck() -> (Printer<u32>, Sender<()>, Arc<Mutex<Vec<u8>>>) {
-        let (began, in_write) = bounded(1);
-        let (open, go_on) = bounded(0);
-        let (mut output, kept) = output(&[]);
-        output.gate = Some((began, go_on));
-        let printer = start(output, 4, Policy::Lossy);
-        printer.handle().offer(0).unwrap();
-        in_write.recv_timeout(Duration::from_secs(60)).unwrap();
-        (printer, open, kept)
-    }
-
-    #[test]
-    fn an_output_that_is_stuck_costs_lines_and_nothing_else() {
-        let (printer, open, kept) = stuck();
-        let handle = printer.handle();
-        for value in 1..=4 {
-            assert!(handle.has_room());
-            handle.offer(value).unwrap();
-        }
-        assert!(!handle.has_room());
-        for value in 5..=9 {
-            assert_eq!(handle.offer(value), Err(value));
-        }
-        assert_eq!(handle.offer_within(7, Duration::from_millis(1)), Err(7));
-        assert_eq!(handle.dropped(), 5);
-        drop(open);
-        let finished = printer.finish(PATIENCE);
-        assert_eq!((finished.dropped, finished.stuck), (5, false));
-        let expected = "line 0\n... 5 not shown\nline 1\nline 2\nline 3\nline 4\n";
-        let text = String::from_utf8(kept.lock().unwrap().clone()).unwrap();
-        assert_eq!(sorted(&text), sorted(expected), "{text}");
-    }
-
-    fn sorted(text: &str) -> Vec<&str> {
-        let mut lines: Vec<&str> = text.lines().collect();
-        lines.sort_unstable();
-        lines
-    }
-
-    #[test]
-    fn an_output_that_stays_stuck_is_given_up() {
-        let (printer, _open, _kept) = stuck();
-        printer.handle().wait_until_written(Duration::from_millis(5));
-        assert!(printer.finish(Some(Duration::from_millis(5))).stuck);
-    }
-
-    #[test]
-    fn an_output_that_is_waited_for_is_given_up_once_told_so() {
-        let (printer, _open, _kept) = stuck();
-        let asked = std::cell::Cell::new(0);
-        let go_on = || asked.replace(asked.get() + 1) < 3;
-        let moment = Duration::from_millis(1);
-        assert!(printer.finish_while(go_on, moment, moment).stuck);
-        assert_eq!(asked.get(), 4);
-        let (output, kept) = output(&[]);
-        let printer = start(output, 4, Policy::Lossless);
-        printer.handle().offer(3).unwrap();
-        let finished = printer.finish_while(|| true, moment, moment);
-        assert!(!finished.stuck && finished.error.is_none());
-        assert_eq!(kept.lock().unwrap().as_slice(), b"line 3\n");
-    }
-
-    #[test]
-    fn what_was_handed_over_is_waited_for() {
-        let (output, kept) = output(&[]);
-        let printer = start(output, 4, Policy::Lossless);
-        printer.handle().offer(3).unwrap();
-        printer.handle().wait_until_written(Duration::from_secs(60));
-        assert_eq!(kept.lock().unwrap().as_slice(), b"line 3\n");
-    }
-
-    #[test]
-    fn a_reader_that_goes_away_is_told_once() {
-        let (output, kept) = output(&[ErrorKind::BrokenPipe]);
-        let printer = start(output, 100, Policy::Lossless);
-        printer.handle().offer(1).unwrap();
-        printer.reader_gone().recv_timeout(Duration::from_secs(60)).unwrap();
-        assert!(printer.handle().is_gone());
-        printer.handle().offer(2).unwrap();
-        let finished = printer.finish(PATIENCE);
-        assert!(finished.gone && finished.error.is_none() && !finished.stuck);
-        assert!(kept.lock().unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_full_disk_is_remembered_and_writing_goes_on() {
-        let (output, kept) = output(&[ErrorKind::StorageFull]);
-        let printer = start(output, 1, Policy::Lossless);
-        printer.handle().offer(0).unwrap();
-        // The write that fails has this value alone.
-        printer.handle().wait_until_written(Duration::from_secs(60));
-        for value in 1..50 {
-            printer.handle().offer(value).unwrap();
-        }
-        let finished = printer.finish(PATIENCE);
-        assert_eq!(finished.error.map(|e| e.kind()), Some(ErrorKind::StorageFull));
-        assert!(String::from_utf8_lossy(&kept.lock().unwrap()).ends_with("line 49\n"));
-    }
-
-    #[test]
-    fn a_printer_that_ended_by_itself_is_an_error_and_is_not_waited_for() {
-        let fails = |_: u32, _: &mut Vec<u8>| panic!("a renderer that fails");
-        let printer = Printer::start(io::sink(), fails, |_, _| {}, 1, Policy::Lossless).unwrap();
-        let handle = printer.handle();
-        let refused = (0..1000).any(|value| {
-            handle.offer_within(value, Duration::from_secs(60)).is_err() && handle.is_gone()
-        });
-        assert!(refused);
-        let finished = printer.finish(PATIENCE);
-        assert!(finished.error.is_some() && !finished.stuck);
     }
 }

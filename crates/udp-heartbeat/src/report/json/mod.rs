@@ -5,7 +5,7 @@ mod summary;
 use std::net::SocketAddr;
 
 use serde::Serialize;
-use udp_core::cli::json::{Payload, nanos, object};
+use udp_core::cli::json::{self, Payload, nanos, object};
 use udp_core::cli::printer::Render;
 use udp_core::clock;
 use udp_core::endpoint::ip_text;
@@ -96,7 +96,7 @@ impl Render<Item> for Json {
     }
 
     fn missed(&mut self, count: u64, out: &mut Vec<u8>) {
-        object("not_shown", clock::wall(), NotShown { count }, out);
+        json::not_shown(count, clock::wall(), out);
     }
 }
 
@@ -208,11 +208,6 @@ struct FreshTargets {
     targets: usize,
     added: usize,
     removed: usize,
-}
-
-#[derive(Serialize)]
-struct NotShown {
-    count: u64,
 }
 
 #[derive(Serialize)]

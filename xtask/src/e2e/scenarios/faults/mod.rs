@@ -3,6 +3,7 @@
 //! burnt no processor time over it, and answer again as soon as it is over.
 
 mod bursts;
+mod ends;
 mod icmp;
 mod limits;
 mod network;
@@ -13,7 +14,7 @@ use crate::e2e::runner::Scenario;
 
 /// Every scenario about faults.
 pub(super) fn all() -> Vec<Scenario> {
-    [bursts::all(), icmp::all(), network::all(), limits::all(), output::all()]
+    [bursts::all(), ends::all(), icmp::all(), network::all(), limits::all(), output::all()]
         .into_iter()
         .flatten()
         .collect()
