@@ -29,8 +29,10 @@
 //! (a challenge), or more patience. What is to be remembered of it for the next request from the
 //! same port is [`Reply::keeping`], which comes back as [`Ask::kept`].
 
+mod a2s;
 mod accept;
 mod bedrock;
+mod coap;
 mod dns;
 mod fact;
 mod ike;
@@ -200,6 +202,8 @@ pub const SERVICES: &[&Entry] = &[
     &stun::STUN,
     &stun::TURN,
     &quic::ENTRY,
+    &coap::ENTRY,
+    &a2s::ENTRY,
     &bedrock::ENTRY,
     &mumble::ENTRY,
     &openvpn::ENTRY,
