@@ -23,6 +23,7 @@ const STAMP: &str = "STAMP";
 const CHECKS: &str = "Checks";
 const STATE: &str = "State and alerts";
 const OUTPUT: &str = "Output";
+const RECORDING: &str = "Recording";
 const SOCKET: &str = "Socket";
 
 /// What `--help` ends with.
@@ -42,18 +43,19 @@ UDP_TARGET, UDP_ADDRESS, UDP_SINCE, UDP_DURATION (s), UDP_SENT, UDP_LOST, UDP_VE
 Signals:
   INT, TERM  stop, print the summary, exit by its verdict; a later INT ends at once
   USR1       print a line for each target on stderr (QUIT, from a terminal, too)
-  HUP        read --targets-file and --stamp-key-file again; without them, as TERM
+  HUP        read --targets-file and --stamp-key-file and open --record again; without them, as TERM
 
 Environment: RUST_LOG (wins over -v), NO_COLOR
 
-Files: --targets-file, --stamp-key-file; schema/heartbeat.schema.json describes --json
+Files: --targets-file, --stamp-key-file, --record; schema/heartbeat.schema.json describes --json,
+schema/recording.schema.json a recording
 
 Exit codes:
   0  each target answered, every answer was ok, all thresholds held
   1  not so, or nothing was sent
   2  bad usage, a bad file, or a name that does not resolve
   3  refused, and nothing was ever answered
-  4  a local failure: nothing ever left this host, an address in use, a file that cannot be read
+  4  a local failure: nothing ever left this host, an address in use, a file that cannot be read or written
 
 Examples:
   udp-heartbeat 192.0.2.7 -i 0.2 -c 50 --number
@@ -214,6 +216,12 @@ pub struct Args {
     /// With --nagios: warn if a round trip, or a percentile, exceeds DUR
     #[arg(long, value_name = "[pNN=]DUR", requires = "nagios", help_heading = OUTPUT, hide_short_help = true)]
     pub(crate) warn_rtt: Vec<RttLimit>,
+    /// Append what happens to FILE, a line of JSON a beat; .gz is compressed
+    ///
+    /// A kill loses at most the last two seconds. A file that takes no more is said once, the beats go on, and
+    /// the exit code is 4. SIGHUP opens the file again.
+    #[arg(long, value_name = "FILE", help_heading = RECORDING)]
+    pub(crate) record: Option<PathBuf>,
     /// Local address, and port, to send from
     #[arg(short, long, value_name = "ENDPOINT", value_parser = parse::endpoint, help_heading = SOCKET)]
     pub(crate) bind: Option<Endpoint>,

@@ -36,6 +36,7 @@ pub(crate) struct Config {
     /// What is read again.
     pub(crate) sources: Sources,
     pub(crate) on_change: Option<std::ffi::OsString>,
+    pub(crate) record: Option<PathBuf>,
     pub(crate) output: Output,
 }
 
@@ -136,7 +137,7 @@ impl Config {
             },
         };
         let output = Output { form, show, hex, stamp: args.stamp };
-        Ok(Config { plan, twice, sources, on_change: args.on_change, output })
+        Ok(Config { plan, twice, sources, on_change: args.on_change, record: args.record, output })
     }
 }
 

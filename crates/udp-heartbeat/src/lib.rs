@@ -50,6 +50,7 @@ mod live;
 mod plan;
 mod probe;
 mod program;
+mod record;
 mod report;
 mod run;
 mod targets_file;

@@ -3,6 +3,7 @@
 mod hook;
 mod reload;
 mod reporter;
+mod say;
 mod screen;
 mod watchdog;
 
@@ -14,29 +15,28 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded, select};
-use udp_core::cli::parse::ShownDuration;
 use udp_core::cli::printer::{Handle, Policy, Printer, Reader, stdout};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
 use udp_core::cli::{self, Console, Exit, Failure, Style, notify};
 use udp_core::clock;
 use udp_core::error::describe;
-use udp_core::text::units::{Millis, OrDash};
 
 use crate::args::Args;
 use crate::config::{self, Config, Files, Sources};
 use crate::plan::{FAST, Plan};
 use crate::probe::format::Format;
 use crate::probe::schedule::Spacing;
-use crate::probe::snapshot::{Snapshot, TargetSnapshot};
+use crate::probe::snapshot::TargetSnapshot;
 use crate::probe::thresholds;
+use crate::record::{Options, Recording};
 use crate::report::{
-    Form, Item, Kind, Output, Reloaded, Show, Start, StartTarget, Status,
-    reporter as make_reporter, snapshot,
+    Form, Item, Kind, Output, Reloaded, Show, Start, StartTarget, Status, reporter as make_reporter,
 };
 use crate::run::{Caller, Prober};
 use hook::Hook;
 use reload::Fresh;
 use reporter::Reporter;
+use say::{say_figures, say_snapshot};
 
 /// Bytes of a file of targets.
 const LONGEST_LIST: u64 = 64 << 20;
@@ -88,6 +88,7 @@ struct Run {
     lines: Arc<Handle<Item>>,
     hook: Option<Arc<Hook>>,
     signals: Signals,
+    recording: Option<Recording>,
     /// Nobody reads what is printed.
     gone: Arc<AtomicBool>,
     screen: screen::Screen,
@@ -100,33 +101,40 @@ impl Run {
         live: screen::Wanted,
         console: &Console,
     ) -> Result<Self, Failure> {
-        let Config { plan, twice, sources, on_change, output } = config;
+        let Config { plan, twice, sources, on_change, record, output } = config;
         raise_descriptors();
         let limits = (&plan.warnings, &plan.thresholds);
         let reporter = make_reporter(output, plan.timeout, style, limits);
         let printer = Printer::rendered(stdout(Policy::Lossy), reporter, LINES, Policy::Lossy);
         let printer = printer.map_err(thread_failed)?;
         let hook = on_change.map(Hook::start).transpose().map_err(thread_failed)?.map(Arc::new);
-        let mut start = start(&plan);
+        let (mut start, options) = (start(&plan), Options::of(&plan));
         let reporter = Reporter::new(output, printer.handle().clone(), hook.clone());
         let (screen, feed) = screen::Screen::new(live, plan.timeout);
-        let prober = Arc::new(Prober::new(plan, (reporter, feed))?);
+        let (recorder, recording) =
+            record.map(Recording::start).transpose().map_err(thread_failed)?.unzip();
+        let prober = Arc::new(Prober::new(plan, (reporter, (recorder, feed)))?);
+        let targets = prober.snapshot().targets;
+        start.clock = if prober.has_kernel_stamps() { "kernel" } else { "program" };
+        if let Some(recording) = &recording {
+            recording.begin(&start, options, &targets)?;
+        }
         // Not before: there is nothing to sum up yet, and a resolver that hangs is ended by the
         // first signal.
         let again = sources.any();
-        let signals = Signals::install(if again { Hangup::Reload } else { Hangup::Stop })?;
+        let reloads = again || recording.is_some();
+        let signals = Signals::install(if reloads { Hangup::Reload } else { Hangup::Stop })?;
         let shown = output.show.has(Kind::Summary);
         let lines = Arc::new(printer.handle().clone());
-        let told = (Arc::downgrade(&lines), shown);
+        let told = (Arc::downgrade(&lines), shown, recording.clone());
         let requests = again.then(|| watch(sources, prober.caller(), told)).transpose();
         let gone = Arc::new(AtomicBool::new(false));
-        let run = Run { prober, output, printer, lines, hook, signals, gone, screen };
+        let run = Run { prober, output, printer, lines, hook, signals, recording, gone, screen };
         run.forward(requests.map_err(thread_failed)?, console).map_err(thread_failed)?;
         for target in &twice {
             log::warn!("{target} stands twice and is one target");
         }
-        start.clock = if run.prober.has_kernel_stamps() { "kernel" } else { "program" };
-        start.targets = run.prober.snapshot().targets.into_iter().map(StartTarget::from).collect();
+        start.targets = targets.into_iter().map(StartTarget::from).collect();
         run.announce(start, console);
         Ok(run)
     }
@@ -147,10 +155,11 @@ impl Run {
             target.unmet.iter().for_each(|unmet| log::warn!("{}: {unmet}", target.label));
         }
         say_figures(&snapshot);
-        let Run { prober, output, printer, lines, hook, signals, gone, .. } = self;
+        let Run { prober, output, printer, lines, hook, signals, recording, gone, .. } = self;
         let shown = !gone.load(Ordering::Relaxed) && output.show.has(Kind::Summary);
         // With the reporter, and its ways to the printer and to the command.
         drop((prober, lines));
+        let recorded = recording.is_none_or(|it| it.finish(snapshot.clone()));
         let ended = clock::mono();
         let patient = || !signals.stopped() && clock::mono().saturating_since(ended) < PATIENCE;
         let reader =
@@ -160,7 +169,12 @@ impl Run {
         }
         // A reader that goes away ends the run quietly.
         let gone = reader == Reader::Gone || gone.load(Ordering::Relaxed);
-        Ok(if gone { Exit::Worked } else { exit })
+        Ok(match recorded {
+            // A plugin's code is that of its line.
+            false if output.form != Form::Nagios => Exit::Local,
+            _ if gone => Exit::Worked,
+            _ => exit,
+        })
     }
 
     /// Says what runs.
@@ -185,7 +199,8 @@ impl Run {
     fn forward(&self, requests: Option<Sender<()>>, console: &Console) -> io::Result<()> {
         let (prober, gone) = (Arc::downgrade(&self.prober), self.gone.clone());
         let (console, signals) = (console.clone(), self.signals.clone());
-        let on_terminal = self.output.form == Form::Text && io::stdout().is_terminal();
+        let (on_terminal, recording) =
+            (self.output.form == Form::Text && io::stdout().is_terminal(), self.recording.clone());
         let lines = Arc::downgrade(&self.lines);
         let mut reader_gone = self.printer.reader_gone().clone();
         let work = move || {
@@ -204,6 +219,13 @@ impl Run {
                             notify::reloading();
                             // One request that waits is as good as two.
                             let _ = requests.as_ref().map(|requests| requests.try_send(()));
+                            if let Some(recording) = &recording {
+                                with(&prober, |it| recording.reopen(&it.snapshot()));
+                            }
+                            // Who reads files says so when that is done.
+                            if requests.is_none() {
+                                notify::ready();
+                            }
                         }
                         Ok(SignalEvent::Snapshot) => with(&prober, |it| say_snapshot(it, &console)),
                         Err(_) => return,
@@ -273,13 +295,13 @@ fn raise_descriptors() {
 fn watch(
     sources: Sources,
     caller: Caller,
-    (lines, shown): (Weak<Handle<Item>>, bool),
+    (lines, shown, recording): (Weak<Handle<Item>>, bool, Option<Recording>),
 ) -> io::Result<Sender<()>> {
     let (requests, asked) = bounded(1);
     let ready = caller.clone();
     let work = move || {
         let found = |Fresh { targets, key }| {
-            let lines = lines.clone();
+            let (lines, recording) = (lines.clone(), recording.clone());
             caller.run(move |engine| {
                 if let Some(key) = key {
                     engine.targets.replace_key(key);
@@ -288,6 +310,9 @@ fn watch(
                     targets.map_or_else(Default::default, |it| engine.take_targets(it));
                 let (targets, removed) = (engine.targets.present().count(), gone.len());
                 log::info!("read again: {targets} targets, {added} added, {removed} removed");
+                if let Some(recording) = &recording {
+                    gone.iter().for_each(|summary| recording.gone(summary));
+                }
                 let Some(lines) = lines.upgrade() else { return };
                 // What finds no room is counted by the printer.
                 for summary in gone.into_iter().filter(|_| shown) {
@@ -305,33 +330,4 @@ fn watch(
     };
     thread::Builder::new().name("files".into()).spawn(work)?;
     Ok(requests)
-}
-
-/// A line for each target.
-fn say_snapshot(prober: &Prober, console: &Console) {
-    for target in prober.snapshot().targets {
-        let line = snapshot(&target.label, &target.counts, target.rtt.average);
-        console.note(format!("{line}, {}", target.state));
-    }
-}
-
-/// What the summary has no room for, most of it with -v.
-fn say_figures(summary: &Snapshot) {
-    let span = |span: Option<Duration>| OrDash(span.map(Millis));
-    log::info!(
-        "send lag p50/p99/max = {}/{}/{} ms",
-        span(summary.lag_p50),
-        span(summary.lag_p99),
-        span(summary.lag_max)
-    );
-    for target in summary.targets.iter().filter(|target| target.loss_runs > 0) {
-        log::info!(
-            "{}: {} loss bursts, longest {}; unavailable {} in total, longest outage {}",
-            target.label,
-            target.loss_runs,
-            target.longest_run,
-            ShownDuration(target.outage),
-            ShownDuration(target.longest_outage),
-        );
-    }
 }

@@ -17,13 +17,13 @@ use crate::probe::thresholds::Thresholds;
 
 pub(crate) use held::{Budget, Held};
 pub(crate) use item::{Item, Record, Reloaded, ReportEvent, Start, StartTarget, StateChange};
+pub(crate) use json::Json;
 pub(crate) use nagios::{Status, unknown};
 pub(crate) use show::{Kind, Show};
 #[cfg(feature = "live")]
 pub(crate) use text::{one_line, statistics, total};
 pub(crate) use text::{place, snapshot};
 
-use json::Json;
 use nagios::Nagios;
 use text::{Payload, Text};
 

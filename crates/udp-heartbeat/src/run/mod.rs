@@ -19,3 +19,4 @@ mod setup;
 
 pub(crate) use prober::Caller;
 pub use prober::Prober;
+pub(crate) use setup::precision;

@@ -188,6 +188,11 @@ fn first_socket(targets: &Targets, ports: &mut Ports) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How exact the percentiles of so many targets are.
+pub(crate) fn precision(targets: usize) -> Precision {
+    if targets <= FINE { Precision::Fine } else { Precision::Coarse }
+}
+
 /// What all targets have in common.
 fn setup(plan: &mut Plan) -> Setup {
     let count = plan.targets.len();
@@ -201,7 +206,7 @@ fn setup(plan: &mut Plan) -> Setup {
         hysteresis: plan.hysteresis,
         limits: plan.thresholds.over(plan.window),
         keep: (REMEMBERED / count.max(1)).clamp(least, most),
-        precision: if count <= FINE { Precision::Fine } else { Precision::Coarse },
+        precision: precision(count),
         stamp: format.is_stamp(),
     };
     Setup {

@@ -21,6 +21,14 @@ pub(crate) enum Precision {
 }
 
 impl Precision {
+    /// Significant digits of a percentile.
+    pub(crate) fn digits(self) -> u8 {
+        match self {
+            Precision::Fine => 3,
+            Precision::Coarse => 2,
+        }
+    }
+
     fn exact(self) -> usize {
         match self {
             Precision::Fine => 1024,

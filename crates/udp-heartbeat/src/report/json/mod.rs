@@ -19,7 +19,7 @@ use crate::probe::verdict::Verdict;
 use summary::Summary;
 
 /// The JSON reporter.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Json {
     stamp: bool,
 }

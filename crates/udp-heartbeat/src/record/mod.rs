@@ -1,0 +1,244 @@
+//! Keeps what happened in a file: `--record`.
+//!
+//! The prober's thread hands each beat over once its class is known, through a bounded channel that nobody is
+//! woken by; a thread of its own turns them into lines and writes them. What finds no room is counted and said.
+
+mod clocks;
+mod file;
+mod line;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use std::{io, thread};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use udp_core::cli::Failure;
+use udp_core::error::describe;
+
+use crate::plan::Plan;
+use crate::probe::event::{End, Event, Observer, What};
+use crate::probe::schedule::TargetId;
+use crate::probe::snapshot::{Snapshot, TargetSnapshot};
+use crate::probe::thresholds::Thresholds;
+use crate::report::Start;
+use crate::run::precision;
+use file::Output;
+use line::{Beat, Late, Line, Run, StateLine};
+pub(crate) use line::{Options, RunTarget};
+use writer::Writer;
+
+/// Lines that may wait for the writer, which looks every [`writer::TICK`].
+const LINES: usize = 1 << 15;
+/// How long the end of the run waits for the file.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What both sides know.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Lines that found no room.
+    dropped: AtomicU64,
+    /// Nothing is written any more, until the file is opened again.
+    stopped: AtomicBool,
+    /// A write failed some time.
+    failed: AtomicBool,
+}
+
+/// What the program says to the writer.
+#[derive(Debug)]
+enum Control {
+    /// The file is open and the run begins.
+    Begin(Output, Box<Run>),
+    /// Open the file again; these are the targets.
+    Reopen(Vec<RunTarget>),
+    /// The run is over.
+    Finish(Box<Snapshot>),
+}
+
+/// Takes note of beats, on the prober's thread.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    lines: Sender<Line>,
+    shared: Arc<Shared>,
+    targets: Vec<Target>,
+}
+
+/// A target, and what was recorded of its counts that no beat has.
+#[derive(Debug, Clone, Default)]
+struct Target {
+    label: Arc<str>,
+    between: [u64; 3],
+}
+
+/// A recording at work.
+#[derive(Debug, Clone)]
+pub(crate) struct Recording {
+    path: PathBuf,
+    control: Sender<Control>,
+    lines: Sender<Line>,
+    shared: Arc<Shared>,
+    ended: Receiver<()>,
+}
+
+impl Recording {
+    /// Starts the writer; the file is opened by [`begin`](Recording::begin).
+    ///
+    /// # Errors
+    /// When the system has no thread for it.
+    pub(crate) fn start(path: PathBuf) -> io::Result<(Recorder, Recording)> {
+        let shared = Arc::new(Shared::default());
+        let (lines, incoming) = bounded(LINES);
+        let (control, orders) = bounded(4);
+        let (done, ended) = bounded(0);
+        let writer = Writer::new(path.clone(), incoming, shared.clone());
+        thread::Builder::new().name("recorder".into()).spawn(move || {
+            writer.serve(&orders);
+            drop(done);
+        })?;
+        let recorder =
+            Recorder { lines: lines.clone(), shared: shared.clone(), targets: Vec::new() };
+        Ok((recorder, Recording { path, control, lines, shared, ended }))
+    }
+
+    /// Opens the file and writes what runs.
+    ///
+    /// # Errors
+    /// The file cannot be opened for appending.
+    pub(crate) fn begin(
+        &self,
+        start: &Start,
+        options: Options,
+        targets: &[TargetSnapshot],
+    ) -> Result<(), Failure> {
+        let output = Output::open(&self.path).map_err(|error| {
+            Failure::local(format!(
+                "cannot open the recording {}: {}",
+                self.path.display(),
+                describe(&error)
+            ))
+        })?;
+        let run = Run::new(start.clone(), options, targets);
+        // The writer takes it at once: nothing else was asked of it.
+        let _ = self.control.send(Control::Begin(output, Box::new(run)));
+        Ok(())
+    }
+
+    /// The file was taken away: open it again. A writer that is stuck misses it.
+    pub(crate) fn reopen(&self, snapshot: &Snapshot) {
+        let targets = snapshot.targets.iter().map(RunTarget::from).collect();
+        if self.control.try_send(Control::Reopen(targets)).is_err() {
+            log::warn!("the recording {} is stuck and not opened again", self.path.display());
+        }
+    }
+
+    /// A target is gone, and these were its figures.
+    pub(crate) fn gone(&self, summary: &Snapshot) {
+        if self.lines.try_send(Line::Summary(Box::new(summary.clone()))).is_err() {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes the end. False if not everything was written.
+    pub(crate) fn finish(self, snapshot: Snapshot) -> bool {
+        let asked =
+            self.control.send_timeout(Control::Finish(Box::new(snapshot)), PATIENCE).is_ok();
+        // Nothing is ever sent: the channel closes at the end.
+        let ended = self.ended.recv_timeout(PATIENCE);
+        if !asked || ended == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
+            log::error!("the recording {} is stuck and has no end", self.path.display());
+            return false;
+        }
+        !self.shared.failed.load(Ordering::Relaxed)
+    }
+}
+
+impl Recorder {
+    /// Hands a line over; false if there was no room for it.
+    fn offer(&self, line: Line) -> bool {
+        if self.shared.stopped.load(Ordering::Relaxed) {
+            return true;
+        }
+        let taken = self.lines.try_send(line).is_ok();
+        self.shared.dropped.fetch_add(u64::from(!taken), Ordering::Relaxed);
+        taken
+    }
+
+    fn target(&self, target: TargetId) -> Target {
+        self.targets.get(target as usize).cloned().unwrap_or_default()
+    }
+}
+
+impl Observer for Recorder {
+    fn begin(&mut self, target: TargetId, label: &Arc<str>, _given: &str) {
+        let place = target as usize;
+        if self.targets.len() <= place {
+            self.targets.resize(place + 1, Target::default());
+        }
+        self.targets[place] = Target { label: label.clone(), between: [0; 3] };
+    }
+
+    fn wants_sent(&self) -> bool {
+        false
+    }
+
+    fn observe(&mut self, event: &Event<'_>) {
+        let at = event.at;
+        match event.what {
+            What::Ended { seq, sent, end, counts } => {
+                let Target { label, between } = self.target(event.target);
+                let now = [counts.duplicate, counts.unsolicited, counts.slots_skipped];
+                let mut more = now;
+                more.iter_mut().zip(between).for_each(|(now, before)| *now -= before);
+                let reason = match end {
+                    End::Failed(reason) => Some(reason.into()),
+                    _ => None,
+                };
+                let beat = Beat { label, at, seq: seq.0, sent, end: end.into(), reason, more };
+                if self.offer(Line::Beat(beat))
+                    && let Some(target) = self.targets.get_mut(event.target as usize)
+                {
+                    target.between = now;
+                }
+            }
+            What::Late { seq, rtt, .. } => {
+                let Target { label, .. } = self.target(event.target);
+                self.offer(Line::Late(Late { label, at, seq: seq.0, rtt }));
+            }
+            What::State { change, counts } => {
+                let Target { label, .. } = self.target(event.target);
+                let (address, sent, lost) = (event.address, counts.sent, counts.lost);
+                let state = StateLine { label, address, at, change, sent, lost };
+                self.offer(Line::State(Box::new(state)));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Options {
+    /// Those of a plan. What may hold a secret, or a payload, is not among them.
+    pub(crate) fn of(plan: &Plan) -> Options {
+        let Thresholds { max_loss, max_rtt, min_replies, max_not_ok } = &plan.thresholds;
+        let limits = max_loss.iter().map(|it| format!("--max-loss {it}"));
+        let limits = limits.chain(max_rtt.iter().map(|it| format!("--max-rtt {it}")));
+        let limits = limits.chain(min_replies.iter().map(|it| format!("--min-replies {it}")));
+        let limits = limits.chain(max_not_ok.iter().map(|it| format!("--max-not-ok {it}")));
+        Options {
+            deadline: plan.deadline,
+            judged: plan.judged,
+            digits: precision(plan.targets.len()).digits(),
+            down_after: plan.hysteresis.down_after,
+            up_after: plan.hysteresis.up_after,
+            limits: limits.collect(),
+        }
+    }
+}
+
+impl From<&TargetSnapshot> for RunTarget {
+    fn from(target: &TargetSnapshot) -> Self {
+        let TargetSnapshot { label, address, labels, state, .. } = target.clone();
+        RunTarget { label, address, labels, state }
+    }
+}
