@@ -42,7 +42,10 @@ mod ntp;
 mod openvpn;
 mod params;
 mod quic;
+mod radius;
 mod reply;
+mod sip;
+mod snmp;
 mod spec;
 mod stun;
 #[cfg(test)]
@@ -201,7 +204,10 @@ pub const SERVICES: &[&Entry] = &[
     &ntp::ENTRY,
     &stun::STUN,
     &stun::TURN,
+    &sip::ENTRY,
     &quic::ENTRY,
+    &snmp::ENTRY,
+    &radius::ENTRY,
     &coap::ENTRY,
     &a2s::ENTRY,
     &bedrock::ENTRY,

@@ -37,6 +37,11 @@ impl Key {
 pub struct Secret(Vec<u8>);
 
 impl Secret {
+    #[cfg(test)]
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        Secret(bytes.to_vec())
+    }
+
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.0

@@ -111,6 +111,10 @@ pub(super) fn mutated(it: &Fixture, replies: &[Vec<u8>], identity: Range<usize>)
         it.requested(&bytes);
         let Some(reply) = it.recognise(&bytes) else { continue };
         let shown = crate::text::hex::encode(&bytes);
+        if identity.len() == 1 && reply.verdict == Verdict::Invalid {
+            // Of eight bits nearly all are some beat's: what is not authentic is told of that one.
+            continue;
+        }
         assert_eq!(reply.number, 7, "{shown}");
         let is_there = own.is_empty() || bytes.windows(own.len()).any(|some| some == own);
         assert!(is_there, "{shown}");
