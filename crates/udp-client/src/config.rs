@@ -210,6 +210,11 @@ fn target(host: Option<&str>, port: Option<&str>) -> Result<Endpoint, Failure> {
     match (host.unwrap_or(":7000"), port) {
         (host, None) => endpoint(host, "[TARGET]"),
         (host, Some(port)) => {
+            if host.bytes().all(|byte| byte.is_ascii_digit()) {
+                let reason =
+                    format!("invalid value '{host}' for '[TARGET]': a number alone is no host");
+                return Err(Failure::usage(reason).with_hint(format!("write {port}:{host}")));
+            }
             let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
             let bare = bare.unwrap_or(host);
             let is_v6 = bare.split('%').next().is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok());

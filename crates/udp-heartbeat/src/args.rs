@@ -107,7 +107,7 @@ pub struct Args {
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "payload_hex", help_heading = PAYLOAD)]
     pub(crate) payload: Option<OsString>,
     /// Payload in hex (spaces, colons allowed); replies are shown so
-    #[arg(long, value_name = "HEX", help_heading = PAYLOAD)]
+    #[arg(long, value_name = "HEX", help_heading = PAYLOAD, hide_short_help = true)]
     pub(crate) payload_hex: Option<String>,
     /// Append " N" to the payload, so that each reply names its beat
     ///
@@ -118,7 +118,7 @@ pub struct Args {
     /// Pad each datagram to N bytes
     ///
     /// With "." for a text payload, zero bytes otherwise.
-    #[arg(short, long, value_name = "N", value_parser = parse::size, help_heading = PAYLOAD)]
+    #[arg(short, long, value_name = "N", value_parser = parse::size, help_heading = PAYLOAD, hide_short_help = true)]
     pub(crate) size: Option<usize>,
     /// Be a STAMP session-sender (RFC 8762): loss and delay by direction
     ///
@@ -164,7 +164,7 @@ pub struct Args {
     /// Down after N beats in a row without an answer
     ///
     /// Degraded after as many that were not ok, at least one of them answered.
-    #[arg(long, value_name = "N", default_value = "3", value_parser = parse::count, help_heading = STATE)]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = parse::count, help_heading = STATE, hide_short_help = true)]
     pub(crate) down_after: u64,
     /// Up after N beats in a row that were ok
     #[arg(long, value_name = "N", default_value = "1", value_parser = parse::count, help_heading = STATE, hide_short_help = true)]
@@ -186,7 +186,7 @@ pub struct Args {
     /// Events to show: sent,reply,lost,late,… or -sent to leave one out
     ///
     /// Of sent, reply, lost, late, duplicate, refused, error, state, interval, summary. Wins over --quiet.
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = OUTPUT)]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = OUTPUT, hide_short_help = true)]
     pub(crate) show: Option<Show>,
     /// Print the figures of each interval of DUR, a line a target
     #[arg(long, value_name = "DUR", value_parser = parse::positive_duration, help_heading = OUTPUT, hide_short_help = true)]
@@ -223,6 +223,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = RECORDING)]
     pub(crate) record: Option<PathBuf>,
     /// Local address, and port, to send from
+    ///
+    /// Of a name, or of :PORT, the first address of each target's family.
     #[arg(short, long, value_name = "ENDPOINT", value_parser = parse::endpoint, help_heading = SOCKET)]
     pub(crate) bind: Option<Endpoint>,
     /// Hop limit, 1 to 255

@@ -152,7 +152,9 @@ impl HasCommon for Args {
     const NEEDS_STDOUT: bool = false;
 
     fn hint(unknown: &str) -> Option<&'static str> {
-        matches!(unknown, "--port" | "-p" | "--listen" | "-l").then_some("write --bind :7000")
+        let address = !unknown.starts_with('-');
+        let asked = address || matches!(unknown, "--port" | "-p" | "--listen" | "-l");
+        asked.then_some("write --bind :7000")
     }
 
     fn common(&self) -> &CommonArgs {

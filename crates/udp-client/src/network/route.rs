@@ -22,7 +22,8 @@ pub enum Audience {
 /// From where and how.
 #[derive(Debug, Clone)]
 pub struct Route {
-    bind: Option<SocketAddr>,
+    /// For IPv4 and IPv6 peers, where --bind names any.
+    bind: Option<[Option<SocketAddr>; 2]>,
     options: SocketConfig,
 }
 
@@ -35,16 +36,15 @@ impl Route {
         let mut peers = config.target.resolve(Role::Ask, config.family, DEFAULT_PORT)?;
         let mut bind = None;
         if let Some(endpoint) = &config.bind {
-            let locals = endpoint.resolve(Role::Serve, config.family, 0)?;
-            let fits = |peer: &SocketAddr, local: &SocketAddr| peer.is_ipv4() == local.is_ipv4();
-            let local = locals.iter().find(|local| peers.iter().any(|peer| fits(peer, local)));
-            let Some(&local) = local else {
-                let (from, to) = (host_port(locals[0]), host_port(peers[0]));
-                let reason = format!("cannot ask {to} from {from}: their families differ");
+            let locals = endpoint.locals(config.family)?;
+            let asked = host_port(peers[0]);
+            peers.retain(|peer| locals[usize::from(peer.is_ipv6())].is_some());
+            if let (true, Some(from)) = (peers.is_empty(), locals.iter().flatten().next()) {
+                let from = host_port(*from);
+                let reason = format!("cannot ask {asked} from {from}: their families differ");
                 return Err(Failure::usage(reason));
-            };
-            peers.retain(|peer| fits(peer, &local));
-            bind = Some(local);
+            }
+            bind = Some(locals);
         }
         let options = SocketConfig {
             device: config.interface.clone(),
@@ -73,7 +73,8 @@ impl Route {
             SocketAddr::V4(_) => (false, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             SocketAddr::V6(_) => (true, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
         };
-        let local = self.bind.unwrap_or_else(|| SocketAddr::new(any, 0));
+        let bound = self.bind.and_then(|locals| locals[usize::from(v6)]);
+        let local = bound.unwrap_or_else(|| SocketAddr::new(any, 0));
         SocketConfig { bind: Some(local), only_v6: v6, ..self.options.clone() }
     }
 }

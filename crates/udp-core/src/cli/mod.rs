@@ -36,10 +36,10 @@ const OUTPUT: &str = "Output";
 #[derive(clap::Args, Debug, Clone, Default)]
 pub struct CommonArgs {
     /// Use IPv4 only
-    #[arg(short = '4', long = "ipv4", conflicts_with = "v6")]
+    #[arg(short = '4', long = "ipv4", conflicts_with = "v6", hide_short_help = true)]
     pub v4: bool,
     /// Use IPv6 only
-    #[arg(short = '6', long = "ipv6")]
+    #[arg(short = '6', long = "ipv6", hide_short_help = true)]
     pub v6: bool,
     /// Send and receive through this interface only: a VRF, a tunnel
     #[arg(long, value_name = "NAME", hide_short_help = true)]
@@ -141,7 +141,10 @@ pub fn command<A: clap::CommandFactory>() -> clap::Command {
     let command = A::command().disable_help_flag(true).disable_version_flag(true);
     command
         .arg(flag("help", 'h', clap::ArgAction::Help, "Print help (-h the most used, --help all)"))
-        .arg(flag("version", 'V', clap::ArgAction::Version, "Print the version"))
+        .arg(
+            flag("version", 'V', clap::ArgAction::Version, "Print the version")
+                .hide_short_help(true),
+        )
         .mut_args(|arg| {
             // `-i -1` is a value that is out of range, and no option; `-4` and `-6` are flags
             // before a positional argument.

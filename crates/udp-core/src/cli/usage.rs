@@ -66,8 +66,10 @@ fn failure(error: &clap::Error, hint: fn(&str) -> Option<&'static str>) -> Failu
     let message = message.strip_prefix("error: ").unwrap_or(message);
     if error.kind() == ErrorKind::UnknownArgument
         && let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg)
-        && option.starts_with('-')
     {
+        if !option.starts_with('-') {
+            return Failure::usage(fold(message)).with_hint(hint(option).unwrap_or("try --help"));
+        }
         let similar = match error.get(ContextKind::SuggestedArg) {
             Some(ContextValue::String(similar)) => Some(format!("a similar option is {similar}")),
             _ => None,

@@ -167,6 +167,21 @@ impl Endpoint {
         }
         Ok(usable)
     }
+
+    /// For IPv4 and IPv6 targets, the local address that they are asked from: the first of each family
+    /// that this has and `family` admits; what has no host stands for any address of both.
+    ///
+    /// # Errors
+    /// As of [`resolve`](Self::resolve).
+    pub fn locals(&self, family: Family) -> Result<[Option<SocketAddr>; 2], ResolveError> {
+        let found = self.resolve(Role::Serve, family, 0)?;
+        if self.host == Host::None && family == Family::Any {
+            let v6 = SocketAddr::new(unnamed(Role::Serve, Family::V6), self.port.unwrap_or(0));
+            return Ok([found.first().copied(), Some(v6)]);
+        }
+        let first = |v6| found.iter().find(|address| address.is_ipv6() == v6).copied();
+        Ok([first(false), first(true)])
+    }
 }
 
 /// What `:port` stands for.
@@ -340,6 +355,21 @@ mod tests {
     }
 
     #[test]
+    fn targets_of_both_families_are_asked_from_what_has_an_address_of_each() {
+        for (bind, family, expected) in [
+            (":5", Family::Any, [Some("0.0.0.0:5"), Some("[::]:5")]),
+            (":5", Family::V6, [None, Some("[::]:5")]),
+            (":5", Family::V4, [Some("0.0.0.0:5"), None]),
+            ("127.0.0.1", Family::Any, [Some("127.0.0.1:0"), None]),
+            ("[::1]:7", Family::Any, [None, Some("[::1]:7")]),
+        ] {
+            let endpoint: Endpoint = bind.parse().unwrap();
+            let expected = expected.map(|it| it.map(|it| it.parse().unwrap()));
+            assert_eq!(endpoint.locals(family).unwrap(), expected, "{bind} {family}");
+        }
+    }
+
+    #[test]
     fn a_probable_slip_is_refused_with_the_right_form() {
         for (text, error, hint) in [
             ("7000", "a number alone is no host", "write :7000, or HOST:7000"),
@@ -363,7 +393,7 @@ mod tests {
             (
                 "[fe80::1]:7000",
                 "a link-local address needs its zone",
-                "write fe80::1%INTERFACE, such as fe80::1%eth0",
+                "write [fe80::1%INTERFACE]:7000, such as [fe80::1%eth0]:7000",
             ),
             ("300.1.1.1", "not a valid IPv4 address", "four numbers from 0 to 255: 192.0.2.1"),
             ("127.1:7000", "not a valid IPv4 address", "four numbers from 0 to 255: 192.0.2.1"),

@@ -34,7 +34,13 @@ impl FromStr for Endpoint {
             if inside.parse::<Ipv4Addr>().is_ok() {
                 return Err(ParseEndpointError::NeedlessBrackets(format!("{inside}{after}")));
             }
-            return Ok(Endpoint { host: parse_v6(inside)?, port });
+            let host = parse_v6(inside).map_err(|error| match error {
+                ParseEndpointError::NoZone(ip, _) => {
+                    ParseEndpointError::NoZone(ip, Some(after.trim_start_matches(':').into()))
+                }
+                other => other,
+            })?;
+            return Ok(Endpoint { host, port });
         }
         if let Some(form) = other_separator(text) {
             return Err(ParseEndpointError::Name(Some(form)));
@@ -76,7 +82,7 @@ fn parse_v6(text: &str) -> Result<Host, ParseEndpointError> {
     match text.split_once('%') {
         None => match address(text)? {
             // Which link is meant nobody can know (RFC 4007 §6).
-            ip if crate::zone::is_needed(ip) => Err(ParseEndpointError::NoZone(ip)),
+            ip if crate::zone::is_needed(ip) => Err(ParseEndpointError::NoZone(ip, None)),
             ip => Ok(Host::Ip(canonical_ip(ip.into()))),
         },
         Some((ip, zone)) => {
@@ -168,8 +174,9 @@ pub enum ParseEndpointError {
     BareNumber(String),
     /// An IPv6 address and a port without brackets; this is how it was probably meant.
     NoBrackets(String),
-    /// A link-local address without its zone.
-    NoZone(Ipv6Addr),
+    /// A link-local address without its zone; the port's text (it may be empty), if it stood in
+    /// brackets.
+    NoZone(Ipv6Addr, Option<String>),
     /// A host that ends in a number and is no IPv4 address.
     Ipv4,
     /// A scheme other than `udp`.
@@ -193,7 +200,7 @@ impl fmt::Display for ParseEndpointError {
             }
             ParseEndpointError::BareNumber(_) => "a number alone is no host",
             ParseEndpointError::NoBrackets(_) => "an IPv6 address with a port needs brackets",
-            ParseEndpointError::NoZone(_) => "a link-local address needs its zone",
+            ParseEndpointError::NoZone(..) => "a link-local address needs its zone",
             ParseEndpointError::Ipv4 => "not a valid IPv4 address",
             ParseEndpointError::Scheme(_) => "no such scheme",
             ParseEndpointError::Address => "not an IPv6 address",
@@ -208,14 +215,21 @@ impl ParseEndpointError {
     /// The right form, where it is obvious.
     pub fn hint(&self) -> Option<String> {
         match self {
+            ParseEndpointError::BareNumber(number) if number.parse::<u16>().is_err() => None,
             ParseEndpointError::BareNumber(number) => {
                 Some(format!("write :{number}, or HOST:{number}"))
             }
             ParseEndpointError::NoBrackets(form)
             | ParseEndpointError::NeedlessBrackets(form)
             | ParseEndpointError::Name(Some(form)) => Some(format!("write {form}")),
-            ParseEndpointError::NoZone(ip) => {
-                Some(format!("write {ip}%INTERFACE, such as {ip}%eth0"))
+            ParseEndpointError::NoZone(ip, port) => {
+                let (begin, end) = match port.as_deref() {
+                    None => ("", String::new()),
+                    Some("") => ("[", "]".into()),
+                    Some(port) => ("[", format!("]:{port}")),
+                };
+                let form = |zone| format!("{begin}{ip}%{zone}{end}");
+                Some(format!("write {}, such as {}", form("INTERFACE"), form("eth0")))
             }
             ParseEndpointError::Ipv4 => Some("four numbers from 0 to 255: 192.0.2.1".into()),
             ParseEndpointError::Scheme(_) => Some("write udp://HOST:PORT or HOST:PORT".into()),

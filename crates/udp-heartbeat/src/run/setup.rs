@@ -58,12 +58,7 @@ pub(super) fn template(plan: &mut Plan) -> Result<(SocketConfig, LocalAddresses)
         ..SocketConfig::default()
     };
     let Some(bind) = &plan.local.bind else { return Ok((template, [None; 2])) };
-    let found = bind.resolve(Role::Serve, plan.family, 0)?;
-    let of = |family| match plan.family {
-        Family::Any => bind.resolve(Role::Serve, family, 0).ok()?.first().copied(),
-        only => found.first().copied().filter(|_| only == family),
-    };
-    let local = [of(Family::V4), of(Family::V6)];
+    let local = bind.locals(plan.family)?;
     plan.family = match local {
         [Some(_), None] => Family::V4,
         [None, Some(_)] => Family::V6,
@@ -109,7 +104,11 @@ pub(super) fn resolve(
     }
     let some = placed.values().any(Result::is_ok) || waiting > 0;
     match placed.get(&0) {
-        Some(Err(reason)) if !some => Err(Failure::usage(reason)),
+        Some(Err(reason)) if !some => {
+            let failure = Failure::usage(reason);
+            let hint = "targets are asked from --bind, which may be of the other family";
+            Err(if plan.local.bind.is_some() { failure.with_hint(hint) } else { failure })
+        }
         _ => Ok(placed),
     }
 }

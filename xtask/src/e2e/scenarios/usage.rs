@@ -19,6 +19,13 @@ fn help_and_version(context: &Context) -> Result<()> {
         let help = Launch::new(program).arg("--help").finish()?;
         help.exits(0)?.complains("")?;
         check::holds("the help speaks of the options", help.out().contains("--json"))?;
+        // One screen of the most used, and every option in a group.
+        let short = Launch::new(program).arg("-h").finish()?;
+        let lines = short.out().lines().count();
+        check::holds(&format!("{name} -h: {lines} lines"), lines <= 46)?;
+        for text in [short.out(), help.out()] {
+            check::holds("no option without a group", !text.contains("\nOptions:"))?;
+        }
         let version = Launch::new(program).arg("--version").finish()?;
         version.exits(0)?.complains("")?.prints(&format!("{name} <any>\n"))?;
     }
@@ -57,6 +64,7 @@ fn bad_server_usage(context: &Context) -> Result<()> {
         &["-4", "-6"],
         &["--bind", "::1", "-4"],
         &["unasked-for"],
+        &["7000"],
     ] {
         refused(&context.server().args(args.iter().copied()).finish()?)?;
     }
@@ -81,6 +89,7 @@ fn bad_client_usage(context: &Context) -> Result<()> {
         &["-m", "x", "--stdin", "words"],
         &["-m", "x", "--dscp", "nonsense"],
         &["127.0.0.1", "another", "-m", "x"],
+        &["7000", "127.0.0.1", "-m", "x"],
     ] {
         refused(&context.ask(args.iter().copied())?)?;
     }
