@@ -10,6 +10,7 @@ use clap::{ArgGroup, Parser, ValueEnum};
 use udp_core::Endpoint;
 use udp_core::cli::{CommonArgs, Failure, HasCommon, parse};
 use udp_core::expect::{self, Regex};
+use udp_core::service::Spec;
 use udp_core::socket::{Dscp, Ecn};
 
 use crate::probe::thresholds::RttLimit;
@@ -29,7 +30,8 @@ const SOCKET: &str = "Socket";
 /// What `--help` ends with.
 const MORE: &str = "\
 Values:
-  TARGET  host, host:port, [v6]:port, :port, udp://host:port; a port is a number or a service
+  TARGET  host, host:port, [v6]:port, :port; a port is a number or a service's name; or a
+          service: dns://host/name?type=AAAA, ntp://host?stratum=3 (--services lists them)
   DUR     a number with ns us ms s m min h d; a bare number is seconds
   N       bytes may have K or M (x 1024)
 
@@ -61,6 +63,7 @@ Examples:
   udp-heartbeat 192.0.2.7 -i 0.2 -c 50 --number
   udp-heartbeat --targets-file hosts --live
   udp-heartbeat --targets-file hosts -q --on-change 'logger \"$UDP_TARGET is $UDP_STATE\"'
+  udp-heartbeat dns://192.0.2.53/example.org?expect=192.0.2.7 'ntp://192.0.2.123?offset=50ms'
   udp-heartbeat --stamp 192.0.2.7 -c 100 -q --max-loss 1 --max-rtt p99=20ms
   udp-heartbeat 192.0.2.7:53 --payload-hex '1234 0100 0001 0000 0000 0000 00 0001 0001' --json";
 
@@ -70,8 +73,10 @@ Examples:
 #[command(group = ArgGroup::new("expectation").args(["expect", "expect_hex", "expect_regex"]))]
 pub struct Args {
     /// Targets to probe [default: 127.0.0.1:7000, with --stamp port 862]
-    #[arg(value_name = "TARGET", value_parser = parse::endpoint, help_heading = TARGETS)]
-    pub(crate) targets: Vec<Endpoint>,
+    ///
+    /// Or services, asked in their own language: SCHEME://HOST[:PORT][/WHAT][?KEY=VALUE&…], see --services.
+    #[arg(value_name = "TARGET", value_parser = target, help_heading = TARGETS)]
+    pub(crate) targets: Vec<String>,
     /// More targets, one a line: TARGET [label=value]…, # begins a comment
     ///
     /// Or JSON as Prometheus' file_sd has it: [{"targets":[…],"labels":{…}}]. - is stdin. The file is
@@ -79,12 +84,18 @@ pub struct Args {
     /// those gone end with their summary.
     #[arg(long, value_name = "FILE", help_heading = TARGETS)]
     pub(crate) targets_file: Option<PathBuf>,
-    /// Time from one beat to the next, by a fixed schedule
+    /// The service of each TARGET that names none: SCHEME:[WHAT][?KEY=VALUE&…]
+    #[arg(long, value_name = "SPEC", value_parser = service, conflicts_with_all = ["payload", "payload_hex", "number", "stamp", "expectation", "size"], help_heading = TARGETS)]
+    pub(crate) service: Option<String>,
+    /// List the services: port, pace, what is asked, what ok means, keys
+    #[arg(long, exclusive = true, help_heading = TARGETS)]
+    pub(crate) services: bool,
+    /// Time from one beat to the next, by a fixed schedule [default: 1s, or the service's]
     ///
     /// Counted from the start. A slot that could not be kept is skipped and counted, never made up for in
     /// a burst.
-    #[arg(short, long, value_name = "DUR", default_value = "1s", value_parser = parse::positive_duration, help_heading = TIMING)]
-    pub(crate) interval: Duration,
+    #[arg(short, long, value_name = "DUR", value_parser = parse::positive_duration, help_heading = TIMING)]
+    pub(crate) interval: Option<Duration>,
     /// Stop after N beats, each answered or its timeout passed
     #[arg(short, long, value_name = "N", value_parser = parse::count, help_heading = TIMING)]
     pub(crate) count: Option<u64>,
@@ -94,7 +105,7 @@ pub struct Args {
     /// Unanswered for this long, a beat is lost
     #[arg(short = 'W', long, value_name = "DUR", default_value = "1s", value_parser = parse::positive_duration, help_heading = TIMING)]
     pub(crate) timeout: Duration,
-    /// Allow an interval below 10 ms towards an address that is not loopback
+    /// Allow an interval below 10 ms, or a service's floor, towards others than loopback
     #[arg(long, help_heading = TIMING, hide_short_help = true)]
     pub(crate) fast: bool,
     /// How beats are spaced
@@ -129,7 +140,7 @@ pub struct Args {
     /// Authenticate with the key in FILE (HMAC-SHA-256; trailing newline stripped)
     ///
     /// Read again on SIGHUP.
-    #[arg(long, value_name = "FILE", requires = "stamp", help_heading = STAMP, hide_short_help = true)]
+    #[arg(long, value_name = "FILE", help_heading = STAMP, hide_short_help = true)]
     pub(crate) stamp_key_file: Option<PathBuf>,
     /// Every reply must be TEXT
     ///
@@ -270,6 +281,23 @@ pub(crate) enum Path {
     Auto,
     /// The one that works everywhere
     Portable,
+}
+
+/// A target whose form is right; what its files hold is read later.
+fn target(text: &str) -> Result<String, String> {
+    let found = udp_core::service::target(text, &anything).map_err(parse::joined);
+    found.map(|_| text.to_owned())
+}
+
+/// The same for a service without its host.
+fn service(text: &str) -> Result<String, String> {
+    Spec::parse(text, &anything).map(|_| text.to_owned())
+}
+
+/// Stands for what a file holds.
+#[expect(clippy::unnecessary_wraps, reason = "a reader of files may fail")]
+fn anything(_file: &str) -> std::io::Result<Vec<u8>> {
+    Ok(b"anything".to_vec())
 }
 
 /// A share in percent.

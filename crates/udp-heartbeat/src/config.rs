@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use udp_core::batch::{Backend, MAX_V4};
-use udp_core::cli::Failure;
 use udp_core::cli::parse::ShownDuration;
+use udp_core::cli::{self, Failure};
 use udp_core::endpoint::DEFAULT_PORT;
 use udp_core::expect::Expectation;
+use udp_core::service::{Kind, Spec};
 use udp_core::stamp::{self, Key, Mode};
 use udp_core::text::hex;
 use udp_core::{Endpoint, Family};
@@ -19,11 +20,12 @@ use crate::plan::{Local, Plan};
 use crate::probe::format::{Format, Padding};
 use crate::probe::schedule::Spacing;
 use crate::probe::state::Hysteresis;
-use crate::probe::targets::{Labels, Listed};
+use crate::probe::targets::Listed;
 use crate::probe::thresholds::Thresholds;
 use crate::report::{Form, Output, Show};
 use crate::targets_file;
 
+const SECOND: Duration = Duration::from_secs(1);
 /// The tutorial's beat.
 const PAYLOAD: &[u8] = b"heartbeat";
 
@@ -43,8 +45,9 @@ pub(crate) struct Config {
 /// Where targets and key come from, to be read again.
 #[derive(Debug, Clone)]
 pub(crate) struct Sources {
-    /// Targets of the command line, which stay.
-    pub(crate) named: Vec<Listed>,
+    /// Targets of the command line, which stay, and the service of those that name none.
+    pub(crate) named: Vec<String>,
+    pub(crate) service: Option<String>,
     pub(crate) list: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
     pub(crate) family: Family,
@@ -65,13 +68,19 @@ impl Config {
     /// # Errors
     /// Bad usage.
     pub(crate) fn new(args: Args, files: &Files, random: u64) -> Result<Config, Failure> {
-        let (targets, named) = targets(&args, files)?;
+        let targets = targets(&args, files)?;
+        let (named, service) = (args.targets.clone(), args.service.clone());
         let (family, default_port) = (args.common.family(), default_port(&args));
         let (targets, twice) = merge(targets, family, default_port);
         let list = args.targets_file.clone().filter(|path| path.as_os_str() != "-");
         let key = args.stamp_key_file.clone();
-        let sources = Sources { named, list, key, family, default_port };
+        let sources = Sources { named, service, list, key, family, default_port };
         let format = format(&args, files)?;
+        let of_stamp =
+            |it: &Listed| it.spec.as_ref().is_some_and(|it| matches!(it.kind(), Kind::Stamp));
+        if args.stamp_key_file.is_some() && !args.stamp && !targets.iter().any(of_stamp) {
+            return Err(Failure::usage("--stamp-key-file is for --stamp and stamp:// targets"));
+        }
         let hex = args.payload_hex.is_some();
         let expectation = expectation(&args)?;
         let judged = expectation.is_some();
@@ -112,7 +121,10 @@ impl Config {
             format,
             expectation,
             spacing,
-            interval: args.interval,
+            alive: args.alive,
+            key: files.key.clone(),
+            interval: args.interval.unwrap_or(SECOND),
+            given: args.interval.is_some(),
             timeout: args.timeout,
             // A plugin has to end.
             count: args.count.or(args.nagios.then_some(5)),
@@ -142,21 +154,41 @@ impl Config {
 }
 
 /// The targets that were named, and those in the file.
-fn targets(args: &Args, files: &Files) -> Result<(Vec<Listed>, Vec<Listed>), Failure> {
-    let bare = |endpoint| Listed { endpoint, labels: Labels::new() };
-    let named: Vec<Listed> = args.targets.iter().cloned().map(bare).collect();
-    let mut targets = named.clone();
+fn targets(args: &Args, files: &Files) -> Result<Vec<Listed>, Failure> {
+    let service = service(args.service.as_deref())?;
+    let mut targets = named(&args.targets, service.as_ref())?;
     if let Some((file, content)) = &files.targets {
-        targets.extend(targets_file::parse(file, content).map_err(Failure::in_file)?);
+        let listed = targets_file::parse(file, content, service.as_ref());
+        targets.extend(listed.map_err(Failure::in_file)?);
         if targets.is_empty() {
             return Err(Failure::usage(format!("{file} names no target")));
         }
     }
     if targets.is_empty() {
         // Without a host, the loopback address of the family that was asked for.
-        targets.extend(default_target(args.common.family(), default_port(args)).map(bare));
+        let port = service.as_ref().map_or(default_port(args), Spec::port);
+        let target = default_target(args.common.family(), port).map(Listed::bare);
+        targets.extend(target.map(|target| Listed { spec: service, ..target }));
     }
-    Ok((targets, named))
+    Ok(targets)
+}
+
+/// The service of targets that name none, with what its files hold.
+pub(crate) fn service(text: Option<&str>) -> Result<Option<Spec>, Failure> {
+    text.map(|text| Spec::parse(text, &cli::files::secret).map_err(unreadable)).transpose()
+}
+
+/// The targets of the command line, whose form was found right before: only a file can be wrong.
+pub(crate) fn named(texts: &[String], service: Option<&Spec>) -> Result<Vec<Listed>, Failure> {
+    let listed = texts.iter().map(|text| {
+        let listed = targets_file::named(text).map_err(|(error, _)| unreadable(error))?;
+        Ok(Listed { spec: listed.spec.or_else(|| service.cloned()), ..listed })
+    });
+    listed.collect()
+}
+
+fn unreadable(error: String) -> Failure {
+    if error.starts_with("cannot read ") { Failure::local(error) } else { Failure::usage(error) }
 }
 
 /// Each of `targets` once, with defaults filled in; and those that stand twice.
@@ -169,7 +201,7 @@ pub(crate) fn merge(
     let mut twice = Vec::new();
     targets.retain_mut(|target| {
         target.endpoint = target.endpoint.clone().asked(family);
-        let label = target.endpoint.label(default_port);
+        let label = target.label(default_port);
         let first = seen.insert(label.clone());
         if !first {
             twice.push(label);
@@ -282,7 +314,7 @@ mod tests {
 
     fn targets(config: &Config) -> Vec<String> {
         let targets = config.plan.targets.iter();
-        targets.map(|target| target.endpoint.label(config.plan.default_port)).collect()
+        targets.map(|target| target.label(config.plan.default_port)).collect()
     }
 
     #[test]

@@ -7,10 +7,12 @@ use std::time::Duration;
 use udp_core::batch::Backend;
 use udp_core::endpoint::DEFAULT_PORT;
 use udp_core::expect::Expectation;
+use udp_core::service::{Kind, Nonces, Spec};
 use udp_core::socket::{Dscp, Ecn};
 use udp_core::stamp::{self, Key, Mode};
 use udp_core::{Endpoint, Family};
 
+use crate::probe::asking::Asking;
 use crate::probe::format::{Format, Padding};
 use crate::probe::schedule::Spacing;
 use crate::probe::state::Hysteresis;
@@ -19,8 +21,6 @@ use crate::probe::thresholds::Thresholds;
 
 /// The tutorial's beat.
 const PAYLOAD: &[u8] = b"heartbeat";
-/// Below this interval, `--fast` has to be said.
-pub(crate) const FAST: Duration = Duration::from_millis(10);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What a [`Prober`](crate::Prober) is to do.
@@ -36,8 +36,14 @@ pub struct Plan {
     pub(crate) family: Family,
     pub(crate) format: Format,
     pub(crate) expectation: Expectation,
+    /// Any authentic answer is ok.
+    pub(crate) alive: bool,
+    /// Of targets that name STAMP.
+    pub(crate) key: Option<Key>,
     pub(crate) spacing: Spacing,
     pub(crate) interval: Duration,
+    /// Whether that was asked for, and is every target's.
+    pub(crate) given: bool,
     pub(crate) timeout: Duration,
     pub(crate) count: Option<u64>,
     pub(crate) deadline: Option<Duration>,
@@ -69,16 +75,18 @@ pub(crate) struct Local {
 impl Plan {
     /// Beats to these targets, of which each is to be named once.
     pub fn new(targets: impl IntoIterator<Item = Endpoint>) -> Plan {
-        let bare = |endpoint| Listed { endpoint, labels: Default::default() };
         Plan {
-            targets: targets.into_iter().map(bare).collect(),
+            targets: targets.into_iter().map(Listed::bare).collect(),
             changing: false,
             default_port: DEFAULT_PORT,
             family: Family::Any,
             format: Format::Plain { payload: PAYLOAD.to_vec(), padding: Padding::default() },
             expectation: Expectation::Anything,
             spacing: Spacing::Periodic,
+            alive: false,
+            key: None,
             interval: SECOND,
+            given: false,
             timeout: SECOND,
             count: None,
             deadline: None,
@@ -94,10 +102,39 @@ impl Plan {
         }
     }
 
+    /// One more target: a service, asked in its own language at its own pace.
+    #[must_use]
+    pub fn service(mut self, endpoint: Endpoint, spec: Spec) -> Plan {
+        self.targets.push(Listed { spec: Some(spec), ..Listed::bare(endpoint) });
+        self
+    }
+
+    /// The longest of the first beats.
+    pub(crate) fn length(&self) -> usize {
+        let of = |listed: &Listed| match listed.spec.as_ref().map(|spec| (spec, spec.kind())) {
+            None | Some((_, Kind::Udp)) => self.format.length(),
+            Some((_, Kind::Stamp)) => self.stamp_format().length(),
+            Some((spec, Kind::Service(service))) => {
+                Asking::new(spec.clone(), service.clone(), Nonces::new([0; 16], 0)).length()
+            }
+        };
+        self.targets.iter().map(of).max().unwrap_or_else(|| self.format.length())
+    }
+
+    /// The beats of targets that name STAMP.
+    pub(crate) fn stamp_format(&self) -> Format {
+        let key = self.key.clone();
+        let length = match self.format {
+            Format::Stamp { length, .. } => length,
+            _ => Mode::from(key.as_ref()).packet_len(),
+        };
+        Format::Stamp { key, length }
+    }
+
     /// The time from one beat of a target to the next; at least a nanosecond.
     #[must_use]
     pub fn interval(self, interval: Duration) -> Plan {
-        Plan { interval: interval.max(Duration::from_nanos(1)), ..self }
+        Plan { interval: interval.max(Duration::from_nanos(1)), given: true, ..self }
     }
 
     /// A beat that is not answered for so long is lost.
@@ -143,7 +180,8 @@ impl Plan {
     #[must_use]
     pub fn stamp(self, key: Option<Key>) -> Plan {
         let length = Mode::from(key.as_ref()).packet_len();
-        Plan { format: Format::Stamp { key, length }, default_port: stamp::DEFAULT_PORT, ..self }
+        let format = Format::Stamp { key: key.clone(), length };
+        Plan { format, key, default_port: stamp::DEFAULT_PORT, ..self }
     }
 
     /// What every answer must be to be ok.

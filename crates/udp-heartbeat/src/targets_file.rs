@@ -1,11 +1,11 @@
 //! A list of targets: one a line with labels, or JSON as Prometheus' `file_sd` has it.
 //!
-//! Pure: bytes in, targets out, or what is wrong with which line. A byte order mark, CRLF and tabs are
+//! Bytes in, targets out, or what is wrong with which line. A byte order mark, CRLF and tabs are
 //! taken as editors write them.
 
 use serde::Deserialize;
-use udp_core::Endpoint;
-use udp_core::cli::Fault;
+use udp_core::cli::{Fault, files};
+use udp_core::service::{self, Slip as Wrong, Spec};
 
 use crate::probe::targets::{Labels, Listed};
 
@@ -13,14 +13,18 @@ use crate::probe::targets::{Labels, Listed};
 const RESERVED: [&str; 8] =
     ["target", "address", "flow", "direction", "verdict", "state", "name", "le"];
 
-/// What is wrong, and the right form where it is obvious.
-type Wrong = (String, Option<String>);
-
-/// The targets in a file of this name.
-pub(crate) fn parse(file: &str, content: &[u8]) -> Result<Vec<Listed>, Vec<Fault>> {
+/// The targets in a file of this name, and the service of those that name none.
+pub(crate) fn parse(
+    file: &str,
+    content: &[u8],
+    service: Option<&Spec>,
+) -> Result<Vec<Listed>, Vec<Fault>> {
     let text = String::from_utf8_lossy(content);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let found = if is_json(text) { json(text) } else { lines(text) };
+    let found = found.into_iter().map(|(line, found)| {
+        (line, found.map(|it| Listed { spec: it.spec.or_else(|| service.cloned()), ..it }))
+    });
     let mut targets = Vec::new();
     let mut faults = Vec::new();
     for (line, found) in found {
@@ -51,23 +55,24 @@ fn lines(text: &str) -> Vec<(usize, Result<Listed, Wrong>)> {
 
 fn listed(target: &str, words: &[&str]) -> Result<Listed, Wrong> {
     let target = target.split('#').next().unwrap_or_default();
-    let endpoint = endpoint(target)?;
+    let listed = named(target).map_err(|(wrong, hint)| (format!("'{target}': {wrong}"), hint))?;
     let mut labels = Labels::new();
     for word in words {
         let Some((name, value)) = word.split_once('=') else {
-            let port = word.bytes().all(|b| b.is_ascii_digit()) && endpoint.port().is_none();
+            let port = word.bytes().all(|b| b.is_ascii_digit()) && listed.endpoint.port().is_none();
             let hint = port.then(|| format!("write {target}:{word}"));
             return Err((format!("'{word}' is no label=value"), hint));
         };
         insert(&mut labels, name, value)?;
     }
-    Ok(Listed { endpoint, labels })
+    Ok(Listed { labels, ..listed })
 }
 
-fn endpoint(text: &str) -> Result<Endpoint, Wrong> {
-    text.parse().map_err(|error: udp_core::endpoint::ParseEndpointError| {
-        (format!("'{text}': {error}"), error.hint())
-    })
+/// A target as it is typed, whose secrets are in files.
+pub(crate) fn named(text: &str) -> Result<Listed, Wrong> {
+    let (endpoint, spec) = service::target(text, &files::secret)?;
+    let url = spec.is_some().then(|| text.to_owned());
+    Ok(Listed { spec, url, ..Listed::bare(endpoint) })
 }
 
 fn insert(labels: &mut Labels, name: &str, value: &str) -> Result<(), Wrong> {
@@ -114,8 +119,9 @@ fn json(text: &str) -> Vec<(usize, Result<Listed, Wrong>)> {
             }
         }
         for target in targets {
-            let listed =
-                endpoint(&target).map(|it| Listed { endpoint: it, labels: labels.clone() });
+            let listed = named(&target)
+                .map(|it| Listed { labels: labels.clone(), ..it })
+                .map_err(|(wrong, hint)| (format!("'{target}': {wrong}"), hint));
             found.push((line_of(&target), listed));
         }
     }
@@ -128,21 +134,25 @@ mod tests {
 
     /// The targets with their labels, or what is wrong.
     fn shown(content: &str) -> Result<Vec<String>, String> {
-        let listed = parse("f", content.as_bytes());
+        let listed = parse("f", content.as_bytes(), None);
         let faults =
             |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
         let shown = |it: &Listed| {
             let labels = it.labels.iter().map(|(name, value)| format!(" {name}={value}"));
-            it.endpoint.label(7000) + &labels.collect::<String>()
+            it.label(7000) + &labels.collect::<String>()
         };
         listed.map(|it| it.iter().map(shown).collect()).map_err(|it| faults(it).join("; "))
     }
 
     #[test]
     fn what_is_listed() {
-        let cases: [(&str, &[&str]); 7] = [
+        let cases: [(&str, &[&str]); 8] = [
             ("a\n\n# all\r\n b:1 # one\r\n[::1]", &["a:7000", "b:1", "[::1]:7000"]),
             ("\u{feff}a:1\r\n\tudp://b:2\t# x", &["a:1", "b:2"]),
+            (
+                "dns://a/x?type=A site=b\nntp://[::1]",
+                &["dns://a:53/x?type=A site=b", "ntp://[::1]:123"],
+            ),
             ("a#b\nc site=x#y rack==3 #z", &["a:7000", "c:7000 rack==3 site=x#y"]),
             ("", &[]),
             (" [ ]", &[]),
@@ -161,6 +171,11 @@ mod tests {
     #[test]
     fn what_is_wrong() {
         let cases = [
+            ("ntp://a/b", "f:1: 'ntp://a/b': ntp takes nothing behind the host"),
+            (
+                "ntp://h:x",
+                "f:1: 'ntp://h:x': the port is not a number from 0 to 65535 or a service's name",
+            ),
             ("a\nb c", "f:2: 'c' is no label=value"),
             ("127.0.0.1 7000", "f:1: '7000' is no label=value\nhint: write 127.0.0.1:7000"),
             ("h\t9", "f:1: '9' is no label=value\nhint: write h:9"),

@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::HashMap;
 
-use common::{Finished, Peer, closed, run};
+use common::{Finished, Peer, closed, ntp, run};
 use serde_json::Value;
 
 /// Every line of what was printed, each held against the schema.
@@ -146,4 +146,37 @@ fn a_threshold_that_is_not_met_is_named() {
     let objects = objects(&finished);
     let unmet = objects.last().unwrap()["failed_checks"].as_array().unwrap().clone();
     assert_eq!(unmet, ["--max-rtt p99=1s: that takes at least 100 replies, there are 2"]);
+}
+
+#[test]
+fn what_a_service_said() {
+    let peer = Peer::new(|request| match request.number {
+        1 => vec![request.with(ntp(&request.bytes, "240300e6"))],
+        2 => vec![request.with(ntp(&request.bytes, "e40004e6"))],
+        _ => Vec::new(),
+    });
+    let target = format!("ntp://{}?stratum=4", peer.target());
+    let options = ["-c", "3", "-i", "100ms", "-W", "300ms", "--down-after", "1", "--json"];
+    let finished = run(&[&[target.as_str()][..], &options].concat());
+    let objects = objects(&finished);
+    let start = &objects[0];
+    assert_eq!((&start["mode"], &start["bytes"]), (&"service".into(), &48.into()));
+    let replies: Vec<&Value> = objects.iter().filter(|it| it["type"] == "reply").collect();
+    assert_eq!((&replies[0]["service"], &replies[0]["reason"]), (&"ntp".into(), &Value::Null));
+    assert_eq!(replies[0]["facts"]["stratum"], 3);
+    assert!(replies[0]["facts"]["offset_ns"].is_i64() || replies[0]["facts"]["offset_ns"].is_u64());
+    assert_eq!(replies[1]["verdict"], "failing");
+    assert_eq!(replies[1]["reason"], "unsynchronised");
+    let states = objects.iter().filter(|it| it["type"] == "state");
+    let states: Vec<_> = states.map(|it| (it["state"].clone(), it["reason"].clone())).collect();
+    let expected = [
+        ("up".into(), Value::Null),
+        ("degraded".into(), "unsynchronised".into()),
+        ("down".into(), "no reply".into()),
+    ];
+    assert_eq!(states, expected);
+    let summary = objects.last().unwrap();
+    balance(&objects, summary);
+    assert_eq!(summary["verdicts"], serde_json::json!({"ok": 1, "failing": 1}));
+    assert_eq!(summary["reasons"], serde_json::json!({"unsynchronised": 1}));
 }

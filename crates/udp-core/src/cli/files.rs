@@ -53,6 +53,15 @@ pub fn stamp_key(path: &Path) -> Result<Key, Failure> {
         .map_err(|error| Failure::local(format!("--stamp-key-file: {error}")))
 }
 
+/// The bytes of a file that holds a secret of a service.
+///
+/// # Errors
+/// It cannot be read, or is no such file by its length.
+pub fn secret(path: &str) -> io::Result<Vec<u8>> {
+    let content = File::open(path).and_then(|file| all_of(file, LONGEST_KEY));
+    content.map_err(|error| io::Error::other(describe(&error)))
+}
+
 /// Says why what was read again changes nothing.
 pub fn warn_unchanged(failure: &Failure) {
     match &failure.faults[..] {

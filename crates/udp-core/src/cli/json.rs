@@ -45,6 +45,14 @@ impl<'a> From<&'a [u8]> for Payload<'a> {
     }
 }
 
+impl Payload<'_> {
+    /// Its length alone, of what holds a secret.
+    #[must_use]
+    pub fn hidden(self) -> Self {
+        Payload { data: None, data_hex: None, ..self }
+    }
+}
+
 /// Appends one object and the line's end: `type`, `v`, `ts`, then the fields of `rest`. What cannot
 /// be written (a map whose keys are no strings) leaves no trace.
 pub fn object(kind: &str, at: Wall, rest: impl Serialize, out: &mut Vec<u8>) {

@@ -89,10 +89,17 @@ pub fn ttl(text: &str) -> Result<u8, String> {
 /// # Errors
 /// One line that says what is wrong.
 pub fn endpoint(text: &str) -> Result<crate::Endpoint, String> {
-    text.parse().map_err(|error: crate::endpoint::ParseEndpointError| match error.hint() {
-        Some(hint) => format!("{error}{HINT}{hint}"),
-        None => error.to_string(),
+    text.parse().map_err(|error: crate::endpoint::ParseEndpointError| {
+        joined((error.to_string(), error.hint()))
     })
+}
+
+/// What is wrong with a value, and perhaps a hint, as one message for [`split_hint`].
+pub fn joined((message, hint): (String, Option<String>)) -> String {
+    match hint {
+        Some(hint) => format!("{message}{HINT}{hint}"),
+        None => message,
+    }
 }
 
 /// A value parser's message and its hint.

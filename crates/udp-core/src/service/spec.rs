@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::params::{Params, ReadFile};
-use super::{Accept, Entry, Identity, Key, Reply, SERVICES, Service, Verdict};
+use super::{Accept, Entry, Identity, Key, Reply, SERVICES, Service};
 use crate::Endpoint;
+use crate::endpoint::ParseEndpointError;
 use crate::text::escape;
 
 /// What a scheme stands for.
@@ -61,6 +62,23 @@ pub(super) const UDP: Entry = Entry {
     parse: |_| Ok(Kind::Udp),
     ..STAMP
 };
+
+/// What is wrong with a target, and the right form where it is obvious.
+pub type Slip = (String, Option<String>);
+
+/// A target as it is typed: its endpoint, and the service that it names, if it names one.
+///
+/// # Errors
+/// What is wrong.
+pub fn target(text: &str, read: &ReadFile) -> Result<(Endpoint, Option<Spec>), Slip> {
+    let parse = |text: &str| {
+        text.parse().map_err(|error: ParseEndpointError| (error.to_string(), error.hint()))
+    };
+    match Spec::of_target(text, read).map_err(|error| (error, None))? {
+        Some((host, spec)) => Ok((parse(host)?, Some(spec))),
+        None => Ok((parse(text)?, None)),
+    }
+}
 
 impl Spec {
     /// A target that names a service: its host as it stands there, and the service. None for a bare
@@ -170,21 +188,16 @@ impl Spec {
         }
     }
 
+    /// What text shows of a reply, behind the scheme.
+    pub fn shown(&self, reply: &Reply) -> String {
+        self.entry.shown(reply)
+    }
+
     /// The reply, with what `accept=` names moved into `ok`.
     #[must_use]
     pub fn judge(&self, mut reply: Reply) -> Reply {
         reply.verdict = self.accept.judge(reply.verdict, reply.reason.as_deref());
         reply
-    }
-
-    /// What text shows of a reply, behind the scheme: the reason, or the main facts, or the verdict.
-    pub fn shown(&self, reply: &Reply) -> String {
-        let facts = || reply.facts.shown(self.entry.shown);
-        let shown = match &reply.reason {
-            Some(reason) => escape::escape(reason.as_bytes()),
-            None => facts(),
-        };
-        if shown.is_empty() { Verdict::name(reply.verdict).to_owned() } else { shown }
     }
 }
 
@@ -207,6 +220,15 @@ impl Entry {
     /// Its keys, with the one that all have.
     pub fn all_keys(&self) -> impl Iterator<Item = &'static Key> {
         self.keys.iter().chain(std::iter::once(&ACCEPT))
+    }
+
+    /// What text shows of a reply, behind the scheme: the reason, or the main facts, or the verdict.
+    pub fn shown(&self, reply: &Reply) -> String {
+        let shown = match &reply.reason {
+            Some(reason) => escape::escape(reason.as_bytes()),
+            None => reply.facts.shown(self.shown),
+        };
+        if shown.is_empty() { reply.verdict.name().to_owned() } else { shown }
     }
 }
 

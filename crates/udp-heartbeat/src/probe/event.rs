@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use udp_core::clock::Mono;
+use udp_core::service::{self, Spec};
 
 use crate::probe::schedule::TargetId;
 use crate::probe::session::{Counts, Interval, Received};
@@ -34,7 +35,7 @@ pub enum What<'a> {
     /// A beat is being sent; its failure, if any, follows.
     Sent { seq: Seq, bytes: &'a [u8] },
     /// The first reply to a beat, in time.
-    Reply { seq: Seq, reply: Received, bytes: &'a [u8] },
+    Reply { seq: Seq, reply: Received, bytes: &'a [u8], said: Option<Said<'a>> },
     /// The first reply to a beat that was lost.
     Late { seq: Seq, rtt: Duration, bytes: &'a [u8] },
     /// One more reply to a beat that has had one.
@@ -48,11 +49,13 @@ pub enum What<'a> {
     /// The beat did not leave this host.
     Failed { seq: Seq, reason: &'a str },
     /// The class of a beat is known for good, which follows each beat once; `counts` are the target's by then.
-    Ended { seq: Seq, sent: Mono, end: End<'a>, counts: &'a Counts },
+    Ended { seq: Seq, sent: Mono, end: End<'a>, counts: &'a Counts, said: Option<Said<'a>> },
     /// Something else went wrong, that no beat ends by.
     Trouble { reason: &'a str },
-    /// The state has changed.
-    State { change: Change, counts: &'a Counts },
+    /// The state has changed; `reason` is that of a service's last answer that was not ok.
+    State { change: Change, counts: &'a Counts, reason: Option<&'a str> },
+    /// A service never answered, which may mean this; told once.
+    Silent { hint: &'a str },
     /// The figures since the last such event.
     Interval { figures: Interval },
     /// So many beats in a row are unanswered now, and so many were before this event's cause.
@@ -75,6 +78,15 @@ pub enum End<'a> {
     Pending,
 }
 
+/// What a service said, and which one it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Said<'a> {
+    /// The service.
+    pub spec: &'a Spec,
+    /// Its reply; the verdict that counts is that of [`Received`].
+    pub reply: &'a service::Reply,
+}
+
 /// Where events go: told on the thread of the beats, so what takes time is done elsewhere.
 pub trait Observer {
     /// Takes note of `event`.
@@ -84,6 +96,11 @@ pub trait Observer {
     /// `label` the same with every default filled in.
     fn begin(&mut self, target: TargetId, label: &Arc<str>, given: &str) {
         let _ = (target, label, given);
+    }
+
+    /// The target that began is a service.
+    fn service(&mut self, target: TargetId, spec: &Spec) {
+        let _ = (target, spec);
     }
 
     /// Whether [`What::Sent`] is of use: the bytes of many beats cost something.
@@ -104,6 +121,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.1.begin(target, label, given);
     }
 
+    fn service(&mut self, target: TargetId, spec: &Spec) {
+        self.0.service(target, spec);
+        self.1.service(target, spec);
+    }
+
     fn wants_sent(&self) -> bool {
         self.0.wants_sent() || self.1.wants_sent()
     }
@@ -120,6 +142,12 @@ impl<A: Observer> Observer for Option<A> {
     fn begin(&mut self, target: TargetId, label: &Arc<str>, given: &str) {
         if let Some(observer) = self {
             observer.begin(target, label, given);
+        }
+    }
+
+    fn service(&mut self, target: TargetId, spec: &Spec) {
+        if let Some(observer) = self {
+            observer.service(target, spec);
         }
     }
 

@@ -13,11 +13,14 @@ use udp_core::stamp::{
     Ssid, Timestamp,
 };
 
+use udp_core::service::Identity;
+
+use crate::probe::asking::Asking;
 use crate::probe::session::Reflected;
 use crate::probe::stats::direction::Numbers;
 use crate::probe::window::Seq;
 
-/// How beats are written, the same for all targets.
+/// How the beats of a target are written.
 #[derive(Debug)]
 pub(crate) enum Format {
     /// The payload alone.
@@ -26,6 +29,8 @@ pub(crate) enum Format {
     Numbered { payload: Vec<u8>, padding: Padding },
     /// A STAMP request of so many bytes.
     Stamp { key: Option<Key>, length: usize },
+    /// A service's own request.
+    Service(Asking),
 }
 
 /// What fills a datagram up to its size.
@@ -68,7 +73,19 @@ pub(crate) enum Recognised {
 impl Format {
     /// Whether a reply can only be known by the port it comes back to.
     pub(crate) fn needs_ports(&self) -> bool {
-        matches!(self, Format::Plain { .. })
+        match self {
+            Format::Plain { .. } => true,
+            Format::Service(asking) => asking.identity() == Identity::Port,
+            Format::Numbered { .. } | Format::Stamp { .. } => false,
+        }
+    }
+
+    /// The service that is asked, if it is one.
+    pub(crate) fn service(&self) -> Option<&Asking> {
+        match self {
+            Format::Service(asking) => Some(asking),
+            _ => None,
+        }
     }
 
     /// Whether it is STAMP.
@@ -82,6 +99,7 @@ impl Format {
             Format::Plain { payload, padding } => payload.len().max(padding.length),
             Format::Numbered { payload, padding } => (payload.len() + 2).max(padding.length),
             Format::Stamp { length, .. } => *length,
+            Format::Service(asking) => asking.length(),
         }
     }
 
@@ -100,6 +118,8 @@ impl Format {
             Format::Stamp { key, length } => {
                 stamp.write(key.as_ref(), *length, wire(seq), sent, out);
             }
+            // What its request is made of is known to `Targets` alone.
+            Format::Service(_) => {}
         }
     }
 
@@ -121,6 +141,7 @@ impl Format {
     pub(crate) fn recognise(&self, bytes: &[u8], last: Seq) -> Recognised {
         match self {
             Format::Plain { .. } => Recognised::ByPort,
+            Format::Service(_) => Recognised::Stranger,
             Format::Numbered { payload, padding } => match named(payload, *padding, bytes) {
                 Some(seq) if seq.0 <= last.0 => Recognised::Beat(seq),
                 _ => Recognised::Stranger,
@@ -146,7 +167,7 @@ impl Format {
     /// Which of our own beats `bytes` are the beginning of, as an ICMP error quotes them.
     pub(crate) fn own(&self, bytes: &[u8], last: Seq) -> Option<Seq> {
         match self {
-            Format::Plain { .. } => None,
+            Format::Plain { .. } | Format::Service(_) => None,
             Format::Numbered { payload, padding } => {
                 named(payload, *padding, bytes).filter(|seq| seq.0 <= last.0)
             }

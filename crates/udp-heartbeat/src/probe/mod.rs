@@ -2,6 +2,7 @@
 //!
 //! Pure: no socket, no clock, no text. Times and bytes are arguments (RFC 2681, 3550, 4737, 6673, 8762).
 
+pub(crate) mod asking;
 pub(crate) mod counts;
 pub(crate) mod event;
 pub(crate) mod format;

@@ -44,8 +44,10 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 pub(crate) struct Timeline {
     interval: u64,
+    /// Of targets that have another interval than most.
+    own: HashMap<TargetId, u64>,
     spaced: Spaced,
-    /// The next slots of targets that joined a periodic schedule later.
+    /// The next slots of targets that joined a periodic schedule later, or have an interval of their own.
     joined: Queue,
 }
 
@@ -99,7 +101,31 @@ impl Timeline {
                 Spaced::Poisson { random, due }
             }
         };
-        Timeline { interval, spaced, joined: Queue::default() }
+        Timeline { interval, own: HashMap::new(), spaced, joined: Queue::default() }
+    }
+
+    fn interval_of(&self, target: TargetId) -> u64 {
+        self.own.get(&target).copied().unwrap_or(self.interval)
+    }
+
+    /// The target has this interval (above zero) from the beat on that is due next, whose slot moves to
+    /// `next`.
+    pub(crate) fn set_interval(&mut self, target: TargetId, interval: Duration, next: Mono) {
+        let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1);
+        self.own.insert(target, interval);
+        match &mut self.spaced {
+            Spaced::Periodic(periodic) => {
+                if periodic.is_active(target) || self.joined.of_target.contains_key(&target) {
+                    periodic.end(target);
+                    self.joined.set(target, next);
+                }
+            }
+            Spaced::Poisson { due, .. } => {
+                if due.of_target.contains_key(&target) {
+                    due.set(target, next);
+                }
+            }
+        }
     }
 
     /// When the next slot is due; none when every target has ended.
@@ -113,19 +139,21 @@ impl Timeline {
 
     /// One more target, from `now` on.
     pub(crate) fn add(&mut self, target: TargetId, now: Mono) {
+        let interval = self.interval_of(target);
         match &mut self.spaced {
             Spaced::Periodic(_) => self.joined.set(target, now),
             Spaced::Poisson { random, due } => {
-                due.set(target, now + gap(random, self.interval));
+                due.set(target, now + gap(random, interval));
             }
         }
     }
 
     fn take_joined(&mut self, now: Mono) -> Option<Slot> {
         let (first, target) = self.joined.first().filter(|(first, _)| *first <= now)?;
-        let missed = nanos_since(now, first) / self.interval;
-        let due = first + Duration::from_nanos(missed.saturating_mul(self.interval));
-        self.joined.set(target, due + Duration::from_nanos(self.interval));
+        let interval = self.interval_of(target);
+        let missed = nanos_since(now, first) / interval;
+        let due = first + Duration::from_nanos(missed.saturating_mul(interval));
+        self.joined.set(target, due + Duration::from_nanos(interval));
         Some(Slot { target, due, missed, waiting_since: first })
     }
 
@@ -138,12 +166,13 @@ impl Timeline {
             Spaced::Periodic(periodic) => periodic.take(self.interval, now),
             Spaced::Poisson { random, due: queue } => {
                 let (first, target) = queue.first().filter(|(first, _)| *first <= now)?;
+                let interval = self.own.get(&target).copied().unwrap_or(self.interval);
                 let (mut due, mut missed) = (first, 0);
-                let mut next = due + gap(random, self.interval);
+                let mut next = due + gap(random, interval);
                 while next <= now {
                     due = next;
                     missed += 1;
-                    next = due + gap(random, self.interval);
+                    next = due + gap(random, interval);
                 }
                 queue.set(target, next);
                 Some(Slot { target, due, missed, waiting_since: first })
@@ -153,6 +182,7 @@ impl Timeline {
 
     /// The target sends no more.
     pub(crate) fn end(&mut self, target: TargetId) {
+        self.own.remove(&target);
         match &mut self.spaced {
             Spaced::Periodic(periodic) => {
                 periodic.end(target);
@@ -237,6 +267,10 @@ impl Periodic {
                 self.next = self.next.max(from);
             }
         }
+    }
+
+    fn is_active(&self, target: TargetId) -> bool {
+        self.rounds.get(target as usize).is_some_and(|round| *round != ENDED)
     }
 
     fn end(&mut self, target: TargetId) {

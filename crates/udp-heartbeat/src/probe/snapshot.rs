@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use udp_core::clock::Wall;
 
+use crate::probe::asking::Reasons;
 use crate::probe::session::{Counts, Session};
 use crate::probe::state::State;
 use crate::probe::stats::direction::{Reflector, Split};
@@ -67,6 +68,8 @@ pub struct TargetSnapshot {
     pub outage: Duration,
     /// What a STAMP reflector tells.
     pub stamp: Option<StampSummary>,
+    /// Of a service: how often each reason was given.
+    pub reasons: Option<Reasons>,
     /// Limits that are not met.
     pub unmet: Vec<Unmet>,
     /// Limits that are to be warned about.
@@ -155,6 +158,8 @@ impl TargetSnapshot {
             longest_outage: runs.longest_time(),
             outage: runs.outage(),
             stamp: stamp(session, missing),
+            reasons: (target.format.service())
+                .map(|_| session.reasons().cloned().unwrap_or_default()),
             unmet: thresholds.unmet(&counts, session.rtt()),
             warned: warnings.beyond("warn", &counts, session.rtt()),
         }

@@ -1,33 +1,6 @@
-//! What an answer says about its service. The path's figures never depend on it.
+//! How many answers said what about their service. The path's figures never depend on it.
 
-use std::fmt;
-
-/// What an answer says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is what was asked for.
-    Ok,
-    /// It has other content than is expected.
-    Unexpected,
-}
-
-impl Verdict {
-    const ALL: [Verdict; 2] = [Verdict::Ok, Verdict::Unexpected];
-
-    /// Its name in text and JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Verdict::Ok => "ok",
-            Verdict::Unexpected => "unexpected",
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+pub use udp_core::service::Verdict;
 
 /// How many answers had which verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

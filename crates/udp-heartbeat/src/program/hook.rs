@@ -42,7 +42,7 @@ pub(crate) struct Notice {
 
 impl Notice {
     fn variables(&self) -> [(&'static str, String); 10] {
-        let StateChange { change, since, sent, lost } = &self.change;
+        let StateChange { change, since, sent, lost, .. } = &self.change;
         let or_nothing = |text: Option<String>| text.unwrap_or_default();
         [
             ("UDP_STATE", change.state.to_string()),
@@ -54,7 +54,7 @@ impl Notice {
             ("UDP_SENT", sent.to_string()),
             ("UDP_LOST", lost.to_string()),
             ("UDP_VERDICT", or_nothing(change.verdict.map(|it| it.to_string()))),
-            ("UDP_REASON", or_nothing(change.reason.map(|it| it.to_string()))),
+            ("UDP_REASON", or_nothing(self.change.reason())),
         ]
     }
 

@@ -5,6 +5,7 @@ mod reload;
 mod reporter;
 mod say;
 mod screen;
+mod services;
 mod watchdog;
 
 use std::io::{self, IsTerminal};
@@ -23,10 +24,11 @@ use udp_core::error::describe;
 
 use crate::args::Args;
 use crate::config::{self, Config, Files, Sources};
-use crate::plan::{FAST, Plan};
+use crate::plan::Plan;
 use crate::probe::format::Format;
 use crate::probe::schedule::Spacing;
 use crate::probe::snapshot::TargetSnapshot;
+use crate::probe::targets::{FLOOR, Listed};
 use crate::probe::thresholds;
 use crate::record::{Options, Recording};
 use crate::report::{
@@ -40,6 +42,8 @@ use say::{say_figures, say_snapshot};
 
 /// Bytes of a file of targets.
 const LONGEST_LIST: u64 = 64 << 20;
+/// What a run is called whose targets are all services.
+const SERVICE: &str = "service";
 /// Lines that may wait for the printer.
 const LINES: usize = 8192;
 /// Descriptors that a run may make use of.
@@ -54,6 +58,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// Bad usage, a name that does not resolve, or a local failure.
 pub fn run(args: Args, console: &Console) -> Result<Exit, Failure> {
+    if args.services {
+        return services::list();
+    }
     let files = read_files(&args)?;
     let common = args.common.clone();
     let live = screen::wanted(&args)?;
@@ -186,7 +193,7 @@ impl Run {
         }
         let foreign = start.targets.iter().filter_map(|target| target.address);
         let foreign = foreign.filter(|address| !address.ip().to_canonical().is_loopback()).count();
-        if start.interval < FAST && foreign > 0 {
+        if start.interval < FLOOR && foreign > 0 {
             console.note(config::offered_rate(start.interval, foreign, start.bytes));
         }
         if self.output.form == Form::Json {
@@ -259,16 +266,20 @@ fn with(prober: &Weak<Prober>, work: impl FnOnce(&Prober)) {
 
 /// What runs, but for what is known only when it does.
 fn start(plan: &Plan) -> Start {
+    let interval = |target: &Listed| target.interval(plan.interval, plan.given);
+    let interval = plan.targets.iter().map(interval).min().unwrap_or(plan.interval);
     Start {
         at: clock::wall(),
         targets: Vec::new(),
         mode: match plan.format {
+            _ if plan.targets.iter().all(|target| target.service().is_some()) => SERVICE,
             Format::Plain { .. } => "plain",
             Format::Numbered { .. } => "number",
             Format::Stamp { .. } => "stamp",
+            Format::Service(_) => SERVICE,
         },
-        bytes: plan.format.length(),
-        interval: plan.interval,
+        bytes: plan.length(),
+        interval,
         timeout: plan.timeout,
         count: plan.count,
         spacing: plan.spacing,
@@ -304,7 +315,7 @@ fn watch(
             let (lines, recording) = (lines.clone(), recording.clone());
             caller.run(move |engine| {
                 if let Some(key) = key {
-                    engine.targets.replace_key(key);
+                    engine.targets.replace_key(&key);
                 }
                 let (gone, added) =
                     targets.map_or_else(Default::default, |it| engine.take_targets(it));

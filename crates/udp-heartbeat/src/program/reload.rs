@@ -12,7 +12,7 @@ use udp_core::cli::{Failure, files};
 use udp_core::stamp::Key;
 
 use super::read_list;
-use crate::config::{Sources, merge};
+use crate::config::{self, Sources};
 use crate::probe::targets::Listed;
 use crate::targets_file;
 
@@ -37,7 +37,13 @@ fn mark(path: &Path) -> Mark {
 impl Sources {
     /// Whether there is anything to read again.
     pub(crate) fn any(&self) -> bool {
-        self.list.is_some() || self.key.is_some()
+        self.list.is_some() || self.key.is_some() || self.has_secrets()
+    }
+
+    /// Whether a target of the command line has a file of its own.
+    fn has_secrets(&self) -> bool {
+        let all = self.named.iter().chain(&self.service);
+        all.into_iter().any(|text| text.contains("-file="))
     }
 
     /// Reads on each request, which is `done` then, and what has changed meanwhile, until nobody
@@ -69,18 +75,21 @@ impl Sources {
     }
 
     fn read(&self, all: bool) -> Result<Fresh, Failure> {
+        let service = config::service(self.service.as_deref())?;
+        let mut named = config::named(&self.named, service.as_ref())?;
+        let merged = |targets| config::merge(targets, self.family, self.default_port).0;
         let targets = match &self.list {
             Some(path) => {
                 let (file, content) = read_list(path)?;
-                let listed = targets_file::parse(&file, &content).map_err(Failure::in_file)?;
-                let targets = self.named.iter().cloned().chain(listed).collect();
-                let (targets, _) = merge(targets, self.family, self.default_port);
+                let listed = targets_file::parse(&file, &content, service.as_ref());
+                named.extend(listed.map_err(Failure::in_file)?);
+                let targets = merged(named);
                 if targets.is_empty() {
                     return Err(Failure::usage(format!("{file} names no target")));
                 }
                 Some(targets)
             }
-            None => None,
+            None => self.has_secrets().then(|| merged(named)),
         };
         let key = self.key.as_deref().filter(|_| all).map(files::stamp_key);
         Ok(Fresh { targets, key: key.transpose()? })

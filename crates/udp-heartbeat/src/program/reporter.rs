@@ -10,14 +10,16 @@ use std::time::Duration;
 use udp_core::cli::printer::Handle;
 use udp_core::clock::{self, Mono, Wall};
 use udp_core::endpoint::host_port;
+use udp_core::service::Spec;
 
 use super::hook::{Hook, Notice};
-use crate::probe::event::{Event, Observer, What};
+use crate::probe::event::{Event, Observer, Said, What};
 use crate::probe::schedule::TargetId;
 use crate::probe::session::Counts;
 use crate::probe::state::Change;
 use crate::report::{
-    Budget, Form, Held, Item, Kind, Output, Record, ReportEvent, StateChange, place,
+    Answer, Budget, Form, Held, Item, Kind, Language, Output, Record, ReportEvent, StateChange,
+    place,
 };
 
 /// How often the same trouble is said.
@@ -32,6 +34,7 @@ struct Name {
     label: Arc<str>,
     /// As it was given.
     given: String,
+    language: Language,
 }
 
 /// Tells what happens.
@@ -65,9 +68,9 @@ impl Reporter {
         self.names.get(target as usize).map_or_else(|| "".into(), |name| name.label.clone())
     }
 
-    fn change(&mut self, event: &Event<'_>, change: Change, counts: &Counts) {
-        let (sent, lost) = (counts.sent, counts.lost);
-        let change = StateChange { change, since: on_wall(change.since), sent, lost };
+    fn change(&mut self, event: &Event<'_>, change: Change, counts: &Counts, reason: Option<&str>) {
+        let (sent, lost, said) = (counts.sent, counts.lost, reason.map(str::to_owned));
+        let change = StateChange { change, since: on_wall(change.since), sent, lost, said };
         if let Some(hook) = self.hook.as_ref().filter(|_| !change.change.is_first_up()) {
             hook.submit(Notice {
                 target: event.target,
@@ -105,6 +108,10 @@ impl Reporter {
                 at: on_wall(event.at),
                 label: self.label(event.target),
                 address: event.address,
+                language: self
+                    .names
+                    .get(event.target as usize)
+                    .map_or_else(Language::default, |name| name.language),
                 event: make()?,
             }))
         });
@@ -136,7 +143,14 @@ impl Observer for Reporter {
         if self.names.len() <= place {
             self.names.resize(place + 1, Name::default());
         }
-        self.names[place] = Name { label: label.clone(), given: given.to_owned() };
+        let (label, given) = (label.clone(), given.to_owned());
+        self.names[place] = Name { label, given, language: Language::default() };
+    }
+
+    fn service(&mut self, target: TargetId, spec: &Spec) {
+        if let Some(name) = self.names.get_mut(target as usize) {
+            name.language = Language::of(spec);
+        }
     }
 
     fn wants_sent(&self) -> bool {
@@ -151,11 +165,14 @@ impl Observer for Reporter {
                     bytes,
                 });
             }
-            What::Reply { seq, reply, bytes } => {
+            What::Reply { seq, reply, bytes, said } => {
                 self.datagram(event, Kind::Reply, bytes, |bytes| ReportEvent::Reply {
                     seq: seq.0,
                     reply,
                     bytes,
+                    said: said.map(|Said { spec, reply }| {
+                        Box::new(Answer { entry: spec.entry(), reply: reply.clone() })
+                    }),
                 });
             }
             What::Late { seq, rtt, bytes } => {
@@ -194,7 +211,11 @@ impl Observer for Reporter {
                     });
                 }
             }
-            What::State { change, counts } => self.change(event, change, counts),
+            What::State { change, counts, reason } => self.change(event, change, counts, reason),
+            What::Silent { hint } => {
+                let whom = place(&self.label(event.target), event.address);
+                log::warn!("{whom}: no answer; usual causes: {hint}");
+            }
             What::Interval { figures } => {
                 self.record(event, Kind::Interval, || ReportEvent::Interval(figures));
             }

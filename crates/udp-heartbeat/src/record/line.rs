@@ -17,7 +17,7 @@ use crate::probe::snapshot::{Snapshot, TargetSnapshot};
 use crate::probe::state::{Change, State};
 use crate::probe::targets::Labels;
 use crate::probe::verdict::Verdict;
-use crate::report::{Item, Json, Record, ReportEvent, Start, StateChange};
+use crate::report::{Item, Json, Language, Record, ReportEvent, Start, StateChange};
 
 /// What is recorded of the options, beyond what [`Start`] has: enough to compute every figure again.
 #[derive(Debug, Clone)]
@@ -120,6 +120,7 @@ pub(super) struct StateLine {
     pub(super) change: Change,
     pub(super) sent: u64,
     pub(super) lost: u64,
+    pub(super) said: Option<String>,
 }
 
 /// Turns lines into text.
@@ -155,10 +156,11 @@ impl Lines {
                 object("late", self.clocks.wall(at), late, out);
             }
             Line::State(state) => {
-                let StateLine { label, address, at, change, sent, lost } = *state;
+                let StateLine { label, address, at, change, sent, lost, said } = *state;
                 let since = self.clocks.wall(change.since);
-                let event = ReportEvent::State(StateChange { change, since, sent, lost });
-                let record = Record { at: self.clocks.wall(at), label, address, event };
+                let event = ReportEvent::State(StateChange { change, since, sent, lost, said });
+                let (at, language) = (self.clocks.wall(at), Language::Own);
+                let record = Record { at, label, address, language, event };
                 self.json.value(Item::Record(record), out);
             }
             Line::Summary(summary) => self.json.value(Item::Summary(summary), out),

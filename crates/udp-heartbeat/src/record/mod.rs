@@ -186,14 +186,14 @@ impl Observer for Recorder {
     fn observe(&mut self, event: &Event<'_>) {
         let at = event.at;
         match event.what {
-            What::Ended { seq, sent, end, counts } => {
+            What::Ended { seq, sent, end, counts, said } => {
                 let Target { label, between } = self.target(event.target);
                 let now = [counts.duplicate, counts.unsolicited, counts.slots_skipped];
                 let mut more = now;
                 more.iter_mut().zip(between).for_each(|(now, before)| *now -= before);
                 let reason = match end {
                     End::Failed(reason) => Some(reason.into()),
-                    _ => None,
+                    _ => said.and_then(|said| said.reply.reason.as_deref()).map(Into::into),
                 };
                 let beat = Beat { label, at, seq: seq.0, sent, end: end.into(), reason, more };
                 if self.offer(Line::Beat(beat))
@@ -206,10 +206,11 @@ impl Observer for Recorder {
                 let Target { label, .. } = self.target(event.target);
                 self.offer(Line::Late(Late { label, at, seq: seq.0, rtt }));
             }
-            What::State { change, counts } => {
+            What::State { change, counts, reason } => {
                 let Target { label, .. } = self.target(event.target);
                 let (address, sent, lost) = (event.address, counts.sent, counts.lost);
-                let state = StateLine { label, address, at, change, sent, lost };
+                let said = reason.map(str::to_owned);
+                let state = StateLine { label, address, at, change, sent, lost, said };
                 self.offer(Line::State(Box::new(state)));
             }
             _ => {}

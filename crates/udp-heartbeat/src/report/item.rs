@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use udp_core::clock::Wall;
+use udp_core::service::{Entry, Kind as Protocol, Reply, Spec};
 
 use super::held::Held;
 use super::show::Kind;
@@ -76,7 +77,41 @@ pub(crate) struct Record {
     /// The target's name, `host:port`.
     pub(crate) label: Arc<str>,
     pub(crate) address: Option<SocketAddr>,
+    pub(crate) language: Language,
     pub(crate) event: ReportEvent,
+}
+
+/// What a target's datagrams are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Language {
+    /// The run's own payload.
+    #[default]
+    Own,
+    Stamp,
+    /// A service's; whether they hold a secret.
+    Service {
+        scheme: &'static str,
+        secret: bool,
+    },
+}
+
+impl Language {
+    pub(crate) fn of(spec: &Spec) -> Language {
+        match spec.kind() {
+            Protocol::Udp => Language::Own,
+            Protocol::Stamp => Language::Stamp,
+            Protocol::Service(service) => {
+                Language::Service { scheme: spec.entry().scheme, secret: service.is_secret() }
+            }
+        }
+    }
+}
+
+/// What a service said.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) entry: &'static Entry,
+    pub(crate) reply: Reply,
 }
 
 /// What happened, with all that is printed of it.
@@ -90,6 +125,7 @@ pub(crate) enum ReportEvent {
         seq: u64,
         reply: Received,
         bytes: Held,
+        said: Option<Box<Answer>>,
     },
     Late {
         seq: u64,
@@ -145,4 +181,13 @@ pub(crate) struct StateChange {
     pub(crate) since: Wall,
     pub(crate) sent: u64,
     pub(crate) lost: u64,
+    /// What a service gave as its reason, where the change has none.
+    pub(crate) said: Option<String>,
+}
+
+impl StateChange {
+    /// Why.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.change.reason.map(|reason| reason.to_string()).or_else(|| self.said.clone())
+    }
 }

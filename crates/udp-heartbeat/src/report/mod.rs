@@ -16,7 +16,9 @@ use udp_core::cli::printer::Render;
 use crate::probe::thresholds::Thresholds;
 
 pub(crate) use held::{Budget, Held};
-pub(crate) use item::{Item, Record, Reloaded, ReportEvent, Start, StartTarget, StateChange};
+pub(crate) use item::{
+    Answer, Item, Language, Record, Reloaded, ReportEvent, Start, StartTarget, StateChange,
+};
 pub(crate) use json::Json;
 pub(crate) use nagios::{Status, unknown};
 pub(crate) use show::{Kind, Show};

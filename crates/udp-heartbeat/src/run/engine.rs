@@ -17,6 +17,7 @@ use crossbeam_channel::{Receiver, Sender};
 use udp_core::Family;
 use udp_core::clock::{self, Mono};
 
+use super::incoming::now;
 use super::lookup::{Found, Resolver};
 use super::observers::Observers;
 use super::poller::Poller;
@@ -103,8 +104,6 @@ pub(crate) struct Engine {
     pub(crate) poller: Poller,
     pub(crate) calls: Receiver<Call>,
     pub(crate) resolver: Option<Resolver>,
-    /// Whether an address may be beaten at this rate.
-    pub(crate) admits: Box<dyn Fn(SocketAddr) -> bool + Send>,
     pub(crate) fixed: Fixed,
     pub(crate) deadline: Option<Mono>,
     /// When the figures of an interval are told next, and how long it is.
@@ -182,8 +181,12 @@ impl Engine {
     /// sending takes all the time there is, replies must not pile up until the kernel drops them.
     pub(super) fn take_in(&mut self, ready: &[bool], until: Mono) -> Drained {
         let least = 2 * std::mem::take(&mut self.unread);
+        self.targets.set_clocks(now());
         let (targets, observers) = (&mut self.targets, &mut self.observers);
-        self.ports.receive(ready, (until, least), |came| note(targets, observers, &came, None))
+        let drained =
+            self.ports.receive(ready, (until, least), |came| note(targets, observers, &came, None));
+        self.send_replies();
+        drained
     }
 
     /// At the end: what has come until now counts, what has not is pending.

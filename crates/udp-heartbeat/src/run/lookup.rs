@@ -32,11 +32,14 @@ pub(crate) struct Found {
     pub(crate) addresses: Result<Vec<SocketAddr>, String>,
 }
 
+/// Whose name it is, and its default port.
+type Question = (TargetId, Endpoint, u16);
+
 /// The threads, and what is still to be asked: one question for each name at most.
 #[derive(Debug)]
 pub(crate) struct Resolver {
-    questions: Sender<(TargetId, Endpoint)>,
-    waiting: VecDeque<(TargetId, Endpoint)>,
+    questions: Sender<Question>,
+    waiting: VecDeque<Question>,
 }
 
 impl Resolver {
@@ -44,21 +47,16 @@ impl Resolver {
     ///
     /// # Errors
     /// When the system has not one thread for it.
-    pub(crate) fn start<F>(
-        names: usize,
-        family: Family,
-        default_port: u16,
-        answer: F,
-    ) -> std::io::Result<Resolver>
+    pub(crate) fn start<F>(names: usize, family: Family, answer: F) -> std::io::Result<Resolver>
     where
         F: Fn(Found) + Clone + Send + 'static,
     {
-        let (questions, open): (_, Receiver<(TargetId, Endpoint)>) = bounded(THREADS);
+        let (questions, open): (_, Receiver<Question>) = bounded(THREADS);
         for number in 0..names.clamp(1, THREADS) {
             let (open, answer) = (open.clone(), answer.clone());
             let work = move || {
-                for (target, endpoint) in open {
-                    let found = endpoint.resolve(Role::Ask, family, default_port);
+                for (target, endpoint, port) in open {
+                    let found = endpoint.resolve(Role::Ask, family, port);
                     answer(Found { target, addresses: found.map_err(|error| error.to_string()) });
                 }
             };
@@ -71,9 +69,9 @@ impl Resolver {
         Ok(Resolver { questions, waiting: VecDeque::new() })
     }
 
-    /// Asks for a target's addresses.
-    pub(crate) fn ask(&mut self, target: TargetId, endpoint: Endpoint) {
-        self.waiting.push_back((target, endpoint));
+    /// Asks for a target's addresses, with this port where it names none.
+    pub(crate) fn ask(&mut self, target: TargetId, endpoint: Endpoint, port: u16) {
+        self.waiting.push_back((target, endpoint, port));
         self.go_on();
     }
 
@@ -254,9 +252,9 @@ mod tests {
     fn more_names_than_threads_are_all_looked_up() {
         let (sender, found) = bounded(1);
         let answer = move |it| sender.send(it).unwrap();
-        let mut resolver = Resolver::start(3, Family::Any, 7000, answer).unwrap();
+        let mut resolver = Resolver::start(3, Family::Any, answer).unwrap();
         for target in 0..100 {
-            resolver.ask(target, "127.0.0.1".parse().unwrap());
+            resolver.ask(target, "127.0.0.1".parse().unwrap(), 7000);
         }
         let mut all = Vec::new();
         for _ in 0..100 {

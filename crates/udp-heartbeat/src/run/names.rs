@@ -29,8 +29,9 @@ impl Engine {
         if current.is_some_and(|current| addresses.contains(&current)) {
             return;
         }
+        let entry = self.targets.target(target);
         let admitted: Vec<SocketAddr> =
-            addresses.iter().copied().filter(|address| (self.admits)(*address)).collect();
+            addresses.iter().copied().filter(|address| entry.admits(*address)).collect();
         if admitted.is_empty() {
             let reason = "its new address may not be sent to so fast without --fast";
             self.targets.unresolved(target, reason, now, &mut self.observers);
@@ -77,7 +78,8 @@ impl Engine {
 
     pub(super) fn ask(&mut self, target: TargetId) {
         if let Some(resolver) = &mut self.resolver {
-            resolver.ask(target, self.targets.target(target).endpoint.clone());
+            let entry = self.targets.target(target);
+            resolver.ask(target, entry.endpoint.clone(), entry.port);
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use udp_core::service::Spec;
+
 use super::lookup::{LookUps, Reason};
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::schedule::TargetId;
@@ -32,6 +34,10 @@ impl Observer for Observers {
 
     fn begin(&mut self, target: TargetId, label: &Arc<str>, given: &str) {
         self.observer.begin(target, label, given);
+    }
+
+    fn service(&mut self, target: TargetId, spec: &Spec) {
+        self.observer.service(target, spec);
     }
 
     fn wants_sent(&self) -> bool {

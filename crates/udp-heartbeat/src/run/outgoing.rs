@@ -13,7 +13,7 @@ use super::engine::{Beat, Engine, TICK, note};
 use super::ports::SENDS;
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::schedule::Slot;
-use crate::probe::targets::{Dispatch, Sharing};
+use crate::probe::targets::{Dispatch, Outgoing, Sharing};
 
 /// Beats sent before what came is looked at again.
 const TURN: usize = 256;
@@ -73,9 +73,9 @@ impl Engine {
             return;
         }
         let mut bytes = std::mem::take(&mut self.batch.bytes);
-        self.targets.encode(target, seq, &mut bytes);
+        self.encode(beat, &mut bytes);
         let together = self.targets.setup().sharing == Sharing::Shared
-            && !self.targets.setup().format.is_stamp();
+            && !self.targets.target(target).format.is_stamp();
         if together {
             if self.batch.port.is_some_and(|it| it != port) || self.batch.beats.len() == SENDS {
                 self.flush();
@@ -117,7 +117,7 @@ impl Engine {
         for beat in &beats {
             self.targets.correct(beat.target, beat.seq, start);
             if self.observers.wants_sent() {
-                self.targets.encode(beat.target, beat.seq, &mut bytes);
+                self.encode(*beat, &mut bytes);
                 self.tell_sent(*beat, &bytes, end);
             }
         }
@@ -144,7 +144,7 @@ impl Engine {
             }
             let mut bytes = std::mem::take(&mut self.batch.bytes);
             self.targets.correct(target, seq, clock::mono());
-            self.targets.encode(target, seq, &mut bytes);
+            self.encode(beat, &mut bytes);
             let result = self.ports.send(port, to, &bytes);
             self.batch.bytes = bytes;
             match result {
@@ -154,6 +154,27 @@ impl Engine {
         }
         let reason = describe(&error);
         self.targets.fail(target, seq, &reason, clock::mono(), &mut self.observers);
+    }
+
+    /// Writes the datagram of a beat.
+    fn encode(&self, beat: Beat, out: &mut Vec<u8>) {
+        let Beat { target, seq, port, to } = beat;
+        let local = self.targets.wants_local(target).then(|| self.ports.local(port, to)).flatten();
+        self.targets.encode(target, seq, local, out);
+    }
+
+    /// Sends what services are owed for what came from them, and goes by the pace that they ask for.
+    pub(super) fn send_replies(&mut self) {
+        for Outgoing { port, to, bytes, beat } in self.targets.take_outgoing() {
+            if let Some(beat) = beat {
+                self.targets.went_on(beat, clock::mono());
+            }
+            // What does not leave is not answered, and so is lost.
+            let _ = self.ports.send(port, to, &bytes);
+        }
+        for (target, interval) in self.targets.take_paces() {
+            self.timeline.set_interval(target, interval, clock::mono() + interval);
+        }
     }
 
     fn tell_sent(&mut self, beat: Beat, bytes: &[u8], at: Mono) {

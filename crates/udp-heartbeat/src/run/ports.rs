@@ -203,6 +203,18 @@ impl Ports {
         }
     }
 
+    /// Where a datagram to that peer leaves from, if it can be known without sending it.
+    pub(crate) fn local(&self, key: PortKey, to: SocketAddr) -> Option<SocketAddr> {
+        let mut local = self.port(key)?.receiver.socket().local_addr().ok()?;
+        if local.ip().is_unspecified() {
+            let family = if to.is_ipv6() { Family::V6 } else { Family::V4 };
+            // Connecting asks the routing table and sends nothing.
+            let config = SocketConfig { connect: Some(to), family, ..self.template.clone() };
+            local.set_ip(config.open().ok()?.socket.local_addr().ok()?.ip());
+        }
+        Some(local)
+    }
+
     /// Puts a datagram with those that leave next from a shared port. False if there is no room.
     pub(crate) fn push(&mut self, key: PortKey, to: SocketAddr, bytes: &[u8]) -> bool {
         let Some(index) = self.index(key) else { return false };

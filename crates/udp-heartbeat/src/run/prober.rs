@@ -17,7 +17,6 @@ use super::ports::Ports;
 use super::setup;
 use crate::plan::Plan;
 use crate::probe::event::Observer;
-use crate::probe::schedule::Timeline;
 use crate::probe::snapshot::Snapshot;
 use crate::probe::stats::distribution::{Distribution, Precision};
 
@@ -86,24 +85,22 @@ impl Prober {
             let found = move |found| {
                 caller.call(Call::Found(found));
             };
-            let started = Resolver::start(names, plan.family, plan.default_port, found);
+            let started = Resolver::start(names, plan.family, found);
             resolver = Some(started.map_err(thread_failed)?);
         }
         let placed = setup::resolve(&plan, resolver.as_mut(), &calls)?;
-        let mut ports = Ports::new(template, plan.backend, plan.format.length());
+        let mut ports = Ports::new(template, plan.backend, plan.length());
         let mut observers = Observers::new(Box::new(observer));
-        let count = u32::try_from(plan.targets.len()).unwrap_or(u32::MAX);
         let targets = setup::targets(&mut plan, &placed, &mut ports, &mut observers)?;
         let now = clock::mono();
         let engine = Engine {
-            timeline: Timeline::new(plan.spacing, now, plan.interval, count),
+            timeline: setup::timeline(&plan, &targets, now),
             targets,
             ports,
             observers,
             poller,
             calls,
             resolver,
-            admits: Box::new(setup::admission(&plan)),
             deadline: plan.deadline.map(|deadline| now + deadline),
             intervals: plan.report_every.map(|every| (now + every, every)),
             fixed: Fixed {

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use udp_core::clock;
 use udp_core::endpoint::Role;
 
-use super::engine::{Engine, Fixed};
+use super::engine::Engine;
 use super::setup;
-use crate::probe::event::Observer;
 use crate::probe::schedule::TargetId;
 use crate::probe::snapshot::Snapshot;
 use crate::probe::targets::Listed;
@@ -31,9 +30,9 @@ impl Engine {
         for listed in listed {
             let label = self.label(&listed);
             if let Some(id) = here.get(&*label) {
-                self.targets.set_labels(*id, listed.labels);
+                self.targets.take_over(*id, listed);
             } else {
-                self.add(&Arc::from(label), listed);
+                self.add(&Arc::from(label), &listed);
                 added += 1;
             }
         }
@@ -41,7 +40,7 @@ impl Engine {
     }
 
     fn label(&self, listed: &Listed) -> String {
-        listed.endpoint.label(self.fixed.default_port)
+        listed.label(self.fixed.default_port)
     }
 
     fn remove(&mut self, id: TargetId) -> Snapshot {
@@ -54,19 +53,19 @@ impl Engine {
         snapshot
     }
 
-    fn add(&mut self, label: &Arc<str>, listed: Listed) {
+    fn add(&mut self, label: &Arc<str>, listed: &Listed) {
         let now = clock::mono();
         let endpoint = listed.endpoint.clone();
         let session = setup::stamp_session();
-        let id = self.targets.add(label.clone(), listed, session, self.fixed.count, now);
-        self.observers.begin(id, label, &endpoint.to_string());
+        let id = self.targets.add(label.clone(), listed.clone(), session, self.fixed.count, now);
+        setup::begin(&mut self.observers, id, label, listed);
         if endpoint.is_name() {
             self.targets.unresolved(id, setup::UNRESOLVED, now, &mut self.observers);
             self.observers.lookups.begin_new(id, now);
             self.ask(id);
         } else {
-            let Fixed { family, default_port, .. } = self.fixed;
-            match endpoint.resolve(Role::Ask, family, default_port) {
+            let port = self.targets.target(id).port;
+            match endpoint.resolve(Role::Ask, self.fixed.family, port) {
                 Ok(addresses) => self.follow(id, &addresses, now),
                 Err(error) => {
                     self.targets.unresolved(id, &error.to_string(), now, &mut self.observers);
@@ -74,5 +73,7 @@ impl Engine {
             }
         }
         self.timeline.add(id, now);
+        let interval = self.targets.target(id).pace.interval();
+        self.timeline.set_interval(id, interval, now);
     }
 }

@@ -1,6 +1,7 @@
 //! What is done before the first beat: addresses, limits, the targets. It changes nothing of the process.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +20,10 @@ use super::engine::Call;
 use super::lookup::Resolver;
 use super::observers::Observers;
 use super::ports::{LocalAddresses, Ports};
-use crate::plan::{FAST, Plan};
+use crate::plan::Plan;
 use crate::probe::event::Observer;
 use crate::probe::format::{Format, Padding, StampSession};
-use crate::probe::schedule::TargetId;
+use crate::probe::schedule::{TargetId, Timeline};
 use crate::probe::session::Rules;
 use crate::probe::stats::distribution::Precision;
 use crate::probe::targets::{Listed, PortKey, PortOwner, Setup, Sharing, Targets};
@@ -76,15 +77,17 @@ pub(super) fn resolve(
 ) -> Result<Placed, Failure> {
     let mut placed = Placed::new();
     let mut waiting = 0;
-    for (target, Listed { endpoint, .. }) in (0..).zip(&plan.targets) {
+    for (target, listed) in (0..).zip(&plan.targets) {
+        let endpoint = &listed.endpoint;
+        let port = listed.port(plan.default_port);
         let asked = endpoint.is_name() && plan.targets.len() > 1;
         match resolver.as_mut().filter(|_| asked) {
             Some(resolver) => {
-                resolver.ask(target, endpoint.clone());
+                resolver.ask(target, endpoint.clone(), port);
                 waiting += 1;
             }
             None => {
-                let found = endpoint.resolve(Role::Ask, plan.family, plan.default_port);
+                let found = endpoint.resolve(Role::Ask, plan.family, port);
                 placed.insert(target, found.map_err(|error| error.to_string()));
             }
         }
@@ -113,10 +116,29 @@ pub(super) fn resolve(
     }
 }
 
-/// Which addresses may be beaten at the interval.
-pub(super) fn admission(plan: &Plan) -> impl Fn(SocketAddr) -> bool + Send + use<> {
-    let free = plan.fast || plan.interval >= FAST;
-    move |address| free || address.ip().to_canonical().is_loopback()
+/// Refuses an interval below the floor of a target that is not of this host, unless that was allowed.
+fn admit(plan: &Plan, placed: &Placed) -> Result<(), Failure> {
+    for (target, listed) in (0..).zip(&plan.targets) {
+        let (interval, floor) = (listed.interval(plan.interval, plan.given), listed.floor());
+        let first = placed.get(&target).and_then(|found| found.as_ref().ok()?.first().copied());
+        let foreign = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
+        if !plan.fast
+            && interval < floor
+            && let Some(address) = first.filter(foreign)
+        {
+            let (interval, address) = (ShownDuration(interval), host_port(address));
+            let text = format!("an interval of {interval} towards {address} needs --fast");
+            let hint = match listed.service() {
+                Some(spec) => {
+                    let (scheme, floor) = (spec.entry().scheme, ShownDuration(floor));
+                    format!("a {scheme} server may take more than one in {floor} for an attack")
+                }
+                None => "below 10ms a path other than loopback may be loaded by it".into(),
+            };
+            return Err(Failure::usage(text).with_hint(hint));
+        }
+    }
+    Ok(())
 }
 
 /// The targets at their addresses, and what is said at the start. The first socket is opened here,
@@ -127,25 +149,19 @@ pub(super) fn targets(
     ports: &mut Ports,
     observers: &mut Observers,
 ) -> Result<Targets, Failure> {
-    let admits = admission(plan);
-    let mut firsts = placed.values().flatten().filter_map(|found| found.first().copied());
-    if let Some(address) = firsts.find(|address| !admits(*address)) {
-        let (interval, address) = (ShownDuration(plan.interval), host_port(address));
-        let text = format!("an interval of {interval} towards {address} needs --fast");
-        return Err(Failure::usage(text)
-            .with_hint("below 10ms a path other than loopback may be loaded by it"));
-    }
+    admit(plan, placed)?;
     let mut targets = Targets::new(setup(plan));
     let now = clock::mono();
     for (target, listed) in (0..).zip(std::mem::take(&mut plan.targets)) {
-        let label = Arc::from(listed.endpoint.label(plan.default_port));
-        observers.begin(target, &label, &listed.endpoint.to_string());
+        let label = Arc::from(listed.label(plan.default_port));
+        begin(observers, target, &label, &listed);
         let is_name = listed.endpoint.is_name();
         targets.add(label, listed, stamp_session(), plan.count, now);
         match placed.get(&target) {
             Some(Ok(found)) => {
+                let entry = targets.target(target);
                 let admitted: Vec<SocketAddr> =
-                    found.iter().copied().filter(|address| admits(*address)).collect();
+                    found.iter().copied().filter(|address| entry.admits(*address)).collect();
                 targets.place(target, &admitted, now, observers);
             }
             Some(Err(reason)) => targets.unresolved(target, reason, now, observers),
@@ -157,6 +173,33 @@ pub(super) fn targets(
     }
     first_socket(&targets, ports)?;
     Ok(targets)
+}
+
+/// Tells of a target that begins.
+pub(super) fn begin(
+    observers: &mut Observers,
+    target: TargetId,
+    label: &Arc<str>,
+    listed: &Listed,
+) {
+    observers.begin(target, label, &listed.given());
+    if let Some(spec) = &listed.spec {
+        observers.service(target, spec);
+    }
+}
+
+/// The slots of all targets, each at its own interval.
+pub(super) fn timeline(plan: &Plan, targets: &Targets, now: Mono) -> Timeline {
+    let intervals: Vec<Duration> =
+        targets.targets().iter().map(|target| target.pace.interval()).collect();
+    let most = intervals.first().copied().unwrap_or(plan.interval);
+    let count = u32::try_from(intervals.len()).unwrap_or(u32::MAX);
+    let mut timeline = Timeline::new(plan.spacing, now, most, count);
+    for (target, interval) in (0..).zip(intervals).filter(|(_, interval)| *interval != most) {
+        // Spread over the interval, as the others are.
+        timeline.set_interval(target, interval, now + interval * target / count);
+    }
+    timeline
 }
 
 /// Opens the first socket of each kind.
@@ -197,6 +240,7 @@ fn setup(plan: &mut Plan) -> Setup {
     let count = plan.targets.len();
     let many = count > 1 || plan.changing;
     let none = Format::Plain { payload: Vec::new(), padding: Padding::default() };
+    let stamp = plan.stamp_format();
     let format = std::mem::replace(&mut plan.format, none);
     let (least, most) = REMEMBERED_EACH;
     let rules = Rules {
@@ -208,8 +252,17 @@ fn setup(plan: &mut Plan) -> Setup {
         precision: precision(count),
         stamp: format.is_stamp(),
     };
+    let random = RandomState::new();
+    let secret = u128::from(random.hash_one(0)) << 64 | u128::from(random.hash_one(1));
     Setup {
-        format,
+        stamp: Arc::new(stamp),
+        format: Arc::new(format),
+        alive: plan.alive,
+        default_port: plan.default_port,
+        given: plan.given,
+        fast: plan.fast,
+        // The system's randomness is behind it.
+        secret: secret.to_be_bytes(),
         expectation: std::mem::replace(&mut plan.expectation, Expectation::Anything),
         rules,
         sharing: if many { Sharing::Shared } else { Sharing::Own },

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use udp_core::clock::Mono;
 
+use crate::probe::asking::Reasons;
 use crate::probe::recent::Recent;
 use crate::probe::state::{Hysteresis, Tracker};
 use crate::probe::stats::direction::Numbers;
@@ -66,6 +67,16 @@ pub(crate) struct Session {
     recent: Option<Box<Recent>>,
     /// Apart, so that thousands of targets without it lie close together.
     stamp: Option<Box<Stamp>>,
+    /// The same: what a service gave as reasons.
+    reasons: Option<Box<Said>>,
+}
+
+/// What a service gave as reasons.
+#[derive(Debug, Default)]
+struct Said {
+    reasons: Reasons,
+    /// That of the last answer that was not ok.
+    bad: Option<String>,
 }
 
 impl Session {
@@ -84,6 +95,7 @@ impl Session {
             amended: None,
             recent: rules.limits.clone().map(|limits| Box::new(Recent::new(limits))),
             stamp: rules.stamp.then(|| Box::new(Stamp::new(rules.timeout, rules.precision))),
+            reasons: None,
         }
     }
 
@@ -163,21 +175,42 @@ impl Session {
         self.counts.unsolicited += 1;
     }
 
-    /// A reply to `seq` came at `at`, and this is what it says.
+    /// A service gave this reason for an answer that was received.
+    pub(crate) fn said(&mut self, verdict: Verdict, reason: Option<&str>) {
+        if reason.is_none() && verdict == Verdict::Ok {
+            return;
+        }
+        let said = self.reasons.get_or_insert_default();
+        reason.into_iter().for_each(|reason| said.reasons.count(reason));
+        if verdict != Verdict::Ok {
+            said.bad = reason.map(str::to_owned);
+        }
+    }
+
+    /// The reason of the last answer that was not ok.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.reasons.as_ref()?.bad.as_deref()
+    }
+
+    /// How often each reason was given.
+    pub(crate) fn reasons(&self) -> Option<&Reasons> {
+        self.reasons.as_ref().map(|said| &said.reasons)
+    }
+
+    /// A reply to `seq` came at `at`, and this is what it says; `waited` is the time that passed before the
+    /// request that it answers, where that was not the beat's first.
     pub(crate) fn reply(
         &mut self,
         seq: Seq,
         at: Mono,
         verdict: Verdict,
-        reflected: Option<&Reflected>,
+        (reflected, waited): (Option<&Reflected>, Option<Duration>),
     ) -> Reply {
         let before = self.window.get(seq).copied();
         let refused = before.is_some_and(|beat| beat.refused);
         let arrival = self.window.arrive(seq, at, verdict);
-        let net = |rtt_total: Duration| match reflected {
-            Some(it) => rtt_total.checked_sub(it.residence).unwrap_or(rtt_total),
-            None => rtt_total,
-        };
+        let out = reflected.map(|it| it.residence).or(waited).unwrap_or_default();
+        let net = |rtt_total: Duration| rtt_total.checked_sub(out).unwrap_or(rtt_total);
         let reply = match arrival {
             Arrival::Received { after: rtt_total, after_refusal } => {
                 let reordered = seq.0 < self.next_in_order;

@@ -210,6 +210,7 @@ impl Observer for Log {
             }
             What::Interval { .. }
             | What::Trouble { .. }
+            | What::Silent { .. }
             | What::State { .. }
             | What::InARow { .. }
             | What::Moved { .. } => {}

@@ -5,6 +5,7 @@
 //! made up as well: a reply to one that was closed is lost.
 
 mod link;
+mod setup;
 mod verify;
 mod world;
 
@@ -107,7 +108,7 @@ fn an_endless_run_stays_in_constant_memory() {
         let begun = world.targets.begin(0, (at(now), at(now)), &mut Nobody);
         let Dispatch::Send { seq, port, to, .. } = begun else { panic!("no port") };
         assert_eq!(port, PortKey { owner: PortOwner::Path(0), slot: 0 });
-        world.targets.encode(0, seq, &mut bytes);
+        world.targets.encode(0, seq, None, &mut bytes);
         if beat % 10 != 3 {
             let at = at(now + 1000 + world.random.u64(0..MS / 2));
             let datagram = Datagram { port, from: to, bytes: &bytes, at };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::link::{Kind, MS, Told, at};
-use super::world::{HYSTERESIS, World};
+use super::setup::HYSTERESIS;
+use super::world::World;
 use crate::probe::schedule::TargetId;
 use crate::probe::state::{Outcome, Reason, Tracker};
 use crate::probe::stats::distribution::Percentile;

@@ -4,22 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use udp_core::clock::{Mono, Wall};
-use udp_core::source_port;
 use udp_core::stamp::{ErrorEstimate, Key, Mode, Reply as StampReply, SenderPacket, Ssid};
 
 use super::link::{Flight, Flying, Kind, Link, Log, MS, Told, Truth, address, at, check_books};
+use super::setup::setup;
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::format::{Format, Padding, StampSession};
 use crate::probe::schedule::{Spacing, TargetId, Timeline};
-use crate::probe::session::Rules;
-use crate::probe::state::Hysteresis;
-use crate::probe::stats::distribution::Precision;
-use crate::probe::targets::{
-    Datagram, Dispatch, Labels, Listed, PortKey, PortsToClose, Setup, Targets,
-};
-use udp_core::expect::Expectation;
-
-pub(super) const HYSTERESIS: Hysteresis = Hysteresis { down_after: 3, up_after: 1 };
+use crate::probe::targets::{Datagram, Dispatch, Listed, PortKey, PortsToClose, Targets};
 
 pub(super) struct World {
     pub(super) link: Link,
@@ -48,29 +40,7 @@ impl World {
             Kind::Numbered => Format::Numbered { payload, padding },
             Kind::Stamp => Format::Stamp { key: key.clone(), length: 120 },
         };
-        let timeout = Duration::from_millis(link.timeout_ms);
-        let setup = Setup {
-            expectation: Expectation::Anything,
-            rules: Rules {
-                interval: Duration::from_millis(link.interval_ms),
-                timeout,
-                hysteresis: HYSTERESIS,
-                limits: None,
-                keep: 1000,
-                precision: Precision::Fine,
-                stamp: format.is_stamp(),
-            },
-            format,
-            sharing: link.sharing,
-            pool: source_port::Rules {
-                ports: match link.fixed {
-                    true => source_port::Ports::One,
-                    false => source_port::Ports::UpTo(1000),
-                },
-                rest: timeout / 2,
-                linger: if link.fixed { timeout * 2 } else { Duration::from_secs(3600) },
-            },
-        };
+        let setup = setup(&link, format);
         let mut targets = Targets::new(setup);
         let mut log = Log::default();
         for target in 0..link.targets {
@@ -78,7 +48,7 @@ impl World {
             let addresses = [address(&link, target, 0), address(&link, target, 1)];
             let address = addresses[0];
             let endpoint = address.to_string().parse().unwrap();
-            let listed = Listed { endpoint, labels: Labels::new() };
+            let listed = Listed::bare(endpoint);
             targets.add(address.to_string().into(), listed, stamp, Some(link.beats), at(0));
             let known = &addresses[..1 + usize::from(link.twin)];
             targets.place(target, known, at(0), &mut log);
@@ -134,7 +104,7 @@ impl World {
             self.next_socket
         });
         let mut bytes = Vec::new();
-        self.targets.encode(target, seq, &mut bytes);
+        self.targets.encode(target, seq, None, &mut bytes);
         let what = What::Sent { seq, bytes: &bytes };
         self.log.observe(&Event { target, address: None, at: at(now), what });
         let beat = (target, seq.0);

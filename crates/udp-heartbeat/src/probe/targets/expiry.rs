@@ -53,6 +53,7 @@ impl Targets {
             }
             observer.observe(&Event { target, address, at: now, what: What::Lost { seq } });
             self.ended(target, (seq, beat.sent), End::Lost { refused: false }, now, observer);
+            self.hint(target, now, observer);
             self.tell_changes(target, now, observer);
             if let Some(route) = beat.route {
                 self.turn(target, route.path, now, observer);
@@ -70,7 +71,8 @@ impl Targets {
         observer: &mut dyn Observer,
     ) {
         let entry = &self.targets[target as usize];
-        let what = What::Ended { seq, sent, end, counts: entry.session.counts() };
+        let counts = entry.session.counts();
+        let what = What::Ended { seq, sent, end, counts, said: None };
         observer.observe(&Event { target, address: entry.address(), at, what });
     }
 

@@ -5,6 +5,7 @@
 //! opened and closed by the caller. One target has sockets of its own, connected to its address;
 //! many share a few sockets that are connected to nobody.
 
+mod asked;
 mod expiry;
 mod path;
 mod places;
@@ -17,24 +18,25 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use udp_core::clock::Mono;
+use udp_core::clock::{Mono, Wall};
 use udp_core::source_port;
-use udp_core::stamp::Key;
 
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::format::{Format, StampSession};
 use crate::probe::schedule::TargetId;
 use crate::probe::session::{Counts, Rules, Session};
+use crate::probe::verdict::Verdict;
 pub(crate) use crate::probe::window::PathId;
 use crate::probe::window::{Class, Seq};
 use udp_core::expect::Expectation;
 
+pub(crate) use asked::Outgoing;
 use expiry::Expiry;
 use path::Path;
 pub(crate) use places::PortsToClose;
 pub(crate) use receive::Datagram;
 pub(crate) use send::Dispatch;
-pub(crate) use target::{Labels, Listed, Place, Target};
+pub(crate) use target::{FLOOR, Labels, Listed, Place, Target};
 
 /// After so many unanswered beats in a row the next ones leave from another source port.
 const ROW: u64 = 3;
@@ -71,8 +73,20 @@ pub(crate) enum Sharing {
 /// What all targets have in common.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    pub(crate) format: Format,
+    /// The beats of those who name no service, and of those who name STAMP.
+    pub(crate) format: Arc<Format>,
+    pub(crate) stamp: Arc<Format>,
     pub(crate) expectation: Expectation,
+    /// Any authentic answer is ok.
+    pub(crate) alive: bool,
+    /// Of those who name no service.
+    pub(crate) default_port: u16,
+    /// Whether the interval was given, and is everybody's.
+    pub(crate) given: bool,
+    /// Whether intervals below their floor are allowed.
+    pub(crate) fast: bool,
+    /// What nonces are made with.
+    pub(crate) secret: [u8; 16],
     pub(crate) rules: Rules,
     pub(crate) sharing: Sharing,
     pub(crate) pool: source_port::Rules,
@@ -105,6 +119,14 @@ pub(crate) struct Targets {
     /// Datagrams from addresses that were never asked, and the first of these.
     strays: u64,
     unsolicited_from: Option<SocketAddr>,
+    /// Both clocks at one moment.
+    clocks: (Wall, Mono),
+    /// What is to be sent because of what came.
+    outgoing: Vec<Outgoing>,
+    /// Targets whose interval is another one from now on.
+    paces: Vec<(TargetId, Duration)>,
+    /// How many targets there ever were.
+    added: u64,
 }
 
 impl Targets {
@@ -125,6 +147,10 @@ impl Targets {
             refused_until: Mono::default(),
             strays: 0,
             unsolicited_from: None,
+            clocks: Default::default(),
+            outgoing: Vec::new(),
+            paces: Vec::new(),
+            added: 0,
         }
     }
 
@@ -138,7 +164,9 @@ impl Targets {
         count: Option<u64>,
         now: Mono,
     ) -> TargetId {
-        let target = Target::new(label, listed, stamp, &self.setup.rules, count);
+        self.added += 1;
+        let format = self.format(&listed);
+        let target = Target::new(label, listed, (format, stamp), &self.setup, count);
         let rest = self.setup.rules.timeout + self.setup.pool.linger;
         let over = |since: Mono| since + rest <= now;
         match self.targets.iter_mut().position(|it| it.retired.is_some_and(over)) {
@@ -178,18 +206,6 @@ impl Targets {
     /// The targets there are.
     pub(crate) fn present(&self) -> impl Iterator<Item = TargetId> {
         (0..).zip(&self.targets).filter(|(_, it)| it.retired.is_none()).map(|(id, _)| id)
-    }
-
-    /// The target has these labels from now on.
-    pub(crate) fn set_labels(&mut self, target: TargetId, labels: Labels) {
-        self.targets[target as usize].labels = labels;
-    }
-
-    /// STAMP packets are authenticated by this key from now on.
-    pub(crate) fn replace_key(&mut self, new: Key) {
-        if let Format::Stamp { key: Some(key), .. } = &mut self.setup.format {
-            *key = new;
-        }
     }
 
     pub(crate) fn setup(&self) -> &Setup {
@@ -275,7 +291,9 @@ impl Targets {
         let address = entry.address();
         while let Some(change) = entry.session.change() {
             let counts = *entry.session.counts();
-            let what = What::State { change, counts: &counts };
+            let reason = change.verdict.filter(|verdict| *verdict != Verdict::Ok);
+            let reason = reason.and_then(|_| entry.session.reason());
+            let what = What::State { change, counts: &counts, reason };
             observer.observe(&Event { target, address, at: now, what });
         }
         let unanswered = entry.session.unanswered_in_a_row();
@@ -283,7 +301,7 @@ impl Targets {
             if let Some(place) = entry.place.filter(|_| unanswered / ROW > before / ROW)
                 && self.setup.pool.ports != source_port::Ports::One
                 // A reflector counts for each port: a new one would break the count.
-                && !self.setup.format.is_stamp()
+                && !entry.format.is_stamp()
             {
                 let rest = self.setup.rules.timeout;
                 self.paths[place.peer as usize].renew(target, rest, now);

@@ -4,6 +4,7 @@
 //! back to: a plain beat has its source port to itself whosever it is, and of the targets whose beats name
 //! themselves each one keeps to a port of its own.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use crate::probe::window::Seq;
 
 /// Ports that a target whose beats name themselves leaves from in turn.
 const OWN_SLOTS: usize = 4;
+/// The first slot of those who come second to an address where both kinds of beats go.
+const APART: usize = 1 << 20;
 
 /// Whose beat it is and which one.
 pub(crate) type BeatKey = (TargetId, Seq);
@@ -23,17 +26,16 @@ pub(crate) type BeatKey = (TargetId, Seq);
 #[derive(Debug)]
 pub(crate) struct Path {
     pub(crate) address: SocketAddr,
-    ports: Ports,
+    /// Plain beats: each leaves by a source port.
+    leased: Option<Box<Leased>>,
+    /// Beats that name themselves: by slot, whose they are.
+    own: Vec<Own>,
+    /// The first slot of those, apart from the leased ones.
+    own_base: usize,
+    /// What a service asked to remember, by slot.
+    kept: BTreeMap<usize, Vec<u8>>,
     /// When it is to be given up, if no target is there any more.
     pub(crate) free_at: Option<Mono>,
-}
-
-#[derive(Debug)]
-enum Ports {
-    /// Plain beats: each leaves by a source port.
-    Leased(Box<Leased>),
-    /// Beats that name themselves: by slot, whose they are.
-    Own(Vec<Own>),
 }
 
 /// A port that one target's beats leave from.
@@ -49,8 +51,10 @@ struct Own {
 #[derive(Debug)]
 struct Leased {
     pool: PortPool<BeatKey>,
-    /// By slot, the source port that is open there.
-    open: Vec<Option<PortId>>,
+    /// By slot, the source port that is open there, and the beat that left from it last.
+    open: Vec<Option<(PortId, BeatKey)>>,
+    /// The first slot.
+    base: usize,
     targets: Vec<TargetId>,
 }
 
@@ -77,45 +81,47 @@ pub(crate) enum Owner {
 }
 
 impl Path {
-    /// `rules` if beats carry no identity.
-    pub(crate) fn new(address: SocketAddr, rules: Option<Rules>) -> Self {
-        let ports = match rules {
-            Some(rules) => Ports::Leased(Box::new(Leased {
-                pool: PortPool::new(rules),
-                open: Vec::new(),
-                targets: Vec::new(),
-            })),
-            None => Ports::Own(Vec::new()),
-        };
-        Path { address, ports, free_at: None }
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        let (own, kept) = (Vec::new(), BTreeMap::new());
+        Path { address, leased: None, own, own_base: 0, kept, free_at: None }
     }
 
-    /// `target` has this address from now on.
-    pub(crate) fn join(&mut self, target: TargetId) {
+    /// `target` has this address from now on; `rules` if its beats carry no identity.
+    pub(crate) fn join(&mut self, target: TargetId, rules: Option<Rules>) {
         self.free_at = None;
-        match &mut self.ports {
-            Ports::Leased(leased) => leased.targets.push(target),
+        match rules {
+            Some(rules) => {
+                let base = if self.own.is_empty() { 0 } else { APART };
+                let new = || {
+                    let (pool, open, targets) = (PortPool::new(rules), Vec::new(), Vec::new());
+                    Box::new(Leased { pool, open, base, targets })
+                };
+                self.leased.get_or_insert_with(new).targets.push(target);
+            }
             // It may have been here before.
-            Ports::Own(slots) if slots.iter().any(|own| own.target == target) => {}
-            Ports::Own(slots) => slots.push(Own { target, left: None, renew: false }),
+            None if self.own.iter().any(|own| own.target == target) => {}
+            None => {
+                if self.own.is_empty() && self.leased.is_some() {
+                    self.own_base = APART;
+                }
+                self.own.push(Own { target, left: None, renew: false });
+            }
         }
     }
 
     /// `target` is elsewhere. True if nobody is left.
     pub(crate) fn leave(&mut self, target: TargetId) -> bool {
-        match &mut self.ports {
-            Ports::Leased(leased) => {
-                leased.targets.retain(|it| *it != target);
-                leased.targets.is_empty()
-            }
-            // Its port stays its own, or its late replies would be another's.
-            Ports::Own(slots) => slots.iter().all(|own| own.target == target),
-        }
+        let leased = self.leased.as_mut().is_none_or(|leased| {
+            leased.targets.retain(|it| *it != target);
+            leased.targets.is_empty()
+        });
+        // Its port stays its own, or its late replies would be another's.
+        leased && self.own.iter().all(|own| own.target == target)
     }
 
     /// Its ports are needed elsewhere: what is under way comes to nobody.
     pub(crate) fn abandon(&mut self) {
-        if let Ports::Leased(leased) = &mut self.ports {
+        if let Some(leased) = &mut self.leased {
             leased.pool.clear();
             leased.open.clear();
         }
@@ -124,35 +130,53 @@ impl Path {
     /// Picks the port for a beat; none if it would have to wait for one.
     pub(crate) fn depart(&mut self, owner: BeatKey, now: Mono) -> Option<Departure> {
         let (target, _) = owner;
-        match &mut self.ports {
-            Ports::Own(slots) => {
-                let current = |own: &Own| own.target == target && own.left.is_none();
-                let slot = slots.iter().position(current)?;
-                let close = std::mem::take(&mut slots[slot].renew).then_some(slot);
-                Some(Departure { slot, port_id: None, close })
-            }
-            Ports::Leased(leased) => {
-                let Leased { pool, open, .. } = &mut **leased;
-                let (port_id, close) = match pool.lease(owner, now) {
-                    Lease::Reuse(port_id) => (port_id, None),
-                    Lease::Open { port_id, close } => (port_id, close),
-                    Lease::Wait { .. } => return None,
-                };
-                if open.len() <= port_id.slot() {
-                    open.resize(port_id.slot() + 1, None);
-                }
-                open[port_id.slot()] = Some(port_id);
-                let close = close.map(PortId::slot);
-                Some(Departure { slot: port_id.slot(), port_id: Some(port_id), close })
-            }
+        if let Some(index) = self.current(target) {
+            let slot = self.own_base + index;
+            let close = std::mem::take(&mut self.own[index].renew).then_some(slot);
+            return Some(Departure { slot, port_id: None, close });
         }
+        let Leased { pool, open, base, .. } = &mut **self.leased.as_mut()?;
+        let (port_id, close) = match pool.lease(owner, now) {
+            Lease::Reuse(port_id) => (port_id, None),
+            Lease::Open { port_id, close } => (port_id, close),
+            Lease::Wait { .. } => return None,
+        };
+        if open.len() <= port_id.slot() {
+            open.resize(port_id.slot() + 1, None);
+        }
+        open[port_id.slot()] = Some((port_id, owner));
+        let close = close.map(|id| *base + id.slot());
+        Some(Departure { slot: *base + port_id.slot(), port_id: Some(port_id), close })
+    }
+
+    /// Where the target's beats leave from, if it is one of those that keep to a port.
+    fn current(&self, target: TargetId) -> Option<usize> {
+        self.own.iter().position(|own| own.target == target && own.left.is_none())
+    }
+
+    /// The slot that a beat of the target leaves from.
+    pub(crate) fn slot(&self, target: TargetId, port_id: Option<PortId>) -> Option<usize> {
+        match port_id {
+            Some(port_id) => self.leased.as_ref().map(|leased| leased.base + port_id.slot()),
+            None => self.current(target).map(|index| self.own_base + index),
+        }
+    }
+
+    /// What a service asked to remember at the slot.
+    pub(crate) fn kept(&self, slot: usize) -> &[u8] {
+        self.kept.get(&slot).map_or(&[], Vec::as_slice)
+    }
+
+    /// A service asks to remember this at the slot.
+    pub(crate) fn keep(&mut self, slot: usize, bytes: Vec<u8>) {
+        self.kept.insert(slot, bytes);
     }
 
     /// The target's beats are to leave from another source port, if they keep to one: a router or
     /// firewall may have forgotten, or remember wrongly, whose this one is. A port that was left
     /// is closed and used again after `rest`, when nothing in time can come there any more.
     pub(crate) fn renew(&mut self, target: TargetId, rest: Duration, now: Mono) {
-        let Ports::Own(slots) = &mut self.ports else { return };
+        let slots = &mut self.own;
         let own = || (0..).zip(slots.iter()).filter(|(_, own)| own.target == target);
         let current: Option<usize> = own().find(|(_, own)| own.left.is_none()).map(|(n, _)| n);
         let idle = own().filter_map(|(n, own)| Some((own.left?, n))).min();
@@ -169,74 +193,79 @@ impl Path {
 
     /// No socket could be opened for the beat's port.
     pub(crate) fn unopened(&mut self, port_id: Option<PortId>, exhausted: bool) {
-        if let (Ports::Leased(leased), Some(port_id)) = (&mut self.ports, port_id) {
+        if let (Some(leased), Some(port_id)) = (&mut self.leased, port_id) {
             leased.pool.unopened(port_id, exhausted);
         }
     }
 
     /// The beat needs no more replies.
     pub(crate) fn settle(&mut self, port_id: Option<PortId>, now: Mono) {
-        if let (Ports::Leased(leased), Some(port_id)) = (&mut self.ports, port_id) {
+        if let (Some(leased), Some(port_id)) = (&mut self.leased, port_id) {
             leased.pool.settle(port_id, now);
         }
     }
 
     /// The beat was not answered in time.
     pub(crate) fn expire(&mut self, port_id: Option<PortId>, now: Mono) {
-        if let (Ports::Leased(leased), Some(port_id)) = (&mut self.ports, port_id) {
+        if let (Some(leased), Some(port_id)) = (&mut self.leased, port_id) {
             leased.pool.expire(port_id, now);
         }
     }
 
     /// Whose the datagram is that arrived on the port.
     pub(crate) fn claim(&mut self, slot: usize, now: Mono) -> Owner {
-        match &mut self.ports {
-            Ports::Leased(leased) => {
-                let Leased { pool, open, .. } = &mut **leased;
-                match open.get(slot).copied().flatten().map(|port_id| pool.arrival(port_id, now)) {
-                    Some(Arrival::Answers(owner)) => Owner::Beat(owner),
-                    Some(Arrival::Late(owner)) => Owner::Late(owner),
-                    Some(Arrival::Extra(owner)) => Owner::Extra(owner),
-                    None => Owner::Extra(None),
-                }
-            }
-            Ports::Own(slots) => owner(slots, slot),
+        if let Some(owner) = self.owner(slot) {
+            return owner;
+        }
+        let Some(port_id) = self.leased_at(slot).map(|(port_id, _)| port_id) else {
+            return Owner::Extra(None);
+        };
+        match self.leased.as_mut().map(|leased| leased.pool.arrival(port_id, now)) {
+            Some(Arrival::Answers(owner)) => Owner::Beat(owner),
+            Some(Arrival::Late(owner)) => Owner::Late(owner),
+            Some(Arrival::Extra(owner)) => Owner::Extra(owner),
+            None => Owner::Extra(None),
         }
     }
 
     /// Whose beat an error on the port is about, without changing anything.
     pub(crate) fn concerned(&self, slot: usize) -> Owner {
-        match &self.ports {
-            Ports::Leased(leased) => {
-                let port_id = leased.open.get(slot).copied().flatten();
-                match port_id.and_then(|port_id| leased.pool.outstanding(port_id)) {
-                    Some(owner) => Owner::Beat(owner),
-                    None => Owner::Extra(None),
-                }
-            }
-            Ports::Own(slots) => owner(slots, slot),
+        if let Some(owner) = self.owner(slot) {
+            return owner;
         }
+        let leased = self.leased_at(slot).zip(self.leased.as_ref());
+        match leased.and_then(|((port_id, _), leased)| leased.pool.outstanding(port_id)) {
+            Some(owner) => Owner::Beat(owner),
+            None => Owner::Extra(None),
+        }
+    }
+
+    /// The beat that left last from a port whose beats are known by it alone.
+    pub(crate) fn newest(&self, slot: usize) -> Option<BeatKey> {
+        self.leased_at(slot).map(|(_, owner)| owner)
+    }
+
+    fn leased_at(&self, slot: usize) -> Option<(PortId, BeatKey)> {
+        let leased = self.leased.as_ref()?;
+        leased.open.get(slot.checked_sub(leased.base)?).copied().flatten()
+    }
+
+    fn owner(&self, slot: usize) -> Option<Owner> {
+        let own = self.own.get(slot.checked_sub(self.own_base)?)?;
+        Some(Owner::Target(own.target))
     }
 
     /// A port that is no longer needed: ask until there is none.
     pub(crate) fn close_due(&mut self, now: Mono) -> Option<usize> {
-        match &mut self.ports {
-            Ports::Leased(leased) => leased.pool.close_due(now).map(PortId::slot),
-            Ports::Own(_) => None,
-        }
+        let leased = self.leased.as_mut()?;
+        leased.pool.close_due(now).map(|port_id| leased.base + port_id.slot())
     }
 
     /// One of the targets that have this address.
     pub(crate) fn some_target(&self) -> Option<TargetId> {
-        match &self.ports {
-            Ports::Leased(leased) => leased.targets.first().copied(),
-            Ports::Own(slots) => slots.first().map(|own| own.target),
-        }
+        let leased = self.leased.as_ref().and_then(|leased| leased.targets.first().copied());
+        leased.or_else(|| self.own.first().map(|own| own.target))
     }
-}
-
-fn owner(slots: &[Own], slot: usize) -> Owner {
-    slots.get(slot).map_or(Owner::Extra(None), |own| Owner::Target(own.target))
 }
 
 #[cfg(test)]
@@ -250,9 +279,9 @@ mod tests {
     #[test]
     fn after_losses_beats_leave_from_a_few_ports_in_turn() {
         let rest = Duration::from_millis(100);
-        let mut path = Path::new(SocketAddr::from(([127, 0, 0, 1], 7)), None);
-        path.join(5);
-        path.join(9);
+        let mut path = Path::new(SocketAddr::from(([127, 0, 0, 1], 7)));
+        path.join(5, None);
+        path.join(9, None);
         let mut departures = Vec::new();
         for ms in (0..).step_by(40).take(9) {
             let departure = path.depart((5, Seq(1)), at(ms)).unwrap();
@@ -270,5 +299,28 @@ mod tests {
             path.renew(5, rest, at(ms));
         }
         assert_eq!(path.depart((5, Seq(1)), at(405)).map(|it| it.close), Some(Some(4)));
+    }
+
+    #[test]
+    fn both_kinds_of_beats_have_ports_of_their_own() {
+        let rules = Rules {
+            ports: udp_core::source_port::Ports::UpTo(4),
+            rest: Duration::ZERO,
+            linger: Duration::from_secs(1),
+        };
+        for leased_first in [true, false] {
+            let mut path = Path::new(SocketAddr::from(([127, 0, 0, 1], 7)));
+            let rules_of = |target| (target == 5 || target == 6).then_some(rules);
+            let order = if leased_first { [5, 9, 6] } else { [9, 5, 6] };
+            order.iter().for_each(|target| path.join(*target, rules_of(*target)));
+            let slots = [5, 9, 6].map(|target| path.depart((target, Seq(1)), at(0)).unwrap().slot);
+            path.keep(slots[0], vec![1]);
+            let owners = slots.map(|slot| path.claim(slot, at(1)));
+            let expected = [Owner::Beat((5, Seq(1))), Owner::Target(9), Owner::Beat((6, Seq(1)))];
+            assert_eq!(owners, expected);
+            assert_eq!((path.kept(slots[0]), path.kept(slots[1])), (&[1][..], &[][..]));
+            assert_eq!(path.newest(slots[2]), Some((6, Seq(1))));
+            assert!(!path.leave(5) && !path.leave(6) && path.leave(9));
+        }
     }
 }

@@ -67,7 +67,8 @@ impl Targets {
             return;
         }
         let peer = self.path_to(address);
-        self.paths[peer as usize].join(target);
+        let plain = self.targets[target as usize].format.needs_ports();
+        self.paths[peer as usize].join(target, plain.then_some(self.setup.pool));
         if let Some(place) = was {
             self.leave(target, place, now);
         }
@@ -119,8 +120,7 @@ impl Targets {
         if let Some(path) = self.by_address.get(&address) {
             return *path;
         }
-        let rules = self.setup.format.needs_ports().then_some(self.setup.pool);
-        let path = Path::new(address, rules);
+        let path = Path::new(address);
         let id = match self.free_paths.pop() {
             Some(id) => {
                 self.paths[id as usize] = path;

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use udp_core::clock::Mono;
+use udp_core::service::Reply as Answer;
 use udp_core::stamp::ReflectorPacket;
 
 use super::path::Owner;
 use super::{HINT, PathId, PortKey, PortOwner, Targets};
-use crate::probe::event::{End, Event, Observer, What};
+use crate::probe::event::{End, Event, Observer, Said, What};
 use crate::probe::format::Recognised;
 use crate::probe::schedule::TargetId;
 use crate::probe::session::{Reflected, Reply};
@@ -25,11 +26,27 @@ pub(crate) struct Datagram<'a> {
 }
 
 /// A datagram is this beat's, or just the target's.
-#[derive(Debug, Clone, Copy)]
-struct Match {
+#[derive(Debug, Clone)]
+pub(super) struct Match {
     target: TargetId,
     seq: Option<Seq>,
     reflected: Option<Reflected>,
+    /// What a service says.
+    answer: Option<Answer>,
+}
+
+impl Match {
+    pub(super) fn nobodys(target: TargetId) -> Match {
+        Match { target, seq: None, reflected: None, answer: None }
+    }
+
+    pub(super) fn of(target: TargetId, seq: Seq) -> Match {
+        Match { seq: Some(seq), ..Match::nobodys(target) }
+    }
+
+    pub(super) fn saying(self, answer: Answer) -> Match {
+        Match { answer: Some(answer), ..self }
+    }
 }
 
 impl Targets {
@@ -38,20 +55,31 @@ impl Targets {
         let Some(peer) = self.path_at(datagram.port, datagram.from) else {
             return self.stray(datagram.from);
         };
+        let by_port = self.paths[peer as usize].newest(datagram.port.slot);
+        if by_port.is_some_and(|(target, _)| self.is_asking(target)) {
+            if let Some(found) = self.answered_by_port(peer, datagram) {
+                self.credit(peer, found, datagram, observer);
+            }
+            return;
+        }
         let claim = self.paths[peer as usize].claim(datagram.port.slot, datagram.at);
         let found = match claim {
-            Owner::Beat((target, seq)) | Owner::Late((target, seq)) => {
-                Match { target, seq: Some(seq), reflected: None }
-            }
-            Owner::Extra(Some((target, seq))) => Match { target, seq: Some(seq), reflected: None },
+            Owner::Beat((target, seq)) | Owner::Late((target, seq)) => Match::of(target, seq),
+            Owner::Extra(Some((target, seq))) => Match::of(target, seq),
             Owner::Extra(None) => match self.paths[peer as usize].some_target() {
-                Some(target) => Match { target, seq: None, reflected: None },
+                Some(target) => Match::nobodys(target),
                 None => return self.stray(datagram.from),
             },
-            Owner::Target(target) => match self.by_content(target, datagram) {
-                Some(found) => found,
-                None => return,
-            },
+            Owner::Target(target) => {
+                let found = match self.is_asking(target) {
+                    true => self.answered(peer, target, datagram),
+                    false => self.by_content(target, datagram),
+                };
+                match found {
+                    Some(found) => found,
+                    None => return,
+                }
+            }
         };
         self.credit(peer, found, datagram, observer);
     }
@@ -60,18 +88,16 @@ impl Targets {
     fn by_content(&mut self, target: TargetId, datagram: &Datagram<'_>) -> Option<Match> {
         let entry = &mut self.targets[target as usize];
         let last = Seq(entry.session.next().0 - 1);
-        let nothing = Match { target, seq: None, reflected: None };
-        Some(match self.setup.format.recognise(datagram.bytes, last) {
+        let nothing = Match::nobodys(target);
+        Some(match entry.format.recognise(datagram.bytes, last) {
             Recognised::ByPort | Recognised::Stranger => nothing,
-            Recognised::Beat(seq) => Match { seq: Some(seq), ..nothing },
+            Recognised::Beat(seq) => Match::of(target, seq),
             Recognised::Stamp(seq, packet) => {
                 let sent = entry.session.beat(seq).map(|beat| beat.sent);
-                let reflected = sent
-                    .and_then(|sent| self.setup.format.reflected(&packet, seq, sent, &entry.stamp));
+                let reflected =
+                    sent.and_then(|sent| entry.format.reflected(&packet, seq, sent, &entry.stamp));
                 match reflected {
-                    Some(reflected) => {
-                        Match { seq: Some(seq), reflected: Some(reflected), ..nothing }
-                    }
+                    Some(_) => Match { reflected, ..Match::of(target, seq) },
                     None => nothing,
                 }
             }
@@ -91,7 +117,7 @@ impl Targets {
         last: Seq,
     ) -> bool {
         let entry = &mut self.targets[target as usize];
-        let format = &self.setup.format;
+        let format = &entry.format;
         let found = (0..).zip(&entry.counter_probes).find_map(|(index, (sent, answered))| {
             let numbers = format.counter_probe_reflected(packet, last, *sent, &entry.stamp)?;
             Some((index, numbers, *sent, *answered))
@@ -112,7 +138,7 @@ impl Targets {
         datagram: &Datagram<'_>,
         observer: &mut dyn Observer,
     ) {
-        let Match { target, seq, reflected } = found;
+        let Match { target, seq, reflected, answer } = found;
         let &Datagram { bytes, at, from, .. } = datagram;
         let entry = &mut self.targets[target as usize];
         if entry.retired.is_some() {
@@ -125,10 +151,15 @@ impl Targets {
             entry.session.unsolicited();
             return tell(What::Unsolicited { bytes });
         };
-        let verdict = match self.setup.expectation.holds(bytes) {
-            true => Verdict::Ok,
-            false => Verdict::Unexpected,
+        let format = entry.format.clone();
+        let said = answer.as_ref().zip(format.service());
+        let verdict = match said.map(|(answer, asking)| asking.judge(answer)) {
+            Some(verdict) if verdict != Verdict::Invalid && entry.alive => Verdict::Ok,
+            Some(verdict) => verdict,
+            None if entry.alive || self.setup.expectation.holds(bytes) => Verdict::Ok,
+            None => Verdict::Unexpected,
         };
+        let leg = entry.legs.iter().find(|leg| leg.seq == seq);
         let beat = entry.session.beat(seq);
         // From a path that it was not sent on, whatever it names, it answers nothing.
         if beat.and_then(|beat| beat.route).is_some_and(|route| route.path != peer) {
@@ -139,12 +170,22 @@ impl Targets {
         let sent = beat.map_or(at, |beat| beat.sent);
         let refused = beat.is_some_and(|beat| beat.class == Class::Refused);
         self.refused_open -= u64::from(refused);
-        match entry.session.reply(seq, at, verdict, reflected.as_ref()) {
+        // The round trip is that of the last leg.
+        let waited = leg.zip(beat).map(|(leg, beat)| leg.sent.saturating_since(beat.sent));
+        let said = said.map(|(reply, asking)| Said { spec: asking.spec(), reply });
+        match entry.session.reply(seq, at, verdict, (reflected.as_ref(), waited)) {
             Reply::Received(reply) => {
+                if let Some(answer) = &answer {
+                    entry.session.said(verdict, answer.reason.as_deref());
+                }
                 self.in_flight -= u64::from(!refused);
                 self.paths[peer as usize].settle(port_id, at);
-                tell(What::Reply { seq, reply, bytes });
-                self.ended(target, (seq, sent), End::Received(reply), at, observer);
+                tell(What::Reply { seq, reply, bytes, said });
+                let counts = self.targets[target as usize].session.counts();
+                tell(What::Ended { seq, sent, end: End::Received(reply), counts, said });
+                if let Some(answer) = &answer {
+                    self.set_pace(target, answer);
+                }
                 self.settled(target, seq);
             }
             Reply::Late { rtt, expired } => {
@@ -155,7 +196,7 @@ impl Targets {
                 }
                 if expired || refused {
                     let counts = self.targets[target as usize].session.counts();
-                    tell(What::Ended { seq, sent, end: End::Lost { refused }, counts });
+                    tell(What::Ended { seq, sent, end: End::Lost { refused }, counts, said: None });
                 }
                 tell(What::Late { seq, rtt, bytes });
             }
@@ -182,7 +223,7 @@ impl Targets {
             Owner::Extra(_) => None,
             Owner::Target(target) => {
                 let session = &self.targets[target as usize].session;
-                let named = quoted.and_then(|bytes| self.quoted_beat(target, bytes));
+                let named = quoted.and_then(|bytes| self.quoted_beat(target, from, bytes));
                 named.or_else(|| session.oldest_in_flight()).map(|seq| (target, seq))
             }
         };
@@ -204,9 +245,10 @@ impl Targets {
     }
 
     /// Which beat of the target a request that was quoted to us is.
-    fn quoted_beat(&self, target: TargetId, bytes: &[u8]) -> Option<Seq> {
-        let last = Seq(self.targets[target as usize].session.next().0 - 1);
-        self.setup.format.own(bytes, last)
+    fn quoted_beat(&self, target: TargetId, from: SocketAddr, bytes: &[u8]) -> Option<Seq> {
+        let entry = &self.targets[target as usize];
+        let last = Seq(entry.session.next().0 - 1);
+        entry.format.own(bytes, last).or_else(|| self.requested(target, from, bytes))
     }
 
     /// Something else is wrong with sending to `from`, or receiving from it.
@@ -225,7 +267,7 @@ impl Targets {
         }
     }
 
-    fn path_at(&self, port: PortKey, from: SocketAddr) -> Option<PathId> {
+    pub(super) fn path_at(&self, port: PortKey, from: SocketAddr) -> Option<PathId> {
         match port.owner {
             PortOwner::Path(peer) => Some(peer),
             PortOwner::SharedV4 | PortOwner::SharedV6 => {

@@ -43,6 +43,13 @@ impl Targets {
             return Dispatch::NoAddress;
         };
         let seq = entry.session.next();
+        // Replies of earlier beats and of this one could not be told apart.
+        let most = entry.format.service().map_or(u64::MAX, |asking| asking.identity().in_flight());
+        let oldest = entry.session.oldest_in_flight();
+        if most > 1 && oldest.is_some_and(|oldest| seq.0 - oldest.0 >= most) {
+            entry.session.skipped(1);
+            return Dispatch::NoPort;
+        }
         let peer = &mut self.paths[place.peer as usize];
         if self.setup.sharing == Sharing::Shared {
             // The shared socket stays: this only lets the peer use the port again.
@@ -76,18 +83,27 @@ impl Targets {
         seq
     }
 
-    /// Writes the datagram of a beat that was begun.
-    pub(crate) fn encode(&self, target: TargetId, seq: Seq, out: &mut Vec<u8>) {
+    /// Writes the datagram of a beat that was begun; `local` is where it leaves from, for those who
+    /// want to know.
+    pub(crate) fn encode(
+        &self,
+        target: TargetId,
+        seq: Seq,
+        local: Option<SocketAddr>,
+        out: &mut Vec<u8>,
+    ) {
         let entry = &self.targets[target as usize];
         let sent = entry.session.beat(seq).map_or(Mono::default(), |beat| beat.sent);
-        self.setup.format.encode(seq, sent, &entry.stamp, out);
+        entry.format.encode(seq, sent, &entry.stamp, out);
+        self.encode_asking(target, seq, local, out);
     }
 
     /// When a beat really was sent, as is known a moment later. A STAMP beat carries its time, so
     /// that one stays.
     pub(crate) fn correct(&mut self, target: TargetId, seq: Seq, sent: Mono) {
-        if !self.setup.format.is_stamp() {
-            self.targets[target as usize].session.correct(seq, sent);
+        let entry = &mut self.targets[target as usize];
+        if !entry.format.is_stamp() {
+            entry.session.correct(seq, sent);
         }
     }
 
@@ -150,7 +166,7 @@ impl Targets {
         let peer = &mut self.paths[place.peer as usize];
         let departure = peer.depart((target, last), now)?;
         entry.counter_probes.push((now, false));
-        self.setup.format.encode_counter_probe(last, now, &entry.stamp, out);
+        entry.format.encode_counter_probe(last, now, &entry.stamp, out);
         let port = PortKey { owner: self.owner(place), slot: departure.slot };
         (!out.is_empty()).then_some((port, place.address))
     }

@@ -3,23 +3,79 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use udp_core::clock::Mono;
 use udp_core::endpoint::Endpoint;
+use udp_core::service::{Kind, Spec};
 
-use super::PathId;
-use crate::probe::format::StampSession;
+use super::asked::Leg;
+use super::{PathId, Setup};
+use crate::probe::asking::Pace;
+use crate::probe::format::{Format, StampSession};
 use crate::probe::session::{Rules, Session};
 use crate::probe::window::Seq;
 
 /// What figures of a target are marked with, by name.
 pub(crate) type Labels = BTreeMap<String, String>;
 
+/// How often a target that names no service may be beaten without `--fast`.
+pub(crate) const FLOOR: Duration = Duration::from_millis(10);
+
 /// A target that is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub(crate) endpoint: Endpoint,
+    /// The service that it names, or that is given to it; none for the run's own beats.
+    pub(crate) spec: Option<Spec>,
+    /// As it was given, where that is a URL.
+    pub(crate) url: Option<String>,
     pub(crate) labels: Labels,
+}
+
+impl Listed {
+    /// A target of the run's own beats.
+    pub(crate) fn bare(endpoint: Endpoint) -> Self {
+        Listed { endpoint, spec: None, url: None, labels: Labels::new() }
+    }
+
+    /// The service, if it is not what a bare target is.
+    fn own_spec(&self) -> Option<&Spec> {
+        self.spec.as_ref().filter(|spec| !matches!(spec.kind(), Kind::Udp))
+    }
+
+    /// What it is called, with the defaults filled in.
+    pub(crate) fn label(&self, default_port: u16) -> String {
+        match self.own_spec() {
+            Some(spec) => spec.label(&self.endpoint),
+            None => self.endpoint.label(default_port),
+        }
+    }
+
+    /// As it was given.
+    pub(crate) fn given(&self) -> String {
+        self.url.clone().unwrap_or_else(|| self.endpoint.to_string())
+    }
+
+    /// Its port, unless it names one.
+    pub(crate) fn port(&self, default_port: u16) -> u16 {
+        self.own_spec().map_or(default_port, Spec::port)
+    }
+
+    /// Its interval, by that of the run, which is everybody's if it was given.
+    pub(crate) fn interval(&self, run: Duration, given: bool) -> Duration {
+        self.own_spec().filter(|_| !given).map_or(run, |spec| spec.entry().interval)
+    }
+
+    /// How often it may be asked without `--fast`.
+    pub(crate) fn floor(&self) -> Duration {
+        self.own_spec().map_or(FLOOR, |spec| spec.entry().floor)
+    }
+
+    /// The service, if it is one of its own.
+    pub(crate) fn service(&self) -> Option<&Spec> {
+        self.spec.as_ref().filter(|spec| spec.service().is_some())
+    }
 }
 
 /// A target.
@@ -29,6 +85,20 @@ pub(crate) struct Target {
     pub(crate) label: Arc<str>,
     pub(crate) endpoint: Endpoint,
     pub(crate) labels: Labels,
+    /// How its beats are written.
+    pub(crate) format: Arc<Format>,
+    /// Its default port.
+    pub(crate) port: u16,
+    /// Any authentic answer is ok.
+    pub(crate) alive: bool,
+    /// How far apart its beats are.
+    pub(crate) pace: Pace,
+    /// It may be sent to so fast only on this host.
+    pub(crate) near: bool,
+    /// Beats that went on after a challenge.
+    pub(super) legs: Vec<Leg>,
+    /// What its silence may mean was said.
+    pub(super) hinted: bool,
     pub(crate) session: Session,
     pub(crate) stamp: StampSession,
     /// Where its beats go now; none while its name does not resolve.
@@ -58,16 +128,29 @@ pub(crate) struct Place {
 impl Target {
     pub(super) fn new(
         label: Arc<str>,
-        Listed { endpoint, labels }: Listed,
-        stamp: StampSession,
-        rules: &Rules,
+        listed: Listed,
+        (format, stamp): (Arc<Format>, StampSession),
+        setup: &Setup,
         count: Option<u64>,
     ) -> Self {
+        let interval = listed.interval(setup.rules.interval, setup.given);
+        let near = !setup.fast && interval < listed.floor();
+        let accepts_all = listed.spec.as_ref().is_some_and(|spec| spec.accept().is_any());
+        let port = listed.port(setup.default_port);
+        let Listed { endpoint, labels, .. } = listed;
+        let rules = Rules { interval, stamp: format.is_stamp(), ..setup.rules.clone() };
         Target {
             label,
             endpoint,
             labels,
-            session: Session::new(rules),
+            format,
+            port,
+            alive: setup.alive || accepts_all,
+            pace: Pace::new(interval),
+            near,
+            legs: Vec::new(),
+            hinted: false,
+            session: Session::new(&rules),
             stamp,
             place: None,
             others: Vec::new(),
@@ -77,6 +160,11 @@ impl Target {
             counter_probes: Vec::new(),
             retired: None,
         }
+    }
+
+    /// Whether it may be sent to at this address as fast as it is.
+    pub(crate) fn admits(&self, address: SocketAddr) -> bool {
+        !self.near || address.ip().to_canonical().is_loopback()
     }
 
     /// The address, if it has one.

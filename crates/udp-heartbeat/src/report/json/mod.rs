@@ -1,5 +1,6 @@
 //! Newline-delimited JSON, one object per event; `schema/heartbeat.schema.json` describes it.
 
+mod answered;
 mod summary;
 
 use std::net::SocketAddr;
@@ -10,12 +11,13 @@ use udp_core::cli::printer::Render;
 use udp_core::clock;
 use udp_core::endpoint::ip_text;
 
-use super::item::{Item, Record, Reloaded, ReportEvent, Start, StartTarget, StateChange};
+use super::item::{Item, Language, Record, Reloaded, ReportEvent, Start, StartTarget, StateChange};
 use super::show::Kind;
 use crate::probe::schedule::Spacing;
 use crate::probe::session::Interval;
 use crate::probe::targets::Labels;
 use crate::probe::verdict::Verdict;
+use answered::Answered;
 use summary::Summary;
 
 /// The JSON reporter.
@@ -35,10 +37,16 @@ impl Json {
         let kind = record.event.kind().map_or("moved", Kind::name);
         match &record.event {
             ReportEvent::Sent { seq, bytes } => {
-                object(kind, record.at, Datagram::new(place, Some(*seq), bytes, Nothing {}), out);
+                let datagram = Datagram::new(place, Some(*seq), bytes, Nothing {});
+                object(kind, record.at, datagram.hiding(record), out);
             }
-            ReportEvent::Reply { seq, reply, bytes } => {
-                let rtt_total = self.stamp.then(|| nanos(reply.rtt_total));
+            ReportEvent::Reply { seq, reply, bytes, said } => {
+                let stamp = match record.language {
+                    Language::Own => self.stamp,
+                    Language::Stamp => true,
+                    Language::Service { .. } => false,
+                };
+                let rtt_total = stamp.then(|| nanos(reply.rtt_total));
                 let rest = Replied {
                     rtt_ns: nanos(reply.rtt),
                     rtt_with_reflector_ns: rtt_total,
@@ -46,12 +54,15 @@ impl Json {
                     reordered: reply.reordered,
                     after_refusal: reply.after_refusal,
                     verdict: reply.verdict.name(),
+                    said: said.as_deref().map(Answered::new),
                 };
-                object(kind, record.at, Datagram::new(place, Some(*seq), bytes, rest), out);
+                let datagram = Datagram::new(place, Some(*seq), bytes, rest);
+                object(kind, record.at, datagram.hiding(record), out);
             }
             ReportEvent::Late { seq, rtt, bytes } | ReportEvent::Duplicate { seq, rtt, bytes } => {
-                let rest = Timed { rtt_ns: nanos(*rtt) };
-                object(kind, record.at, Datagram::new(place, Some(*seq), bytes, rest), out);
+                let datagram =
+                    Datagram::new(place, Some(*seq), bytes, Timed { rtt_ns: nanos(*rtt) });
+                object(kind, record.at, datagram.hiding(record), out);
             }
             ReportEvent::Lost { seq } | ReportEvent::Refused { seq } => {
                 object(kind, record.at, About { place, seq: Some(*seq), rest: Nothing {} }, out);
@@ -139,6 +150,16 @@ impl<'a, T> Datagram<'a, T> {
     fn new(place: Place<'a>, seq: Option<u64>, bytes: &'a [u8], rest: T) -> Self {
         Datagram { place, seq, rest, payload: Payload::from(bytes) }
     }
+
+    /// The same without what is not to be shown.
+    fn hiding(self, record: &Record) -> Self {
+        match record.language {
+            Language::Service { secret: true, .. } => {
+                Datagram { payload: self.payload.hidden(), ..self }
+            }
+            _ => self,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -188,7 +209,7 @@ impl IntervalFigures {
 struct Nothing {}
 
 #[derive(Serialize)]
-struct Replied {
+struct Replied<'a> {
     rtt_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_with_reflector_ns: Option<u64>,
@@ -196,6 +217,8 @@ struct Replied {
     reordered: bool,
     after_refusal: bool,
     verdict: &'static str,
+    #[serde(flatten)]
+    said: Option<Answered<'a>>,
 }
 
 #[derive(Serialize)]
@@ -241,7 +264,7 @@ impl<'a> Changed<'a> {
             sent: change.sent,
             lost: change.lost,
             verdict: change.change.verdict.map(Verdict::name),
-            reason: change.change.reason.map(|reason| reason.to_string()),
+            reason: change.reason(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::{Serialize, Serializer};
 
 use super::{Place, shown};
+use crate::probe::asking;
 use crate::probe::session::Counts;
 use crate::probe::snapshot::{Figures, Percentiles, Snapshot, StampSummary, TargetSnapshot};
 use crate::probe::stats::direction::Reflector;
@@ -42,7 +43,7 @@ impl<'a> Summary<'a> {
         Summary {
             place: Place::new(Some(&target.label), target.address),
             labels: shown(&target.labels),
-            counts: Sums::new(&target.counts),
+            counts: Sums::new(&target.counts, target.reasons.clone()),
             of_one: Some(OfOne::new(target)),
             of_all: None,
             send_lag_p50_ns: run.lag_p50.map(nanos),
@@ -58,6 +59,9 @@ impl<'a> Summary<'a> {
         let count = |wanted: &dyn Fn(&TargetSnapshot) -> bool| {
             run.targets.iter().filter(|target| wanted(target)).count()
         };
+        let mut all: Option<asking::Reasons> = None;
+        let reasons = run.targets.iter().filter_map(|target| target.reasons.as_ref());
+        reasons.for_each(|reasons| all.get_or_insert_default().add(reasons));
         let of_all = OfAll {
             targets: run.targets.len(),
             answered: count(&|target| target.counts.received > 0),
@@ -66,7 +70,7 @@ impl<'a> Summary<'a> {
         Summary {
             place: Place::new(None, None),
             labels: None,
-            counts: Sums::new(&run.totals),
+            counts: Sums::new(&run.totals, all),
             of_one: None,
             of_all: Some(of_all),
             send_lag_p50_ns: run.lag_p50.map(nanos),
@@ -98,10 +102,13 @@ struct Sums {
     unsolicited: u64,
     slots_skipped: u64,
     verdicts: Verdicts,
+    /// Of services: how often each reason was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasons: Option<Reasons>,
 }
 
 impl Sums {
-    fn new(counts: &Counts) -> Self {
+    fn new(counts: &Counts, reasons: Option<asking::Reasons>) -> Self {
         let between = confidence(counts.lost, counts.received + counts.lost);
         Sums {
             sent: counts.sent,
@@ -119,6 +126,7 @@ impl Sums {
             unsolicited: counts.unsolicited,
             slots_skipped: counts.slots_skipped,
             verdicts: Verdicts(counts.verdicts),
+            reasons: reasons.map(Reasons),
         }
     }
 }
@@ -129,6 +137,15 @@ struct Verdicts(verdict::Verdicts);
 impl Serialize for Verdicts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.shown())
+    }
+}
+
+/// The same by reason.
+struct Reasons(asking::Reasons);
+
+impl Serialize for Reasons {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter())
     }
 }
 

@@ -15,7 +15,7 @@ use udp_core::endpoint::Shown;
 use udp_core::text::units::{Millis, put};
 use udp_core::text::{escape, hex};
 
-use super::item::{Item, Record, ReportEvent};
+use super::item::{Item, Language, Record, ReportEvent};
 use crate::probe::session::Counts;
 use crate::probe::state::{Change, State};
 use crate::probe::verdict::Verdict;
@@ -42,12 +42,18 @@ impl Text {
         match &record.event {
             ReportEvent::Sent { bytes, .. } => {
                 put(out, format_args!("sendto {whom}: "));
-                self.payload(bytes, out);
+                self.payload(record.language, bytes, out);
                 out.push(b'\n');
             }
-            ReportEvent::Reply { seq, reply, bytes } => {
+            ReportEvent::Reply { seq, reply, bytes, said } => {
                 put(out, format_args!("recvfrom {whom}: "));
-                self.payload(bytes, out);
+                match said {
+                    Some(said) => {
+                        let shown = said.entry.shown(&said.reply);
+                        put(out, format_args!("{} {shown}", said.entry.scheme));
+                    }
+                    None => self.payload(record.language, bytes, out),
+                }
                 put(out, format_args!("  seq={seq} rtt={} ms", Millis(reply.rtt)));
                 if reply.after_refusal {
                     out.extend_from_slice(b" after_refusal");
@@ -114,8 +120,15 @@ impl Text {
         }
     }
 
-    fn payload(&self, bytes: &[u8], out: &mut Vec<u8>) {
-        match self.payload {
+    fn payload(&self, language: Language, bytes: &[u8], out: &mut Vec<u8>) {
+        let payload = match language {
+            Language::Own => self.payload,
+            Language::Stamp => Payload::Stamp,
+            Language::Service { scheme, .. } => {
+                return put(out, format_args!("{scheme} {} bytes", bytes.len()));
+            }
+        };
+        match payload {
             Payload::Text => escape::escape_into(bytes, out),
             Payload::Hex => hex::encode_into(bytes, out),
             Payload::Stamp => put(out, format_args!("STAMP {} bytes", bytes.len())),
@@ -187,7 +200,8 @@ mod tests {
     fn shown(payload: Payload, target: usize, event: ReportEvent) -> String {
         let address = (target == 0).then(|| "127.0.0.1:7000".parse().unwrap());
         let label = ["127.0.0.1:7000", "no\u{1b}where:7"][target].into();
-        let record = Record { at: Wall::from_nanos(0), label, address, event };
+        let language = Language::Own;
+        let record = Record { at: Wall::from_nanos(0), label, address, language, event };
         let mut out = Vec::new();
         text(payload).value(Item::Record(record), &mut out);
         String::from_utf8(out).unwrap()
@@ -203,7 +217,7 @@ mod tests {
             reason: Some(Reason::NoReply),
         };
         let since = Wall::from_nanos(1_700_000_000_123_456_789);
-        StateChange { change, since, sent: 20, lost: 3 }
+        StateChange { change, since, sent: 20, lost: 3, said: None }
     }
 
     #[test]
@@ -226,11 +240,16 @@ mod tests {
                 "sendto ('127.0.0.1', 7000): echo heartbeat\n",
             ),
             (
-                ReportEvent::Reply { seq: 1, reply, bytes: bytes() },
+                ReportEvent::Reply { seq: 1, reply, bytes: bytes(), said: None },
                 "recvfrom ('127.0.0.1', 7000): echo heartbeat  seq=1 rtt=0.143 ms\n",
             ),
             (
-                ReportEvent::Reply { seq: 3, reply: hinted, bytes: b"\x1b[2J\n"[..].into() },
+                ReportEvent::Reply {
+                    seq: 3,
+                    reply: hinted,
+                    bytes: b"\x1b[2J\n"[..].into(),
+                    said: None,
+                },
                 "recvfrom ('127.0.0.1', 7000): \\x1b[2J\\n  seq=3 rtt=0.143 ms after_refusal \
                  unexpected\n",
             ),

@@ -40,7 +40,7 @@ pub(crate) fn statistics(target: &TargetSnapshot, judged: bool) -> String {
 fn block(target: &TargetSnapshot, judged: bool, out: &mut Vec<u8>) {
     put(out, format_args!("--- {} heartbeat statistics ---\n", one_line(&target.label)));
     put(out, format_args!("{}\n", Sums(&target.counts)));
-    if judged {
+    if judged || target.reasons.is_some() {
         let answers = target.counts.verdicts.shown().map(|(name, count)| format!("{count} {name}"));
         put(out, format_args!("answers: {}\n", answers.collect::<Vec<_>>().join(", ")));
     }
@@ -223,6 +223,7 @@ pub(crate) mod tests {
             longest_outage: Duration::from_secs(1),
             outage: Duration::from_secs(1),
             stamp: None,
+            reasons: None,
             unmet: Vec::new(),
             warned: Vec::new(),
         }
