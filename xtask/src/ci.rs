@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::e2e::{Skipped, cargo, skip, workspace_root};
+use crate::cargo::{cargo, workspace_root};
+use crate::e2e::{Skipped, skip};
 use crate::say;
 
 #[derive(clap::Args)]
@@ -142,7 +143,9 @@ fn clippy() -> Result<Vec<Command>> {
 /// One by one, because in a build of the whole workspace one crate's features help the others.
 fn alone() -> Result<Vec<Command>> {
     let mut commands = Vec::new();
-    for crate_ in ["udp-core", "udp-server", "udp-client", "udp-heartbeat", "xtask", "pages"] {
+    for crate_ in
+        ["udp-core", "udp-server", "udp-client", "udp-heartbeat", "xtask", "pages", "bench"]
+    {
         commands.push(cargo_with(&["check", "--quiet", "-p", crate_]));
     }
     // The other combinations of udp-core's features; `fuzzing` contains `cli` and `service`.

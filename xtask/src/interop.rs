@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::e2e::{cargo, workspace_root};
+use crate::cargo::{cargo, workspace_root};
 use crate::say;
 
 const SUITE: &str = "1.0.0";

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::e2e::{Terminal, build, pause, workspace_root};
+use crate::cargo::workspace_root;
+use crate::e2e::{Terminal, build, pause};
 use crate::say;
 
 /// The size of the terminal.

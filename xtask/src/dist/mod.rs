@@ -9,8 +9,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::cargo::workspace_root;
 use crate::ci::now;
-use crate::e2e::{Skipped, present, skip, workspace_root};
+use crate::e2e::{Skipped, present, skip};
 use crate::say;
 
 #[derive(clap::Args)]

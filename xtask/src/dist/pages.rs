@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 
 use super::{Dist, need, said, silent};
-use crate::e2e::cargo;
+use crate::cargo::cargo;
 
 /// The pages that there are.
 const PAGES: [&str; 4] = ["udp-client.1", "udp-heartbeat.1", "udp-server.1", "udp-toolkit.7"];

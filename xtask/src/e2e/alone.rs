@@ -16,7 +16,7 @@ const MARK: &str = "UDP_E2E_ALONE";
 /// possible. Whether it passed; none if this run is the one that counts.
 pub(super) fn again() -> Result<Option<bool>> {
     let free = UdpSocket::bind(("0.0.0.0", DEFAULT_PORT)).is_ok();
-    if free || std::env::var_os(MARK).is_some() || !rustix::process::geteuid().is_root() {
+    if free || std::env::var_os(MARK).is_some() || !nix::unistd::geteuid().is_root() {
         return Ok(None);
     }
     let unshare = |command: &str| {

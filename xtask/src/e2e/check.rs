@@ -15,11 +15,12 @@ use regex::Regex;
 static MISSED: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("(?m), [0-9]+ slots skipped$").expect("a proper pattern"));
 
-const MARKS: [(&str, &str); 6] = [
+const MARKS: [(&str, &str); 7] = [
     ("<port>", r"[1-9][0-9]{0,4}"),
     ("<ms>", r"[0-9]+\.[0-9]{3}"),
     ("<n>", r"[0-9]+"),
     ("<any>", r"[^\n]*"),
+    ("<lines>", r"(?:[^\n]*\n)*?"),
     ("<missed>", "(?:, [0-9]+ slots skipped)?"),
     ("<ts>", r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z"),
 ];

@@ -26,11 +26,12 @@ mod terminal;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
+use crate::cargo::workspace_root;
 use crate::say;
 pub(crate) use clock::pause;
 use context::Context;
 pub(crate) use netns::present;
-pub(crate) use programs::{build, cargo, executable, workspace_root};
+pub(crate) use programs::build;
 pub(crate) use skip::{Skipped, skip};
 pub(crate) use terminal::Terminal;
 

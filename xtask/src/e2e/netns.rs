@@ -6,15 +6,14 @@
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use rustix::process::geteuid;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use nix::sched::{CloneFlags, setns};
+use nix::unistd::geteuid;
 
 use super::IoPath;
 use super::context::{Context, Server};
@@ -129,7 +128,7 @@ impl Host {
         let space = File::open(self.path()).context("cannot open the network namespace")?;
         std::thread::scope(|scope| {
             let moved = scope.spawn(move || {
-                move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network))
+                setns(&space, CloneFlags::CLONE_NEWNET)
                     .context("cannot enter the network namespace")?;
                 work()
             });

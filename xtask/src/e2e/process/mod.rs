@@ -12,7 +12,8 @@ use std::process::{ChildStdin, ChildStdout, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use shared_child::SharedChild;
 
 use super::check;
@@ -96,9 +97,8 @@ impl Process {
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let pid = pid.context("the child's process id is out of range")?;
-        kill_process(pid, signal).with_context(|| format!("cannot signal {}", self.shown))
+        let pid = i32::try_from(self.child.id()).context("a process id out of range")?;
+        kill(Pid::from_raw(pid), signal).with_context(|| format!("cannot signal {}", self.shown))
     }
 
     /// Whether the child is still there.
@@ -138,7 +138,7 @@ impl Process {
 
     /// Sends SIGINT, as Ctrl-C does, and waits for the end.
     pub(crate) fn interrupt(self) -> Result<Finished> {
-        self.signal(Signal::INT)?;
+        self.signal(Signal::SIGINT)?;
         self.finish()
     }
 }

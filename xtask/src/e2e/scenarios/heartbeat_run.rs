@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 
 use super::scenarios;
 use crate::e2e::check;
@@ -68,11 +68,11 @@ fn what_its_own_host_loses_is_said(context: &Context) -> Result<()> {
     let process =
         context.heartbeat().args([target.as_str(), "--json", "-q", "-i", "60s"]).spawn()?;
     let (beat, from) = peer.receive()?;
-    process.signal(Signal::STOP)?;
+    process.signal(Signal::SIGSTOP)?;
     for _ in 0..5_000 {
         peer.send(from, &beat)?;
     }
-    process.signal(Signal::CONT)?;
+    process.signal(Signal::SIGCONT)?;
     let finished = process.interrupt()?;
     finished.exits(0)?;
     let events = json::events(context, "udp-heartbeat", &finished.stdout)?;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::Result;
-use rustix::process::{Pid, Signal, kill_process};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::scenarios;
 use crate::e2e::check;
@@ -64,14 +65,14 @@ fn the_screen_comes_and_goes(context: &Context) -> Result<()> {
 fn whatever_ends_it_the_terminal_is_as_before(context: &Context) -> Result<()> {
     let peer = Peer::echo()?;
     let target = peer.address.to_string();
-    for (key, signal) in [("\x03", None), ("", Some(Signal::TERM)), ("", Some(Signal::INT))] {
+    for (key, signal) in [("\x03", None), ("", Some(Signal::SIGTERM)), ("", Some(Signal::SIGINT))] {
         let args = [target.as_str(), "-i", "0.05", "--live", "--ascii"];
         let terminal = Terminal::start(&context.programs.heartbeat, &args, context.home.path())?;
         terminal.wait_until(|screen| screen.contains(&format!("+ up       {target}")))?;
         terminal.type_in(key)?;
         if let Some(signal) = signal {
             let id = i32::try_from(terminal.id())?;
-            kill_process(Pid::from_raw(id).expect("a process has a number"), signal)?;
+            kill(Pid::from_raw(id), signal)?;
         }
         // Nothing is written to the terminal between its screen and the summary.
         terminal.hear(|bytes| {

@@ -4,7 +4,7 @@
 use std::fs::OpenOptions;
 
 use anyhow::{Context as _, Result};
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 
 use super::scenarios;
 use crate::e2e::check;
@@ -58,7 +58,7 @@ fn serves_on(server: &Server, count: usize) -> Result<()> {
 
 /// It ends with `code` when asked to, without a panic.
 fn ends(process: Process, code: i32) -> Result<()> {
-    process.signal(Signal::TERM)?;
+    process.signal(Signal::SIGTERM)?;
     let finished = process.finish()?;
     finished.exits(code)?;
     check::holds(&format!("no panic: {}", finished.err()), !finished.err().contains("panicked"))

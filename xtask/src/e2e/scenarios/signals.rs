@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use rustix::process::{Signal, geteuid};
+use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
 
 use super::scenarios;
 use crate::e2e::context::{Context, Server};
@@ -25,7 +26,7 @@ scenarios!("signals":
 );
 
 fn the_client_stops_with_a_summary(context: &Context) -> Result<()> {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let peer = Peer::echo()?;
         let mut client = context.client().arg(peer.address.to_string()).stdin_open().spawn()?;
         client.write(b"hello\n")?;
@@ -49,7 +50,7 @@ fn the_client_stops_with_a_summary(context: &Context) -> Result<()> {
 }
 
 fn the_heartbeat_stops_with_a_summary(context: &Context) -> Result<()> {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let peer = Peer::echo()?;
         let process = context.heartbeat().arg(peer.address.to_string()).spawn()?;
         process.wait_for("sendto <any>\nrecvfrom <any>\n")?;
@@ -82,12 +83,14 @@ fn what_is_in_flight_is_pending(context: &Context) -> Result<()> {
 fn a_request_heard_twice_is_one_request(context: &Context) -> Result<()> {
     let peer = Peer::echo()?;
     let target = peer.address.to_string();
-    let pairs = [(Signal::INT, Signal::INT), (Signal::TERM, Signal::TERM)];
-    let pairs = pairs.into_iter().chain([(Signal::INT, Signal::TERM), (Signal::TERM, Signal::INT)]);
+    let pairs = [(Signal::SIGINT, Signal::SIGINT), (Signal::SIGTERM, Signal::SIGTERM)];
+    let pairs = pairs
+        .into_iter()
+        .chain([(Signal::SIGINT, Signal::SIGTERM), (Signal::SIGTERM, Signal::SIGINT)]);
     for (first, second) in pairs.cycle().take(12) {
         let server = context.serve(&["-q"])?.process;
         let heartbeat = context.heartbeat().args([&target, "-i", "0.05"]).spawn()?;
-        heartbeat.wait_for("sendto <any>\nrecvfrom <any>\n")?;
+        heartbeat.wait_for("<lines>recvfrom <any>\n")?;
         let mut client = context.client().arg(&target).stdin_open().spawn()?;
         client.write(b"hello\n")?;
         client.wait_for("sendto <any>\nrecvfrom <any>\n")?;
@@ -116,10 +119,10 @@ fn a_late_interrupt_ends_at_once_and_a_late_term_does_not(context: &Context) -> 
     for _ in 0..500 {
         asker.expect(server.address(), &payload, &[b"echo ", payload.as_slice()].concat())?;
     }
-    server.process.signal(Signal::TERM)?;
+    server.process.signal(Signal::SIGTERM)?;
     clock::pause(Duration::from_millis(350));
-    let _ = server.process.signal(Signal::TERM);
-    let _ = server.process.signal(Signal::INT);
+    let _ = server.process.signal(Signal::SIGTERM);
+    let _ = server.process.signal(Signal::SIGINT);
     let finished = server.process.finish_unread()?;
     check::holds("no panic", !finished.err().contains("panicked"))
 }
@@ -134,13 +137,13 @@ fn what_was_ignored_at_the_start_stays_ignored(context: &Context) -> Result<()> 
         .args(["-c".into(), script.into(), heartbeat])
         .args([&peer.address.to_string(), "-i", "0.05"])
         .spawn()?;
-    process.wait_for("sendto <any>\nrecvfrom <any>\n")?;
-    for signal in [Signal::INT, Signal::QUIT, Signal::HUP] {
+    process.wait_for("<lines>recvfrom <any>\n")?;
+    for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
         process.signal(signal)?;
     }
     let seen = peer.seen().len();
     peer.wait_until(|now| now.len() >= seen + 2)?;
-    process.signal(Signal::TERM)?;
+    process.signal(Signal::SIGTERM)?;
     process.finish()?.exits(0)?.complains("")?;
     Ok(())
 }
@@ -149,7 +152,7 @@ fn a_snapshot_and_on(context: &Context) -> Result<()> {
     let server = context.serve(&["-q"])?;
     let asker = Asker::new()?;
     asker.expect(server.address(), b"hello", b"echo hello")?;
-    server.process.signal(Signal::USR1)?;
+    server.process.signal(Signal::SIGUSR1)?;
     let snapshot = server.process.wait_for_stderr("<any>\n")?;
     check::holds(&format!("{snapshot:?} has the count"), snapshot.contains('1'))?;
     asker.expect(server.address(), b"still", b"echo still")?;
@@ -159,7 +162,7 @@ fn a_snapshot_and_on(context: &Context) -> Result<()> {
     let process =
         context.heartbeat().args([&peer.address.to_string(), "-q", "-i", "0.1"]).spawn()?;
     peer.wait_until(|seen| seen.len() >= 2)?;
-    process.signal(Signal::USR1)?;
+    process.signal(Signal::SIGUSR1)?;
     process.wait_for_stderr("<any>\n")?;
     let seen = peer.seen().len();
     peer.wait_until(|now| now.len() >= seen + 2)?;
@@ -168,7 +171,7 @@ fn a_snapshot_and_on(context: &Context) -> Result<()> {
     let mut client = context.client().arg(peer.address.to_string()).stdin_open().spawn()?;
     client.write(b"one\n")?;
     client.wait_for("sendto <any>\nrecvfrom <any>\n")?;
-    client.signal(Signal::USR1)?;
+    client.signal(Signal::SIGUSR1)?;
     client.wait_for_stderr("<any>\n")?;
     client.write(b"two\n")?;
     client.end_input();

@@ -2,7 +2,7 @@
 //! signals by the thousand, a process that is stopped and let go, moved and put last.
 
 use anyhow::Result;
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 
 use super::super::scenarios;
 use super::trial::{Answers, Trial};
@@ -86,12 +86,12 @@ fn too_few_threads(context: &Context) -> Result<()> {
 
 /// The signals that a server may get and that must not end it.
 const STORMS: [(&str, Signal); 6] = [
-    ("storm of SIGUSR1", Signal::USR1),
-    ("storm of SIGWINCH", Signal::WINCH),
-    ("storm of SIGCHLD", Signal::CHILD),
-    ("storm of SIGURG", Signal::URG),
-    ("storm of SIGCONT", Signal::CONT),
-    ("storm of SIGPIPE", Signal::PIPE),
+    ("storm of SIGUSR1", Signal::SIGUSR1),
+    ("storm of SIGWINCH", Signal::SIGWINCH),
+    ("storm of SIGCHLD", Signal::SIGCHLD),
+    ("storm of SIGURG", Signal::SIGURG),
+    ("storm of SIGCONT", Signal::SIGCONT),
+    ("storm of SIGPIPE", Signal::SIGPIPE),
 ];
 
 fn signals_by_the_thousand(context: &Context) -> Result<()> {
@@ -112,12 +112,12 @@ fn signals_by_the_thousand(context: &Context) -> Result<()> {
         };
         trial.fault(name, Answers::All, storm, || Ok(()))?;
     }
-    let stop = || server.process.signal(Signal::STOP);
-    trial.fault("stopped", Answers::None, stop, || server.process.signal(Signal::CONT))?;
+    let stop = || server.process.signal(Signal::SIGSTOP);
+    trial.fault("stopped", Answers::None, stop, || server.process.signal(Signal::SIGCONT))?;
     let stutter = || {
         for _ in 0..200 {
-            server.process.signal(Signal::STOP)?;
-            server.process.signal(Signal::CONT)?;
+            server.process.signal(Signal::SIGSTOP)?;
+            server.process.signal(Signal::SIGCONT)?;
         }
         Ok(())
     };

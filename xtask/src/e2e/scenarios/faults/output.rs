@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use pty_process::blocking::{Command as PtyCommand, Pty};
-use rustix::process::Signal;
 use shared_child::SharedChild;
 
 use super::super::scenarios;
@@ -94,7 +95,7 @@ fn exchange(asker: &Asker, address: SocketAddr, count: u64) -> Result<()> {
 /// Asks it to end as a service manager does; how long that took.
 fn end(process: Process, code: i32) -> Result<(Duration, crate::e2e::process::Finished)> {
     let asked = clock::now();
-    process.signal(Signal::TERM)?;
+    process.signal(Signal::SIGTERM)?;
     let finished = process.finish()?;
     let took = asked.elapsed();
     finished.exits(code)?;
@@ -167,7 +168,7 @@ fn stdout_that_nobody_reads(context: &Context) -> Result<()> {
     // Nobody has read for a while: this is no reader that is merely slow.
     clock::pause(STANDSTILL);
     let asked = clock::now();
-    unread.signal(Signal::TERM)?;
+    unread.signal(Signal::SIGTERM)?;
     unread.finish_unread()?.exits(0).context("a server whose pipe is never read")?;
     let took = asked.elapsed();
     ensure!(took <= ENDS_IN, "the end took {took:?}");
@@ -215,7 +216,7 @@ fn stderr_that_takes_nothing(context: &Context) -> Result<()> {
         let held = if name == "a broken pipe" { None } else { held };
         exchange(&asker, address, count / 2).with_context(|| format!("stderr {name}"))?;
         for _ in 0..100 {
-            process.signal(Signal::USR1)?;
+            process.signal(Signal::SIGUSR1)?;
         }
         exchange(&asker, address, count - count / 2).with_context(|| format!("stderr {name}"))?;
         let (took, finished) = end(process, 0).with_context(|| format!("stderr {name}"))?;
@@ -289,9 +290,9 @@ fn end_child(child: &SharedChild) -> Result<Duration> {
     if child.try_wait()?.is_some() {
         bail!("the server has ended by itself");
     }
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = i32::try_from(child.id()).context("a process id out of range")?;
     let asked = clock::now();
-    rustix::process::kill_process(pid.context("no process id")?, Signal::TERM)?;
+    kill(Pid::from_raw(pid), Signal::SIGTERM)?;
     let status = child.wait_deadline(Deadline::after(PATIENCE).instant())?;
     let took = asked.elapsed();
     check::same("exit code", Some(Some(0)), status.map(|s| s.code()))?;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 
 use super::super::scenarios;
 use crate::e2e::check;
@@ -189,10 +189,10 @@ fn no_burst_after_a_suspension(context: &Context) -> Result<()> {
     let launch = context.heartbeat().arg(peer.address.to_string()).args(["-i", "50ms", "-W", "10"]);
     let process = launch.spawn()?;
     process.out.wait_until(|out| (lines_with(out, "recvfrom (") >= 4).then_some(()))?;
-    process.signal(Signal::STOP)?;
+    process.signal(Signal::SIGSTOP)?;
     let before = peer.seen().len();
     pause(std::time::Duration::from_secs(1));
-    process.signal(Signal::CONT)?;
+    process.signal(Signal::SIGCONT)?;
     let resumed = clock::now();
     let end = Deadline::after(PATIENCE);
     while peer.seen().len() < before + 8 && end.left().is_some() {

@@ -7,8 +7,9 @@ use std::net::UdpSocket;
 use anyhow::{Context as _, Result};
 
 use super::super::scenarios;
+use super::case::{Fate, Reaches};
 use super::kinds::{ECHO, payloads};
-use super::packets::{Fate, Reaches, cases};
+use super::packets::cases;
 use crate::e2e::check;
 use crate::e2e::clock::{Deadline, PATIENCE, pause};
 use crate::e2e::context::Context;

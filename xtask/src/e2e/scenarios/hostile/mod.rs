@@ -7,6 +7,7 @@
 
 mod amplification;
 mod broadcast;
+mod case;
 mod client;
 mod clocks;
 mod flood;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::geteuid;
+use nix::unistd::geteuid;
 
 use super::super::scenarios;
 use crate::e2e::check;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 
 use super::super::scenarios;
 use crate::e2e::check;
@@ -96,12 +96,12 @@ fn offer(context: &Context, lasts: Duration, rate: Option<f64>) -> Result<Outcom
 /// Stops and lets go the server in turn, until told to end.
 fn fifth(server: &Server, over: &AtomicBool) -> Result<()> {
     while !over.load(Ordering::Relaxed) {
-        server.process.signal(Signal::STOP)?;
+        server.process.signal(Signal::SIGSTOP)?;
         pause(STANDS);
-        server.process.signal(Signal::CONT)?;
+        server.process.signal(Signal::SIGCONT)?;
         pause(RUNS);
     }
-    server.process.signal(Signal::CONT)
+    server.process.signal(Signal::SIGCONT)
 }
 
 fn send(sockets: &[UdpSocket], lasts: Duration, rate: Option<f64>) -> Result<(u64, Duration)> {

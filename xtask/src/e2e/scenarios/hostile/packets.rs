@@ -1,73 +1,21 @@
 //! Packets with something wrong about them, as frames on the cable: what the kernel keeps away is
 //! here too, so that the server is seen to live with whatever a kernel lets through.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, SocketAddrV4};
 
+use super::case::{
+    ALL_MACS, Case, FROM, Fate, GROUP_MAC, Reaches, SERVER_MAC, alone, case, four, six,
+};
 use super::fragments::{ethernet, fragments};
 use super::packets6::ipv6;
 use crate::e2e::netns::{ASKER, ASKER6, BROADCAST, PORT, SERVER, SERVER6};
-use crate::e2e::raw::{IPV4_HEADER, around4, frame, packet4, packet6, seal4};
-
-/// What the server's books must say of a datagram that reaches it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    Echoed,
-    Loop,
-    Source,
-    Destination,
-}
-
-/// Whether the kernel hands it to a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reaches {
-    Always,
-    Never,
-    /// Kernels differ.
-    Perhaps,
-}
-
-pub(super) struct Case {
-    pub(super) name: String,
-    pub(super) frames: Vec<Vec<u8>>,
-    pub(super) reaches: Reaches,
-    pub(super) fate: Fate,
-}
-
-pub(super) const SERVER_MAC: [u8; 6] = [2, 0x77, 0, 0, 0, 1];
-pub(super) const ALL_MACS: [u8; 6] = [0xff; 6];
-pub(super) const GROUP_MAC: [u8; 6] = [1, 0, 0x5e, 0, 0, 1];
-pub(super) const FROM: u16 = 40_001;
-
-/// A case by its parts.
-pub(super) fn case(
-    name: impl Into<String>,
-    frames: Vec<Vec<u8>>,
-    reaches: Reaches,
-    fate: Fate,
-) -> Case {
-    Case { name: name.into(), frames, reaches, fate }
-}
-
-/// A small IPv4 datagram for the server's port.
-pub(super) fn four(from: impl Into<Ipv4Addr>, port: u16, to: impl Into<Ipv4Addr>) -> Vec<u8> {
-    packet4(
-        SocketAddrV4::new(from.into(), port),
-        SocketAddrV4::new(to.into(), PORT),
-        b"forged datagram",
-    )
-}
-
-/// A small IPv6 datagram for the server's port.
-pub(super) fn six(from: Ipv6Addr, port: u16, to: Ipv6Addr) -> Vec<u8> {
-    let (from, to) = (SocketAddrV6::new(from, port, 0, 0), SocketAddrV6::new(to, PORT, 0, 0));
-    packet6(from, to, b"forged datagram")
-}
+use crate::e2e::raw::{IPV4_HEADER, around4, frame, packet4, seal4};
 
 /// An honest packet with `spoil` done to it.
 fn spoilt(spoil: impl FnOnce(&mut Vec<u8>)) -> Vec<Vec<u8>> {
     let mut packet = four(ASKER, FROM, SERVER);
     spoil(&mut packet);
-    vec![frame(SERVER_MAC, &packet)]
+    alone(&packet)
 }
 
 /// The same, with the IPv4 header's checksum made right again.
@@ -90,25 +38,15 @@ fn ports() -> Vec<Case> {
     let refused =
         [1, 7, 9, 13, 17, 19, 37, 53, 69, 111, 123, 137, 161, 389, 464, 500, 520, 1023, PORT];
     let mut cases = vec![
-        case(
-            "from port 0",
-            vec![frame(SERVER_MAC, &four(ASKER, 0, SERVER))],
-            Reaches::Always,
-            Fate::Source,
-        ),
-        case(
-            "v6 from port 0",
-            vec![frame(SERVER_MAC, &six(ASKER6, 0, SERVER6))],
-            Reaches::Always,
-            Fate::Source,
-        ),
+        case("from port 0", alone(&four(ASKER, 0, SERVER)), Reaches::Always).fate(Fate::Source),
+        case("v6 from port 0", alone(&six(ASKER6, 0, SERVER6)), Reaches::Always).fate(Fate::Source),
     ];
     let of = |port, fate| {
-        let frames = vec![frame(SERVER_MAC, &four(ASKER, port, SERVER))];
-        let frames6 = vec![frame(SERVER_MAC, &six(ASKER6, port, SERVER6))];
+        let frames = alone(&four(ASKER, port, SERVER));
+        let frames6 = alone(&six(ASKER6, port, SERVER6));
         [
-            case(format!("from port {port}"), frames, Reaches::Always, fate),
-            case(format!("v6 from port {port}"), frames6, Reaches::Always, fate),
+            case(format!("from port {port}"), frames, Reaches::Always).fate(fate),
+            case(format!("v6 from port {port}"), frames6, Reaches::Always).fate(fate),
         ]
     };
     cases.extend(refused.into_iter().flat_map(|port| of(port, Fate::Loop)));
@@ -119,40 +57,35 @@ fn ports() -> Vec<Case> {
 
 fn sources() -> Vec<Case> {
     use Reaches::{Always, Never, Perhaps};
-    let of = |text: &str, reaches, fate| {
+    let of = |text: &str, reaches| {
         let from: Ipv4Addr = text.parse().unwrap_or(Ipv4Addr::UNSPECIFIED);
-        case(
-            format!("from {text}"),
-            vec![frame(SERVER_MAC, &four(from, FROM, SERVER))],
-            reaches,
-            fate,
-        )
+        case(format!("from {text}"), alone(&four(from, FROM, SERVER)), reaches)
     };
     vec![
-        of("10.77.0.255", Always, Fate::Source),
-        of("255.255.255.255", Never, Fate::Source),
-        of("0.0.0.0", Never, Fate::Source),
-        of("0.1.2.3", Perhaps, Fate::Echoed),
-        of("127.0.0.1", Never, Fate::Loop),
-        of("127.255.255.255", Never, Fate::Source),
-        of("10.77.0.1", Never, Fate::Echoed),
-        of("10.77.0.3", Never, Fate::Echoed),
-        of("10.77.0.77", Always, Fate::Echoed),
-        of("224.0.0.1", Never, Fate::Source),
-        of("239.255.255.250", Never, Fate::Source),
-        of("240.0.0.1", Always, Fate::Echoed),
-        of("8.8.8.8", Always, Fate::Echoed),
-        of("169.254.1.1", Always, Fate::Echoed),
-        of("192.0.2.1", Always, Fate::Echoed),
-        of("198.51.100.7", Always, Fate::Echoed),
-        of("100.64.0.1", Always, Fate::Echoed),
+        of("10.77.0.255", Always).fate(Fate::Source),
+        of("255.255.255.255", Never).fate(Fate::Source),
+        of("0.0.0.0", Never).fate(Fate::Source),
+        of("0.1.2.3", Perhaps),
+        of("127.0.0.1", Never).fate(Fate::Loop),
+        of("127.255.255.255", Never).fate(Fate::Source),
+        of("10.77.0.1", Never),
+        of("10.77.0.3", Never),
+        of("10.77.0.77", Always),
+        of("224.0.0.1", Never).fate(Fate::Source),
+        of("239.255.255.250", Never).fate(Fate::Source),
+        of("240.0.0.1", Always),
+        of("8.8.8.8", Always),
+        of("169.254.1.1", Always),
+        of("192.0.2.1", Always),
+        of("198.51.100.7", Always),
+        of("100.64.0.1", Always),
     ]
 }
 
 fn destinations() -> Vec<Case> {
     use Reaches::{Always, Never, Perhaps};
     let of = |name: &str, mac, to: [u8; 4], reaches| {
-        case(name, vec![frame(mac, &four(ASKER, FROM, to))], reaches, Fate::Destination)
+        case(name, vec![frame(mac, &four(ASKER, FROM, to))], reaches).fate(Fate::Destination)
     };
     vec![
         of("to the cable's broadcast", ALL_MACS, BROADCAST.octets(), Always),
@@ -183,28 +116,23 @@ fn lengths() -> Vec<Case> {
         packet[2..4].copy_from_slice(&total.to_be_bytes());
         seal4(&mut packet);
         packet[IPV4_HEADER + 7] ^= u8::from(!right);
-        vec![frame(SERVER_MAC, &packet)]
+        alone(&packet)
     };
     let mut cases: Vec<Case> = [0, 1, 4, 7, 24, 40, 1000, 65_535]
         .into_iter()
-        .map(|n| case(format!("UDP length {n}"), length(n), Never, Fate::Echoed))
+        .map(|n| case(format!("UDP length {n}"), length(n), Never))
         .collect();
     cases.extend([
-        case("UDP length short, sum right", short(b"inside", true), Perhaps, Fate::Echoed),
-        case("UDP length short, sum wrong", short(b"inside", false), Never, Fate::Echoed),
-        case("checksum wrong", spoilt(|p| p[IPV4_HEADER + 7] ^= 1), Never, Fate::Echoed),
-        case("checksum none", spoilt(|p| p[IPV4_HEADER + 6..][..2].fill(0)), Always, Fate::Echoed),
-        case("payload changed", spoilt(|p| p[IPV4_HEADER + 8] ^= 1), Never, Fate::Echoed),
-        case("header cut", spoilt(|p| p.truncate(IPV4_HEADER + 4)), Never, Fate::Echoed),
-        case("header cut, length right", resealed(cut_udp_header), Never, Fate::Echoed),
-        case(
-            "no payload at all",
-            vec![frame(SERVER_MAC, &around4(ASKER, SERVER, b""))],
-            Never,
-            Fate::Echoed,
-        ),
-        case("frame longer than the packet", spoilt(|p| p.extend([0; 20])), Always, Fate::Echoed),
-        case("packet longer than the frame", resealed(|p| p[2] = 4), Never, Fate::Echoed),
+        case("UDP length short, sum right", short(b"inside", true), Perhaps),
+        case("UDP length short, sum wrong", short(b"inside", false), Never),
+        case("checksum wrong", spoilt(|p| p[IPV4_HEADER + 7] ^= 1), Never),
+        case("checksum none", spoilt(|p| p[IPV4_HEADER + 6..][..2].fill(0)), Always),
+        case("payload changed", spoilt(|p| p[IPV4_HEADER + 8] ^= 1), Never),
+        case("header cut", spoilt(|p| p.truncate(IPV4_HEADER + 4)), Never),
+        case("header cut, length right", resealed(cut_udp_header), Never),
+        case("no payload at all", alone(&around4(ASKER, SERVER, b"")), Never),
+        case("frame longer than the packet", spoilt(|p| p.extend([0; 20])), Always),
+        case("packet longer than the frame", resealed(|p| p[2] = 4), Never),
     ]);
     cases
 }
@@ -217,21 +145,21 @@ fn cut_udp_header(packet: &mut Vec<u8>) {
 fn headers() -> Vec<Case> {
     use Reaches::{Always, Never, Perhaps};
     let mut cases = vec![
-        case("IP checksum wrong", spoilt(|p| p[10] ^= 1), Never, Fate::Echoed),
-        case("IP version 5", resealed(|p| p[0] = 0x55), Never, Fate::Echoed),
-        case("IP header of 16 bytes", resealed(|p| p[0] = 0x44), Never, Fate::Echoed),
-        case("IP header of 60 bytes, not there", resealed(|p| p[0] = 0x4f), Never, Fate::Echoed),
-        case("time to live 0", resealed(|p| p[8] = 0), Perhaps, Fate::Echoed),
-        case("time to live 1", resealed(|p| p[8] = 1), Always, Fate::Echoed),
-        case("time to live 255", resealed(|p| p[8] = 255), Always, Fate::Echoed),
-        case("congestion met", resealed(|p| p[1] = 3), Always, Fate::Echoed),
-        case("every type of service bit", resealed(|p| p[1] = 0xff), Always, Fate::Echoed),
-        case("not to be fragmented", resealed(|p| p[6] = 0x40), Always, Fate::Echoed),
-        case("reserved bit", resealed(|p| p[6] = 0x80), Perhaps, Fate::Echoed),
+        case("IP checksum wrong", spoilt(|p| p[10] ^= 1), Never),
+        case("IP version 5", resealed(|p| p[0] = 0x55), Never),
+        case("IP header of 16 bytes", resealed(|p| p[0] = 0x44), Never),
+        case("IP header of 60 bytes, not there", resealed(|p| p[0] = 0x4f), Never),
+        case("time to live 0", resealed(|p| p[8] = 0), Perhaps),
+        case("time to live 1", resealed(|p| p[8] = 1), Always),
+        case("time to live 255", resealed(|p| p[8] = 255), Always),
+        case("congestion met", resealed(|p| p[1] = 3), Always),
+        case("every type of service bit", resealed(|p| p[1] = 0xff), Always),
+        case("not to be fragmented", resealed(|p| p[6] = 0x40), Always),
+        case("reserved bit", resealed(|p| p[6] = 0x80), Perhaps),
     ];
     for protocol in [0, 1, 2, 6, 41, 47, 50, 132, 136, 255] {
         let name = format!("IP protocol {protocol}");
-        cases.push(case(name, resealed(|p| p[9] = protocol), Never, Fate::Echoed));
+        cases.push(case(name, resealed(|p| p[9] = protocol), Never));
     }
     // A port unreachable that quotes the server's own reply to somebody.
     let quoted =
@@ -243,8 +171,8 @@ fn headers() -> Vec<Case> {
         let mut packet = around4(ASKER, SERVER, &icmp);
         packet[9] = 1;
         seal4(&mut packet);
-        let frames = vec![frame(SERVER_MAC, &packet)];
-        cases.push(case(format!("forged ICMP {kind}/{code}"), frames, Never, Fate::Echoed));
+        let frames = alone(&packet);
+        cases.push(case(format!("forged ICMP {kind}/{code}"), frames, Never));
     }
     cases
 }

@@ -6,7 +6,8 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use rustix::process::{Signal, geteuid};
+use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
 
 use super::super::scenarios;
 use crate::e2e::check;
@@ -126,7 +127,7 @@ fn readiness_is_told(context: &Context) -> Result<()> {
     let launch = context.server().args(["--bind", "127.0.0.1:0", "-q", "--access-file"]);
     let server = manager.of(launch.arg(&access)).spawn()?;
     manager.hears("READY=1")?;
-    server.signal(Signal::HUP)?;
+    server.signal(Signal::SIGHUP)?;
     manager.hears_of_a_reload()?;
     server.interrupt()?.exits(0)?;
     manager.hears("STOPPING=1").map(drop)
@@ -143,7 +144,7 @@ fn a_heartbeat_tells_of_itself(context: &Context) -> Result<()> {
     manager.hears("READY=1")?;
     manager.hears("WATCHDOG=1")?;
     manager.hears("WATCHDOG=1")?;
-    heartbeat.signal(Signal::HUP)?;
+    heartbeat.signal(Signal::SIGHUP)?;
     manager.hears_of_a_reload()?;
     let ended = heartbeat.interrupt()?;
     manager.hears("STOPPING=1")?;

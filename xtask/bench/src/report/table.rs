@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::super::figure::Figure;
-use super::super::goal::{Against, Goal, Rounds as _, Verdict};
-use super::super::machine::Machine;
-use super::super::rounds::{Effort, Measured};
-use super::super::scenario::Scenario;
-use super::super::stats::{Spread, ratios};
+use crate::figure::Figure;
+use crate::goal::{Against, Goal, Rounds as _, Verdict};
+use crate::machine::Machine;
+use crate::rounds::{Effort, Measured};
+use crate::scenario::Scenario;
+use crate::stats::{Spread, ratios};
 
 /// What was measured on, and how to read the rest.
 pub(crate) fn header(machine: &Machine, effort: Effort) -> String {
@@ -135,10 +135,10 @@ fn row(out: &mut String, cells: &[String]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::figure::Sample;
-    use super::super::super::goal::Bound;
-    use super::super::super::scenario::{Lane, Work};
     use super::*;
+    use crate::figure::Sample;
+    use crate::goal::Bound;
+    use crate::scenario::{Lane, Work};
 
     fn measured() -> (Scenario, Measured) {
         let lane = |name: &str| Lane {

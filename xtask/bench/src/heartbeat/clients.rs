@@ -15,9 +15,9 @@ use serde_json::Value;
 use shared_child::SharedChild;
 use udp_core::clock::{self, Mono};
 
-use super::super::figure::{Figure, Sample};
-use super::super::proc;
-use super::super::scenario::Beats;
+use crate::figure::{Figure, Sample};
+use crate::proc;
+use crate::scenario::Beats;
 
 /// How much longer than asked a client may take.
 const GRACE: Duration = Duration::from_secs(15);

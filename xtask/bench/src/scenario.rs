@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::figure::Figure;
-use super::goal::{Against, Bound, Goal};
-use super::load::{Load, Pace, Sending, Size, Waiting};
+use crate::figure::Figure;
+use crate::goal::{Against, Bound, Goal};
+use crate::load::{Load, Pace, Sending, Size, Waiting};
 
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,

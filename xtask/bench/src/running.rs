@@ -13,10 +13,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use udp_core::clock::{self, Mono};
 
-use super::contender::{Contender, Output, find_program};
-use super::load::{Framing, Name, Payload, Size, Target};
-use super::machine::{Cores, Pinned};
-use super::proc;
+use crate::contender::{Contender, Output, find_program};
+use crate::load::{Framing, Name, Payload, Size, Target};
+use crate::machine::{Cores, Pinned};
+use crate::proc;
 
 /// How long a server may take to answer for the first time.
 const READY: Duration = Duration::from_secs(10);
@@ -207,7 +207,7 @@ pub(crate) fn binary_bytes(program: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::machine::Machine;
+    use crate::machine::Machine;
 
     fn cat(command: &str) -> Contender {
         Contender {

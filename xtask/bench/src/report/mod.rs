@@ -8,10 +8,10 @@ pub(crate) use table::{goals, header, scenario, who_is_who};
 
 use std::collections::BTreeMap;
 
-use super::contender::Contender;
-use super::machine::Machine;
-use super::rounds::{Effort, Measured};
-use super::scenario::Scenario;
+use crate::contender::Contender;
+use crate::machine::Machine;
+use crate::rounds::{Effort, Measured};
+use crate::scenario::Scenario;
 
 /// A whole run.
 pub(crate) struct Report {

@@ -1,39 +1,24 @@
-//! The benchmark: our server and every peer that this machine has, side by side, in short
-//! interleaved slices, as tables and as JSON, with the goals that the figures are held to.
-//!
-//! CPU time for each reply is the main figure: it holds where the generator is the limit, and
-//! where something else runs. Absolute figures belong to the machine and the moment; ratios of
-//! one run compare.
-
-mod build;
-mod contender;
-mod figure;
-mod goal;
-mod heartbeat;
-mod load;
-mod machine;
-mod proc;
-mod report;
-mod rounds;
-mod running;
-mod scenario;
-mod stats;
+//! The command line of the benchmark, and what it leads to: the chosen scenarios one after the other,
+//! each shown when it is measured, the goals at the end.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use clap::Parser;
 
-use crate::e2e::workspace_root;
-use crate::say;
-use contender::Given;
-use machine::Machine;
-use report::Report;
-use rounds::Effort;
-use scenario::{Scenario, lane};
+use crate::cargo::workspace_root;
+use crate::contender::Given;
+use crate::machine::Machine;
+use crate::report::Report;
+use crate::rounds::Effort;
+use crate::scenario::{Scenario, lane};
+use crate::{build, contender, heartbeat, report, rounds, say, scenario};
 
-#[derive(clap::Args)]
+/// Measure the server, side by side with every peer that this machine has.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 pub(crate) struct Args {
     /// Run only the scenarios whose name holds one of these.
     #[arg(value_name = "SCENARIO")]
@@ -61,19 +46,16 @@ pub(crate) struct Args {
 
 const QUICK: Effort = Effort { rounds: 3, slice: Duration::from_millis(150) };
 
-/// Measures the chosen scenarios. True: a goal that does not hold is for the reader to judge.
-pub(crate) fn run(args: &Args) -> Result<bool> {
+/// Measures the chosen scenarios. A goal that does not hold is for the reader to judge.
+pub(crate) fn run(args: &Args) -> Result<()> {
     let chosen = choose(args)?;
     if args.list {
         for scenario in &chosen {
             say::line(&format!("{:<16}{}", scenario.name, scenario.about));
         }
-        return Ok(true);
+        return Ok(());
     }
     let root = workspace_root()?;
-    if cfg!(debug_assertions) {
-        return build::run_optimised(&root);
-    }
     let built = build::all(&root)?;
     let contenders = contender::all(&root, &built, &args.peers);
     let heartbeat = heartbeat::Programs::find(&built);
@@ -94,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         let text = format!("{:#}\n", report::json(&report));
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(true)
+    Ok(())
 }
 
 /// The scenarios asked for, with the peers given on the command line among their lanes.

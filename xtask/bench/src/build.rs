@@ -1,14 +1,12 @@
-//! Builds what is measured: our programs and the peers, as they are released, and this program
-//! itself without its debugging checks, because a slow generator would measure itself.
+//! Builds what is measured: our programs and the peers, as they are released.
 
 use std::collections::BTreeMap;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::e2e::{cargo, executable};
+use crate::cargo::{cargo, executable};
 use crate::say;
 
 /// Where the built programs are.
@@ -40,16 +38,6 @@ pub(crate) fn all(root: &Path) -> Result<Built> {
         peers.insert(peer.to_owned(), program);
     }
     Ok(Built { server, heartbeat, peers })
-}
-
-/// Runs this program again as an optimised build, with the same arguments. Does not come back.
-pub(crate) fn run_optimised(root: &Path) -> Result<bool> {
-    say::complain("building the generator");
-    // Not as tight as a release: that would take minutes and gain nothing here.
-    let profile = ["--profile", "generator", "-p", "xtask"];
-    let program = one(root, &profile, "xtask")?;
-    let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
-    Err(error).context("cannot run the optimised build")
 }
 
 fn one(root: &Path, arguments: &[&str], name: &str) -> Result<PathBuf> {

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::build::Built;
-use super::load::Framing;
+use crate::build::Built;
+use crate::load::Framing;
 
 /// A server that can be started.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! What the figures are held to.
 
-use super::figure::Figure;
-use super::stats::{Spread, ratios};
+use crate::figure::Figure;
+use crate::stats::{Spread, ratios};
 
 /// One promise: a figure of one lane, alone or against that of another in the same rounds.
 #[derive(Clone, Debug)]

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::figure::Figure;
-use super::super::goal::{Against, Bound, Goal, Rounds as _, Verdict};
-use super::super::rounds::Measured;
-use super::super::scenario::Scenario;
-use super::super::stats::Spread;
 use super::Report;
+use crate::figure::Figure;
+use crate::goal::{Against, Bound, Goal, Rounds as _, Verdict};
+use crate::rounds::Measured;
+use crate::scenario::Scenario;
+use crate::stats::Spread;
 
 /// The version of this layout.
 const VERSION: u32 = 1;

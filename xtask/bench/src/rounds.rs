@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::contender::Contender;
-use super::figure::{Figure, Sample};
-use super::goal::Rounds;
-use super::load::{self, Load, Outcome, Pace, Span};
-use super::machine::{Cores, Pinned};
-use super::running::{Running, Tether, binary_bytes};
-use super::scenario::{Lane, Scenario, Work};
-use super::{heartbeat, proc};
+use crate::contender::Contender;
+use crate::figure::{Figure, Sample};
+use crate::goal::Rounds;
+use crate::load::{self, Load, Outcome, Pace, Span};
+use crate::machine::{Cores, Pinned};
+use crate::running::{Running, Tether, binary_bytes};
 use crate::say;
+use crate::scenario::{Lane, Scenario, Work};
+use crate::{heartbeat, proc};
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,37 @@
+//! The benchmark: our server and every peer that this machine has, side by side, in short
+//! interleaved slices, as tables and as JSON, with the goals that the figures are held to.
+//!
+//! CPU time for each reply is the main figure: it holds where the generator is the limit, and
+//! where something else runs. Absolute figures belong to the machine and the moment; ratios of
+//! one run compare.
+
+mod build;
+#[path = "../../src/cargo.rs"]
+mod cargo;
+mod command;
+mod contender;
+mod figure;
+mod goal;
+mod heartbeat;
+mod load;
+mod machine;
+mod proc;
+mod report;
+mod rounds;
+mod running;
+#[path = "../../src/say.rs"]
+mod say;
+mod scenario;
+mod stats;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    if let Err(error) = command::run(&command::Args::parse()) {
+        say::complain(&format!("error: {error:#}"));
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
