@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
 use pty_process::blocking::Command as PtyCommand;
-use rustix::process::Signal;
 use shared_child::SharedChild;
 
 use super::super::scenarios;
@@ -127,7 +127,7 @@ fn an_output_that_nobody_reads(context: &Context) -> Result<()> {
             before = peer.seen().len();
             clock::pause(Duration::from_millis(500));
         }
-        process.signal(Signal::INT)?;
+        process.signal(Signal::SIGINT)?;
         let finished = process.finish_unread()?;
         let said = "warning: nobody reads stdout: the last lines were not written\n";
         finished.complains(said)?;
