@@ -1,8 +1,15 @@
 //! `cargo xtask dist`: everything that is installed, in `target/dist`, and each part tried by the
 //! tool that is going to read it. What a step makes, later ones take from the tree in `root`.
 
+mod archive;
+mod deb;
 mod pages;
+mod programs;
+mod rpm;
 mod shells;
+mod stage;
+mod tools;
+mod units;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -16,7 +23,7 @@ use crate::say;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run only the steps with these names, and what they need.
+    /// Run only the steps with these names, on what others have made.
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
     /// Check rather than release: the development build's programs, and quick steps alone.
@@ -34,13 +41,42 @@ struct Step {
     run: fn(&Dist) -> Result<()>,
 }
 
-const STEPS: [Step; 2] = [
+const STEPS: [Step; 8] = [
     Step { name: "pages", what: "manual pages and completions", quick: true, run: pages::make },
     Step { name: "shells", what: "bash, zsh and fish complete", quick: true, run: shells::check },
+    Step {
+        name: "stage",
+        what: "the tree that packages are made of",
+        quick: true,
+        run: stage::make,
+    },
+    Step { name: "units", what: "systemd reads the units", quick: true, run: units::check },
+    Step { name: "deb", what: "Debian's package, by lintian", quick: true, run: deb::make },
+    Step {
+        name: "install",
+        what: "the tutorial where that is installed",
+        quick: true,
+        run: deb::install,
+    },
+    Step { name: "rpm", what: "Fedora's package, by rpmlint", quick: false, run: rpm::make },
+    Step {
+        name: "archive",
+        what: "an archive, and all checksums",
+        quick: false,
+        run: archive::make,
+    },
 ];
+
+/// What is installed.
+const PROGRAMS: [&str; 3] = ["udp-client", "udp-heartbeat", "udp-server"];
+
+/// Who answers for the packages.
+const MAINTAINER: &str = "The UDP toolkit's authors <udp-toolkit@example.org>";
 
 /// What the steps share.
 struct Dist {
+    check: bool,
+    version: String,
     /// The workspace.
     root: PathBuf,
     /// Where everything goes: `target/dist` in the workspace.
@@ -50,12 +86,18 @@ struct Dist {
 }
 
 impl Dist {
-    fn new() -> Result<Self> {
+    fn new(check: bool) -> Result<Self> {
         let root = workspace_root()?;
         let out = root.join("target/dist");
         std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
         let epoch = epoch(&root)?;
-        Ok(Self { root, out, epoch })
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Ok(Self { check, version, root, out, epoch })
+    }
+
+    /// What a package installs.
+    fn tree(&self) -> PathBuf {
+        self.out.join("root")
     }
 
     /// The date of the source, as 2026-01-31.
@@ -91,11 +133,14 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         }
         return Ok(true);
     }
-    let dist = Dist::new()?;
+    let dist = Dist::new(args.check)?;
     let mut failed = Vec::new();
     for step in &STEPS {
-        let chosen = args.steps.is_empty() || args.steps.iter().any(|name| name == step.name);
-        if chosen && (step.quick || !args.check) && !run_step(step, &dist) {
+        let chosen = match args.steps.is_empty() {
+            true => step.quick || !args.check,
+            false => args.steps.iter().any(|name| name == step.name),
+        };
+        if chosen && !run_step(step, &dist) {
             failed.push(step.name);
         }
     }

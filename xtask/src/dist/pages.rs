@@ -10,7 +10,8 @@ use super::{Dist, need, said, silent};
 use crate::cargo::cargo;
 
 /// The pages that there are.
-const PAGES: [&str; 4] = ["udp-client.1", "udp-heartbeat.1", "udp-server.1", "udp-toolkit.7"];
+pub(super) const PAGES: [&str; 4] =
+    ["udp-client.1", "udp-heartbeat.1", "udp-server.1", "udp-toolkit.7"];
 
 /// `man` and `completions` in the output directory.
 pub(super) fn make(dist: &Dist) -> Result<()> {

@@ -1,0 +1,55 @@
+//! Builds the three programs for release, such that two builds in two places are equal: no path of
+//! this machine in them, no time but the source's. For a check, the development build's.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::Dist;
+use crate::cargo::cargo;
+use crate::e2e::build;
+
+/// How a program gets at the C library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Linking {
+    /// From the system, as distributions want it.
+    Dynamic,
+    /// It is inside, for an image with nothing else and for systems of any age.
+    Static,
+}
+
+/// The target that std is there for.
+pub(super) const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The directory that holds the programs.
+pub(super) fn built(dist: &Dist, linking: Linking) -> Result<PathBuf> {
+    if dist.check {
+        let programs = build(&dist.root)?;
+        return Ok(programs.server.parent().context("a program in no directory")?.to_owned());
+    }
+    let (kind, feature) = match linking {
+        Linking::Dynamic => ("dynamic", "-crt-static"),
+        Linking::Static => ("static", "+crt-static"),
+    };
+    let target = dist.out.join("build").join(kind);
+    let home =
+        std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|h| h + "/.cargo"))?;
+    let flags = [
+        format!("-Ctarget-feature={feature}"),
+        format!("--remap-path-prefix={}=/src", dist.root.display()),
+        format!("--remap-path-prefix={home}=/cargo"),
+    ];
+    let status = cargo()
+        .current_dir(&dist.root)
+        .args(["build", "--release", "--locked", "--target", TARGET])
+        .args(["-p", "udp-server", "-p", "udp-client", "-p", "udp-heartbeat"])
+        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .env("SOURCE_DATE_EPOCH", dist.epoch.to_string())
+        .status()
+        .context("cannot run cargo")?;
+    if !status.success() {
+        bail!("the release build failed");
+    }
+    Ok(target.join(TARGET).join("release"))
+}
