@@ -13,6 +13,7 @@ mod live;
 mod output;
 mod payloads;
 mod ports;
+mod services;
 mod signals;
 mod soak;
 mod stamp;
@@ -43,6 +44,7 @@ pub(super) fn all() -> Vec<Scenario> {
         faults::all(),
         hostile::all(),
         interop::all(),
+        services::all(),
         tutorial::all(),
         tutorial_python::all(),
         heartbeat_run::all(),
