@@ -22,7 +22,8 @@ const SOCKET: &str = "Socket";
 /// What `--help` ends with.
 const MORE: &str = "\
 Values:
-  TARGET  host, host:port, [v6]:port, :port, udp://host:port; a port is a number or a service
+  TARGET  host, host:port, [v6]:port, :port; a port is a number or a service's name; or a service,
+          asked once in its own language: dns://host/name?type=AAAA (udp-heartbeat --services)
   DUR     a number with ns us ms s m min h d; a bare number is seconds
 
 On a terminal it asks for messages; otherwise each line of stdin is one message, and no reply,
@@ -56,6 +57,7 @@ Examples:
   udp-client 192.0.2.7 7000
   udp-client 192.0.2.7:7000 -m hello --expect 'echo hello' --max-rtt 20ms -q
   udp-client '[2001:db8::7]:53' --hexdump --hex -m '1234 0100 0001 0000 0000 0000 00 0001 0001'
+  udp-client dns://192.0.2.53/example.org?expect=192.0.2.7
   udp-client 255.255.255.255:7000 --broadcast --replies any -W 500ms -m 'who is there'
   seq 1000 | udp-client 192.0.2.7 --window 64 --retries 2 --json";
 

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use udp_core::cli::parse;
 use udp_core::cli::{Failure, Style};
+use udp_core::endpoint::DEFAULT_PORT;
+use udp_core::service::Spec;
 use udp_core::socket::Dscp;
 use udp_core::source_port::{Ports, Rules};
 use udp_core::text::{escape::unescape, hex};
 use udp_core::{Endpoint, Family};
 
 use crate::args::{Args, Stdin};
+use crate::ask::usage;
 use crate::exchange::Replies;
 use crate::exchange::Settings;
 use crate::stats::Mode;
@@ -105,6 +108,10 @@ pub enum Format {
 pub struct Config {
     /// Whom to ask.
     pub target: Endpoint,
+    /// The service that it is, asked once in its own language instead of messages.
+    pub service: Option<Spec>,
+    /// The port, where the target names none.
+    pub default_port: u16,
     /// Which addresses of it may be used.
     pub family: Family,
     /// Where to send from.
@@ -160,7 +167,14 @@ impl Config {
             return Err(Failure::usage("--window needs a port for each message in flight")
                 .with_hint("give --bind without a port"));
         }
-        let source = source(&args, coding, format, terminals)?;
+        let (target, service) = target(args.target.as_deref(), args.port.as_deref())?;
+        if let Some(spec) = &service {
+            usage::refuse_messages(&args, spec)?;
+        }
+        let source = match service {
+            Some(_) => Source::Given(Vec::new()),
+            None => source(&args, coding, format, terminals)?,
+        };
         let settings = Settings {
             timeout: args.timeout,
             retries: args.retries,
@@ -170,7 +184,9 @@ impl Config {
             rules: rules(fixed || mode == Mode::OneWay, window, args.timeout),
         };
         Ok(Config {
-            target: target(args.target.as_deref(), args.port.as_deref())?,
+            target,
+            default_port: service.as_ref().map_or(DEFAULT_PORT, Spec::port),
+            service,
             family: args.common.family(),
             bind: args.bind,
             ttl: args.ttl,
@@ -195,7 +211,16 @@ impl Config {
 }
 
 /// `HOST`, `HOST:PORT`, or `HOST PORT` as nc has it.
-fn target(host: Option<&str>, port: Option<&str>) -> Result<Endpoint, Failure> {
+fn target(host: Option<&str>, port: Option<&str>) -> Result<(Endpoint, Option<Spec>), Failure> {
+    if let (Some(text), None) = (host, port)
+        && text.contains("://")
+    {
+        return usage::target(text);
+    }
+    bare_target(host, port).map(|endpoint| (endpoint, None))
+}
+
+fn bare_target(host: Option<&str>, port: Option<&str>) -> Result<Endpoint, Failure> {
     let endpoint = |text: &str, option| {
         parse::endpoint(text).map_err(|error| {
             let (message, hint) = parse::split_hint(&error);
@@ -477,7 +502,7 @@ mod tests {
             (Some("host"), Some("70000"), Err("invalid value 'host:70000'")),
         ] {
             match (target(host, port), expected) {
-                (Ok(target), Ok(expected)) => assert_eq!(target.to_string(), expected),
+                (Ok((target, _)), Ok(expected)) => assert_eq!(target.to_string(), expected),
                 (Err(failure), Err(expected)) => {
                     assert!(failure.message.starts_with(expected), "{failure}");
                 }

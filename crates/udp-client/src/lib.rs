@@ -1,6 +1,7 @@
 //! The client's parts. The program itself is a parse, a call and an exit code.
 
 pub mod args;
+mod ask;
 pub mod config;
 pub mod exchange;
 pub mod input;

@@ -13,7 +13,7 @@ use udp_core::error::describe;
 
 use crate::config::{Config, Format, Source};
 use crate::input::Screen;
-use crate::transcript::PendingOutput;
+use crate::transcript::{Demands, Json, PendingOutput, Raw, Text, Transcript};
 
 /// Blocks of text that may wait to be written: a reader that stops reading stops the sending.
 const CAPACITY: usize = 16;
@@ -57,6 +57,17 @@ impl Render<Vec<u8>> for Blocks {
 
     fn skipped(&mut self, block: Vec<u8>, _: &mut Vec<u8>) -> u64 {
         block.iter().filter(|byte| **byte == b'\n').count() as u64
+    }
+}
+
+/// The transcript that was asked for.
+pub(crate) fn transcript(config: &Config) -> Box<dyn Transcript> {
+    let expectation = config.settings.expectation.clone();
+    let demands = Demands { expectation, max_rtt: config.settings.max_rtt };
+    match config.format {
+        Format::Text => Box::new(Text::new(config.coding, demands, config.look)),
+        Format::Raw => Box::new(Raw::new(demands)),
+        Format::Json => Box::new(Json::new(config.look.quiet.then_some(demands))),
     }
 }
 

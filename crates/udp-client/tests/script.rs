@@ -262,3 +262,49 @@ fn a_suspended_client_gives_up_nothing_that_was_answered() {
     tell_id.send(child.id()).unwrap();
     assert_eq!(wait(child).code(), Some(0));
 }
+
+/// An NTP server's answer: a synchronised clock, or the head that is given.
+fn ntp(request: &[u8], head: [u8; 4]) -> Vec<u8> {
+    let mut bytes = head.to_vec();
+    bytes.resize(24, 0);
+    bytes.extend_from_slice(&request[40..48]);
+    bytes.extend_from_slice(&[0xee; 16]);
+    bytes
+}
+
+#[test]
+fn a_service_is_asked_in_its_own_language() {
+    let good = Peer::new(|socket, bytes, from, _| {
+        socket.send_to(&ntp(bytes, [0x24, 3, 0, 0xe6]), from).unwrap();
+    });
+    let bad = Peer::new(|socket, bytes, from, _| {
+        socket.send_to(&[7; 48], from).unwrap();
+        socket.send_to(&ntp(bytes, [0xe4, 0, 4, 0xe6]), from).unwrap();
+    });
+    let silent = Peer::silent();
+    let url = |peer: &Peer, keys: &str| format!("ntp://{}{keys}", peer.target());
+    let (good, bad, silent) = (&good, &bad, url(&silent, ""));
+    let closed = format!("ntp://{}", closed());
+    let (unsynchronised, json) = (url(bad, ""), url(good, ""));
+    let cases: [(&[&str], i32, &str); 8] = [
+        (&[&url(good, "")], 0, "ntp stratum=3 refid=0.0.0.0 offset="),
+        (&[&url(good, "?stratum=2")], 1, " ms unexpected\n"),
+        (&[&unsynchronised], 1, "ntp unsynchronised  rtt="),
+        (&[&url(bad, "?accept=unsynchronised")], 0, "1 sent, 1 replied, 0 lost, 1 unsolicited\n"),
+        (&[&silent, "-W", "50ms"], 1, "1 sent, 0 replied, 1 lost\n"),
+        (&[&closed, "-W", "20ms"], 3, "1 refused\n"),
+        (
+            &[&json, "--json"],
+            0,
+            "\"service\":\"ntp\",\"verdict\":\"ok\",\"reason\":null,\"facts\":{",
+        ),
+        (&[&json, "-m", "hello"], 2, ""),
+    ];
+    for (arguments, code, shown) in cases {
+        let finished = run(arguments, b"");
+        let (out, err) = (&finished.out, &finished.err);
+        assert_eq!(finished.code, Some(code), "{arguments:?}\n{out}{err}");
+        assert!(out.contains(shown), "{arguments:?}\n{out}{err}");
+        assert_eq!(err.is_empty(), code == 0, "{arguments:?}\n{err}");
+    }
+}

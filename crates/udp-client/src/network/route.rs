@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use udp_core::cli::Failure;
-use udp_core::endpoint::{DEFAULT_PORT, Role, host_port};
+use udp_core::endpoint::{Role, host_port};
 use udp_core::socket::{ReceiveMode, SocketConfig};
 
 use crate::config::Config;
@@ -33,7 +33,7 @@ impl Route {
     /// # Errors
     /// Bad usage: a name that does not resolve, or two addresses that have no family in common.
     pub fn resolve(config: &Config) -> Result<(Vec<SocketAddr>, Route), Failure> {
-        let mut peers = config.target.resolve(Role::Ask, config.family, DEFAULT_PORT)?;
+        let mut peers = config.target.resolve(Role::Ask, config.family, config.default_port)?;
         let mut bind = None;
         if let Some(endpoint) = &config.bind {
             let locals = endpoint.locals(config.family)?;

@@ -18,14 +18,15 @@ use udp_core::cli::{Console, Exit, Failure};
 use udp_core::clock::{self, Mono, Wall};
 
 use self::addresses::Addresses;
-use crate::config::{Config, Format, Source};
+use crate::ask;
+use crate::config::{Config, Source};
 use crate::exchange::Exchange;
 use crate::exchange::{Message, Replies};
 use crate::input::{self, Fault, Feed, Input, Restore};
 use crate::network::{Network, Receiver, Route};
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::stats::Mode;
-use crate::transcript::{Demands, Json, PendingOutput, Raw, Text, Transcript};
+use crate::transcript::{PendingOutput, Transcript};
 
 /// After the last reply, a second one is listened for: twice as long as the last reply took, and
 /// within these bounds.
@@ -45,6 +46,9 @@ const LONG: Duration = Duration::from_secs(3600);
 /// # Errors
 /// A target that does not resolve, or a local failure.
 pub fn run(config: Config, console: &Console) -> Result<Exit, Failure> {
+    if let Some(spec) = &config.service {
+        return ask::run(&config, spec, console);
+    }
     let (peers, route) = Route::resolve(&config)?;
     let mut addresses = Addresses::new(peers);
     let (mut network, receiver) = Network::start(route, config.mode)?;
@@ -151,13 +155,7 @@ struct Session {
 
 impl Session {
     fn new(config: Config, addresses: Addresses, network: Network, output: Output) -> Session {
-        let expectation = config.settings.expectation.clone();
-        let demands = Demands { expectation, max_rtt: config.settings.max_rtt };
-        let transcript: Box<dyn Transcript> = match config.format {
-            Format::Text => Box::new(Text::new(config.coding, demands, config.look)),
-            Format::Raw => Box::new(Raw::new(demands)),
-            Format::Json => Box::new(Json::new(config.look.quiet.then_some(demands))),
-        };
+        let transcript = output::transcript(&config);
         Session {
             exchange: Exchange::new(config.settings.clone()),
             config,

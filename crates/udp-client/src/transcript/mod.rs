@@ -9,6 +9,7 @@ mod text;
 
 pub use json::Json;
 pub use raw::Raw;
+pub(crate) use text::hexdump;
 pub use text::{Look, Text};
 
 use std::net::{IpAddr, SocketAddr};

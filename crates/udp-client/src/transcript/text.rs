@@ -43,7 +43,7 @@ pub struct Look {
 }
 
 /// Offset, hex and ASCII, 16 bytes a line, as `xxd(1)` prints them.
-fn hexdump(bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn hexdump(bytes: &[u8], out: &mut Vec<u8>) {
     for (index, row) in bytes.chunks(16).enumerate() {
         let hex: String = row
             .chunks(2)

@@ -53,6 +53,29 @@ impl Payload<'_> {
     }
 }
 
+/// What a service said beside its verdict: an object of values, of which numbers are numbers.
+#[cfg(feature = "service")]
+#[derive(Debug, Clone, Copy)]
+pub struct FactValues<'a>(pub &'a crate::service::Facts);
+
+#[cfg(feature = "service")]
+impl Serialize for FactValues<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use crate::service::Fact;
+        use serde::ser::SerializeMap;
+        let mut map = serializer.serialize_map(None)?;
+        for (name, fact) in self.0.iter() {
+            match fact {
+                Fact::Text(text) => map.serialize_entry(name, text)?,
+                Fact::Number(number) => map.serialize_entry(name, number)?,
+                Fact::Flag(flag) => map.serialize_entry(name, flag)?,
+                Fact::List(all) => map.serialize_entry(name, all)?,
+            }
+        }
+        map.end()
+    }
+}
+
 /// Appends one object and the line's end: `type`, `v`, `ts`, then the fields of `rest`. What cannot
 /// be written (a map whose keys are no strings) leaves no trace.
 pub fn object(kind: &str, at: Wall, rest: impl Serialize, out: &mut Vec<u8>) {

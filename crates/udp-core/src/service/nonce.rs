@@ -5,7 +5,7 @@
 //! a reply from last week its own beat's, however many came between. Narrow fields hold less: there it
 //! is the latest beat that had this value.
 
-use std::hash::Hasher;
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use siphasher::sip::SipHasher24;
 
@@ -16,6 +16,16 @@ pub struct Nonces {
 }
 
 impl Nonces {
+    /// A secret that nobody can guess: the standard library's hashers get their keys from the system's
+    /// randomness.
+    pub fn secret() -> [u8; 16] {
+        let random = RandomState::new();
+        let mut secret = [0; 16];
+        secret[..8].copy_from_slice(&random.hash_one(0).to_be_bytes());
+        secret[8..].copy_from_slice(&random.hash_one(1).to_be_bytes());
+        secret
+    }
+
     /// Those of the `target`-th target of a run with this secret.
     pub fn new(secret: [u8; 16], target: u64) -> Self {
         let of = |half: u64| keyed(&secret, &[target, half]).to_be_bytes();

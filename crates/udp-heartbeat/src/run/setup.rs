@@ -1,7 +1,6 @@
 //! What is done before the first beat: addresses, limits, the targets. It changes nothing of the process.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use udp_core::cli::Failure;
 use udp_core::cli::parse::ShownDuration;
 use udp_core::clock::{self, Mono, Wall};
 use udp_core::endpoint::{Role, host_port};
+use udp_core::service::Nonces;
 use udp_core::socket::SocketConfig;
 use udp_core::source_port;
 use udp_core::stamp::Ssid;
@@ -252,8 +252,6 @@ fn setup(plan: &mut Plan) -> Setup {
         precision: precision(count),
         stamp: format.is_stamp(),
     };
-    let random = RandomState::new();
-    let secret = u128::from(random.hash_one(0)) << 64 | u128::from(random.hash_one(1));
     Setup {
         stamp: Arc::new(stamp),
         format: Arc::new(format),
@@ -261,8 +259,7 @@ fn setup(plan: &mut Plan) -> Setup {
         default_port: plan.default_port,
         given: plan.given,
         fast: plan.fast,
-        // The system's randomness is behind it.
-        secret: secret.to_be_bytes(),
+        secret: Nonces::secret(),
         expectation: std::mem::replace(&mut plan.expectation, Expectation::Anything),
         rules,
         sharing: if many { Sharing::Shared } else { Sharing::Own },

@@ -1,8 +1,7 @@
 //! What a service said, as fields of a reply.
 
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
-use udp_core::service::{Fact, Facts};
+use serde::Serialize;
+use udp_core::cli::json::FactValues;
 
 use crate::report::item::Answer;
 
@@ -10,7 +9,7 @@ use crate::report::item::Answer;
 pub(super) struct Answered<'a> {
     service: &'static str,
     reason: Option<&'a str>,
-    facts: Values<'a>,
+    facts: FactValues<'a>,
 }
 
 impl<'a> Answered<'a> {
@@ -19,25 +18,7 @@ impl<'a> Answered<'a> {
         Answered {
             service: entry.scheme,
             reason: reply.reason.as_deref(),
-            facts: Values(&reply.facts),
+            facts: FactValues(&reply.facts),
         }
-    }
-}
-
-/// An object of values.
-struct Values<'a>(&'a Facts);
-
-impl Serialize for Values<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (name, fact) in self.0.iter() {
-            match fact {
-                Fact::Text(text) => map.serialize_entry(name, text)?,
-                Fact::Number(number) => map.serialize_entry(name, number)?,
-                Fact::Flag(flag) => map.serialize_entry(name, flag)?,
-                Fact::List(all) => map.serialize_entry(name, all)?,
-            }
-        }
-        map.end()
     }
 }

@@ -1,0 +1,57 @@
+//! A service on the command line, and the options that have no meaning with it.
+
+use udp_core::Endpoint;
+use udp_core::cli::{Failure, files};
+use udp_core::service::{self, Kind, Spec};
+
+use crate::args::Args;
+
+/// `SCHEME://HOST[:PORT][/WHAT][?KEY=VALUE…]`; `udp://` is what a bare target is.
+pub(crate) fn target(text: &str) -> Result<(Endpoint, Option<Spec>), Failure> {
+    let (endpoint, spec) = service::target(text, &files::secret).map_err(|(error, hint)| {
+        if error.starts_with("cannot read ") {
+            return Failure::local(error);
+        }
+        let failure = Failure::usage(format!("invalid value '{text}' for '[TARGET]': {error}"));
+        failure.with_hint(hint.unwrap_or_else(|| "try --help".into()))
+    })?;
+    match spec.as_ref().map(Spec::kind) {
+        Some(Kind::Service(_)) => Ok((endpoint, spec)),
+        Some(Kind::Stamp) => {
+            let reason = "udp-client asks no STAMP reflector";
+            Err(Failure::usage(reason).with_hint(format!("udp-heartbeat -c 1 {text}")))
+        }
+        Some(Kind::Udp) | None => Ok((endpoint, None)),
+    }
+}
+
+/// A service is asked once in its own words: there are no messages, and nothing but them to expect.
+pub(crate) fn refuse_messages(args: &Args, spec: &Spec) -> Result<(), Failure> {
+    let secret = spec.service().is_some_and(|service| service.is_secret());
+    let given = [
+        (!args.message.is_empty(), "--message"),
+        (args.stdin.is_some(), "--stdin"),
+        (args.hex, "--hex"),
+        (args.escape, "--escape"),
+        (!args.interval.is_zero(), "--interval"),
+        (args.window > 1, "--window"),
+        (args.replies.is_some(), "--replies"),
+        (args.no_reply, "--no-reply"),
+        (args.expect.is_some(), "--expect"),
+        (args.expect_hex.is_some(), "--expect-hex"),
+        (args.expect_regex.is_some(), "--expect-regex"),
+        (args.broadcast, "--broadcast"),
+        // Its replies may hold what was asked with.
+        (args.raw && secret, "--raw"),
+        (args.hexdump && secret, "--hexdump"),
+    ];
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, option)) => {
+            let scheme = spec.entry().scheme;
+            Err(Failure::usage(format!(
+                "{option} is not for {scheme}, which is asked in its own words"
+            )))
+        }
+        None => Ok(()),
+    }
+}
