@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Parser, ValueEnum};
 use udp_core::Endpoint;
-use udp_core::cli::{CommonArgs, Failure, HasCommon, parse};
+use udp_core::cli::{CommonArgs, Failure, HasCommon, parse, web};
 use udp_core::expect::{self, Regex};
 use udp_core::service::Spec;
 use udp_core::socket::{Dscp, Ecn};
@@ -25,6 +25,7 @@ const CHECKS: &str = "Checks";
 const STATE: &str = "State and alerts";
 const OUTPUT: &str = "Output";
 const RECORDING: &str = "Recording";
+const PROMETHEUS: &str = "Prometheus";
 const SOCKET: &str = "Socket";
 
 /// What `--help` ends with.
@@ -233,6 +234,18 @@ pub struct Args {
     /// the exit code is 4. SIGHUP opens the file again.
     #[arg(long, value_name = "FILE", help_heading = RECORDING)]
     pub(crate) record: Option<PathBuf>,
+    /// Serve metrics, and the table of the targets, by HTTP at ENDPOINT
+    ///
+    /// /metrics in text, OpenMetrics or protobuf (native histograms), as is asked for; /targets as HTML or
+    /// JSON; /-/healthy, /-/ready and /-/reload (POST). It needs a port; :9107 is every IPv4 address.
+    #[arg(long, value_name = "ENDPOINT", value_parser = web::endpoint, help_heading = PROMETHEUS)]
+    pub(crate) metrics: Option<Endpoint>,
+    /// Buckets of the histograms [default: classic up to 200 targets, native where asked for]
+    ///
+    /// Native ones are finer and one series each; they need a scraper that asks for protobuf. Where there
+    /// are no classic buckets, text has the sum and the count.
+    #[arg(long, value_enum, value_name = "HOW", requires = "metrics", help_heading = PROMETHEUS, hide_short_help = true)]
+    pub(crate) metrics_histograms: Option<HistogramForm>,
     /// Local address, and port, to send from
     ///
     /// Of a name, or of :PORT, the first address of each target's family.
@@ -298,6 +311,17 @@ fn service(text: &str) -> Result<String, String> {
 #[expect(clippy::unnecessary_wraps, reason = "a reader of files may fail")]
 fn anything(_file: &str) -> std::io::Result<Vec<u8>> {
     Ok(b"anything".to_vec())
+}
+
+/// Which buckets there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HistogramForm {
+    /// A series for each bucket
+    Classic,
+    /// In protobuf alone, finer; in text the sum and the count
+    Native,
+    /// No histogram at all
+    None,
 }
 
 /// A share in percent.

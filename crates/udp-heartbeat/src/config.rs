@@ -15,7 +15,7 @@ use udp_core::stamp::{self, Key, Mode};
 use udp_core::text::hex;
 use udp_core::{Endpoint, Family};
 
-use crate::args::{Args, Path, Schedule};
+use crate::args::{Args, HistogramForm, Path, Schedule};
 use crate::plan::{Local, Plan};
 use crate::probe::format::{Format, Padding};
 use crate::probe::schedule::Spacing;
@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) on_change: Option<std::ffi::OsString>,
     pub(crate) record: Option<PathBuf>,
     pub(crate) output: Output,
+    /// Where metrics are served, and which histograms they have.
+    pub(crate) metrics: Option<(Endpoint, Option<HistogramForm>)>,
 }
 
 /// Where targets and key come from, to be read again.
@@ -147,9 +149,12 @@ impl Config {
                 Path::Auto => Backend::Auto,
                 Path::Portable => Backend::Portable,
             },
+            metered: args.metrics.is_some(),
         };
         let output = Output { form, show, hex, stamp: args.stamp };
-        Ok(Config { plan, twice, sources, on_change: args.on_change, record: args.record, output })
+        let metrics = args.metrics.map(|endpoint| (endpoint, args.metrics_histograms));
+        let (on_change, record) = (args.on_change, args.record);
+        Ok(Config { plan, twice, sources, on_change, record, output, metrics })
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Plan {
     pub(crate) judged: bool,
     pub(crate) local: Local,
     pub(crate) backend: Backend,
+    /// Whether somebody scrapes.
+    pub(crate) metered: bool,
 }
 
 /// How local sockets are.
@@ -99,6 +101,7 @@ impl Plan {
             judged: false,
             local: Local::default(),
             backend: Backend::Auto,
+            metered: false,
         }
     }
 

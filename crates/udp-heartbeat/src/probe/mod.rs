@@ -6,6 +6,7 @@ pub(crate) mod asking;
 pub(crate) mod counts;
 pub(crate) mod event;
 pub(crate) mod format;
+pub(crate) mod meter;
 pub(crate) mod recent;
 pub(crate) mod schedule;
 pub(crate) mod session;

@@ -147,7 +147,7 @@ impl TargetSnapshot {
         let runs = session.runs();
         TargetSnapshot {
             label: target.label.to_string(),
-            labels: target.labels.clone(),
+            labels: Labels::clone(&target.labels),
             address: target.address(),
             state: session.state(),
             counts,

@@ -27,16 +27,21 @@ pub enum State {
 
 impl State {
     pub(crate) const ALL: [State; 4] = [State::Up, State::Degraded, State::Down, State::Unknown];
-}
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// Its name in text, JSON and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
             State::Unknown => "unknown",
             State::Up => "up",
             State::Degraded => "degraded",
             State::Down => "down",
-        })
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -136,6 +141,7 @@ impl Row {
 pub(crate) struct Tracker {
     hysteresis: Hysteresis,
     state: State,
+    changes: u64,
     /// By rows alone.
     by_rows: State,
     /// Which threshold does not hold over the last minute.
@@ -154,6 +160,7 @@ impl Tracker {
         Tracker {
             hysteresis,
             state: State::Unknown,
+            changes: 0,
             by_rows: State::Unknown,
             failing: None,
             since: None,
@@ -167,6 +174,11 @@ impl Tracker {
     /// What it is now.
     pub(crate) fn state(&self) -> State {
         self.state
+    }
+
+    /// How often it has changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Beats in a row that were not answered, up to the newest.
@@ -267,6 +279,7 @@ impl Tracker {
         if state == previous {
             return None;
         }
+        self.changes += 1;
         let began = self.since.replace(since).unwrap_or(since);
         let by_window = state != self.by_rows;
         Some(Change {

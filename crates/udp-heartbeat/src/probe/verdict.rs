@@ -28,6 +28,11 @@ impl Verdicts {
         verdicts.map(|verdict| (verdict.name(), self.of(verdict)))
     }
 
+    /// Each verdict there is.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Verdict::ALL.into_iter().map(|verdict| (verdict.name(), self.of(verdict)))
+    }
+
     pub(crate) fn add(&mut self, other: &Verdicts) {
         self.0.iter_mut().zip(other.0).for_each(|(sum, more)| *sum += more);
     }

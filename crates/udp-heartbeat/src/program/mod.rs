@@ -1,6 +1,7 @@
 //! The program: from the command line to the exit code, around a [`Prober`].
 
 mod hook;
+mod metrics;
 mod reload;
 mod reporter;
 mod say;
@@ -15,15 +16,16 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded, select};
+use crossbeam_channel::{Sender, select};
 use udp_core::cli::printer::{Handle, Policy, Printer, Reader, stdout};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
+use udp_core::cli::web::{Bound, Web};
 use udp_core::cli::{self, Console, Exit, Failure, Style, notify};
 use udp_core::clock;
 use udp_core::error::describe;
 
 use crate::args::Args;
-use crate::config::{self, Config, Files, Sources};
+use crate::config::{self, Config, Files};
 use crate::plan::Plan;
 use crate::probe::format::Format;
 use crate::probe::schedule::Spacing;
@@ -32,11 +34,12 @@ use crate::probe::targets::{FLOOR, Listed};
 use crate::probe::thresholds;
 use crate::record::{Options, Recording};
 use crate::report::{
-    Form, Item, Kind, Output, Reloaded, Show, Start, StartTarget, Status, reporter as make_reporter,
+    Form, Item, Kind, Output, Show, Start, StartTarget, Status, reporter as make_reporter,
 };
-use crate::run::{Caller, Prober};
+use crate::run::Prober;
 use hook::Hook;
-use reload::Fresh;
+use metrics::Pages;
+use reload::{Ask, Reloads};
 use reporter::Reporter;
 use say::{say_figures, say_snapshot};
 
@@ -99,6 +102,8 @@ struct Run {
     /// Nobody reads what is printed.
     gone: Arc<AtomicBool>,
     screen: screen::Screen,
+    /// HTTP, if it was asked for.
+    web: Option<Web>,
 }
 
 impl Run {
@@ -108,7 +113,7 @@ impl Run {
         live: screen::Wanted,
         console: &Console,
     ) -> Result<Self, Failure> {
-        let Config { plan, twice, sources, on_change, record, output } = config;
+        let Config { plan, twice, sources, on_change, record, output, metrics } = config;
         raise_descriptors();
         let limits = (&plan.warnings, &plan.thresholds);
         let reporter = make_reporter(output, plan.timeout, style, limits);
@@ -116,6 +121,8 @@ impl Run {
         let printer = printer.map_err(thread_failed)?;
         let hook = on_change.map(Hook::start).transpose().map_err(thread_failed)?.map(Arc::new);
         let (mut start, options) = (start(&plan), Options::of(&plan));
+        let bound = metrics.map(|(at, form)| Ok((Bound::bind(&at, plan.family)?, form)));
+        let bound: Option<(Bound, _)> = bound.transpose().map_err(|it: Failure| it)?;
         let reporter = Reporter::new(output, printer.handle().clone(), hook.clone());
         let (screen, feed) = screen::Screen::new(live, plan.timeout);
         let (recorder, recording) =
@@ -129,20 +136,30 @@ impl Run {
         // Not before: there is nothing to sum up yet, and a resolver that hangs is ended by the
         // first signal.
         let again = sources.any();
-        let reloads = again || recording.is_some();
-        let signals = Signals::install(if reloads { Hangup::Reload } else { Hangup::Stop })?;
+        let hears = again || recording.is_some();
+        let signals = Signals::install(if hears { Hangup::Reload } else { Hangup::Stop })?;
         let shown = output.show.has(Kind::Summary);
         let lines = Arc::new(printer.handle().clone());
         let told = (Arc::downgrade(&lines), shown, recording.clone());
-        let requests = again.then(|| watch(sources, prober.caller(), told)).transpose();
-        let gone = Arc::new(AtomicBool::new(false));
-        let run = Run { prober, output, printer, lines, hook, signals, recording, gone, screen };
-        run.forward(requests.map_err(thread_failed)?, console).map_err(thread_failed)?;
+        let reloads = Reloads::new();
+        let start_reload = || reload::start(sources, prober.caller(), reloads.clone(), told);
+        let asks = again.then(start_reload).transpose().map_err(thread_failed)?;
+        let (gone, web) = (Arc::new(AtomicBool::new(false)), None);
+        let mut run =
+            Run { prober, output, printer, lines, hook, signals, recording, gone, screen, web };
+        run.forward(asks.clone(), console).map_err(thread_failed)?;
         for target in &twice {
             log::warn!("{target} stands twice and is one target");
         }
         start.targets = targets.into_iter().map(StartTarget::from).collect();
         run.announce(start, console);
+        if let Some((bound, form)) = bound {
+            let pages = Pages { prober: Arc::downgrade(&run.prober), form, reloads, asks };
+            let series = pages.series();
+            let web = Web::start(bound, Arc::new(pages))?;
+            console.note(format!("metrics: {}, {series} series", web.urls("/metrics")));
+            run.web = Some(web);
+        }
         Ok(run)
     }
 
@@ -162,10 +179,10 @@ impl Run {
             target.unmet.iter().for_each(|unmet| log::warn!("{}: {unmet}", target.label));
         }
         say_figures(&snapshot);
-        let Run { prober, output, printer, lines, hook, signals, recording, gone, .. } = self;
+        let Run { prober, output, printer, lines, hook, signals, recording, gone, web, .. } = self;
         let shown = !gone.load(Ordering::Relaxed) && output.show.has(Kind::Summary);
         // With the reporter, and its ways to the printer and to the command.
-        drop((prober, lines));
+        drop((web, prober, lines));
         let recorded = recording.is_none_or(|it| it.finish(snapshot.clone()));
         let ended = clock::mono();
         let patient = || !signals.stopped() && clock::mono().saturating_since(ended) < PATIENCE;
@@ -203,7 +220,7 @@ impl Run {
     }
 
     /// Passes signals, and the news that nobody reads any more, on to the prober.
-    fn forward(&self, requests: Option<Sender<()>>, console: &Console) -> io::Result<()> {
+    fn forward(&self, asks: Option<Sender<Ask>>, console: &Console) -> io::Result<()> {
         let (prober, gone) = (Arc::downgrade(&self.prober), self.gone.clone());
         let (console, signals) = (console.clone(), self.signals.clone());
         let (on_terminal, recording) =
@@ -225,12 +242,12 @@ impl Run {
                         Ok(SignalEvent::Reload) => {
                             notify::reloading();
                             // One request that waits is as good as two.
-                            let _ = requests.as_ref().map(|requests| requests.try_send(()));
+                            let _ = asks.as_ref().map(|asks| asks.try_send(Ask::default()));
                             if let Some(recording) = &recording {
                                 with(&prober, |it| recording.reopen(&it.snapshot()));
                             }
                             // Who reads files says so when that is done.
-                            if requests.is_none() {
+                            if asks.is_none() {
                                 notify::ready();
                             }
                         }
@@ -299,46 +316,4 @@ fn raise_descriptors() {
             let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(DESCRIPTORS), hard);
         }
     }
-}
-
-/// Starts the thread that reads files again where it is asked to. Those of `shown` get the summaries
-/// of targets that are gone.
-fn watch(
-    sources: Sources,
-    caller: Caller,
-    (lines, shown, recording): (Weak<Handle<Item>>, bool, Option<Recording>),
-) -> io::Result<Sender<()>> {
-    let (requests, asked) = bounded(1);
-    let ready = caller.clone();
-    let work = move || {
-        let found = |Fresh { targets, key }| {
-            let (lines, recording) = (lines.clone(), recording.clone());
-            caller.run(move |engine| {
-                if let Some(key) = key {
-                    engine.targets.replace_key(&key);
-                }
-                let (gone, added) =
-                    targets.map_or_else(Default::default, |it| engine.take_targets(it));
-                let (targets, removed) = (engine.targets.present().count(), gone.len());
-                log::info!("read again: {targets} targets, {added} added, {removed} removed");
-                if let Some(recording) = &recording {
-                    gone.iter().for_each(|summary| recording.gone(summary));
-                }
-                let Some(lines) = lines.upgrade() else { return };
-                // What finds no room is counted by the printer.
-                for summary in gone.into_iter().filter(|_| shown) {
-                    drop(lines.offer(Item::Summary(Box::new(summary))));
-                }
-                let at = clock::wall();
-                drop(lines.offer(Item::Reloaded(Reloaded { at, targets, added, removed })));
-            });
-        };
-        let done = || {
-            watchdog::came_by(&ready, PATIENCE);
-            notify::ready();
-        };
-        sources.watch(&asked, found, done);
-    };
-    thread::Builder::new().name("files".into()).spawn(work)?;
-    Ok(requests)
 }

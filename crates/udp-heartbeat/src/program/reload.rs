@@ -3,17 +3,23 @@
 //! A thread of its own reads, so that no disk holds up a beat. What is bad changes nothing and is said.
 //! A file that is just being written is left alone until it has stayed the same for a while.
 
-use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
+use std::{fs, io, thread};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-use udp_core::cli::{Failure, files};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use udp_core::cli::printer::Handle;
+use udp_core::cli::{Failure, files, notify};
+use udp_core::clock::{self, Wall};
 use udp_core::stamp::Key;
 
-use super::read_list;
+use super::{PATIENCE, read_list, watchdog};
 use crate::config::{self, Sources};
 use crate::probe::targets::Listed;
+use crate::record::Recording;
+use crate::report::{Item, Reloaded};
+use crate::run::Caller;
 use crate::targets_file;
 
 /// How often it is looked whether the list has changed, and how long it has to stay the same.
@@ -24,6 +30,42 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Fresh {
     pub(crate) targets: Option<Vec<Listed>>,
     pub(crate) key: Option<Key>,
+}
+
+/// Somebody asks for the files to be read again, and may wait for the answer.
+#[derive(Debug, Default)]
+pub(crate) struct Ask {
+    pub(crate) answer: Option<Sender<Result<(), String>>>,
+}
+
+impl Ask {
+    fn answer(&self, how: Result<(), String>) {
+        // Who asked may have gone.
+        let _ = self.answer.as_ref().map(|answer| answer.try_send(how));
+    }
+}
+
+/// Whether files were read again well, and when they last were.
+#[derive(Debug, Clone)]
+pub(crate) struct Reloads(Arc<Mutex<(bool, Wall)>>);
+
+impl Reloads {
+    /// They were read at the start.
+    pub(crate) fn new() -> Reloads {
+        Reloads(Arc::new(Mutex::new((true, clock::wall()))))
+    }
+
+    fn note(&self, well: bool) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0 = well;
+        if well {
+            state.1 = clock::wall();
+        }
+    }
+
+    pub(super) fn get(&self) -> (bool, Wall) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// When a file was changed last, and how long it is.
@@ -48,25 +90,38 @@ impl Sources {
 
     /// Reads on each request, which is `done` then, and what has changed meanwhile, until nobody
     /// asks any more.
-    pub(crate) fn watch(&self, requests: &Receiver<()>, found: impl Fn(Fresh), done: impl Fn()) {
+    fn watch(
+        &self,
+        asks: &Receiver<Ask>,
+        reloads: &Reloads,
+        found: impl Fn(Fresh, Ask),
+        done: impl Fn(),
+    ) {
         let look = || self.list.as_deref().and_then(mark);
         let mut read = look();
         let mut seen = read;
         loop {
-            let asked = match requests.recv_timeout(EVERY) {
-                Ok(()) => true,
-                Err(RecvTimeoutError::Timeout) => false,
+            let ask = match asks.recv_timeout(EVERY) {
+                Ok(ask) => Some(ask),
+                Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             let now = look();
             let settled = now == std::mem::replace(&mut seen, now);
-            if !asked && (now == read || !settled) {
+            if ask.is_none() && (now == read || !settled) {
                 continue;
             }
             read = now;
-            match self.read(asked) {
-                Ok(fresh) => found(fresh),
-                Err(failure) => files::warn_unchanged(&failure),
+            let asked = ask.is_some();
+            let fresh = self.read(asked);
+            reloads.note(fresh.is_ok());
+            let ask = ask.unwrap_or_default();
+            match fresh {
+                Ok(fresh) => found(fresh, ask),
+                Err(failure) => {
+                    files::warn_unchanged(&failure);
+                    ask.answer(Err(failure.to_string()));
+                }
             }
             if asked {
                 done();
@@ -94,4 +149,48 @@ impl Sources {
         let key = self.key.as_deref().filter(|_| all).map(files::stamp_key);
         Ok(Fresh { targets, key: key.transpose()? })
     }
+}
+
+/// Starts the thread that reads files again where it is asked to. Those of `shown` get the summaries
+/// of targets that are gone.
+pub(crate) fn start(
+    sources: Sources,
+    caller: Caller,
+    reloads: Reloads,
+    (lines, shown, recording): (Weak<Handle<Item>>, bool, Option<Recording>),
+) -> io::Result<Sender<Ask>> {
+    let (asks, asked) = bounded(1);
+    let ready = caller.clone();
+    let work = move || {
+        let found = |Fresh { targets, key }: Fresh, ask: Ask| {
+            let (lines, recording) = (lines.clone(), recording.clone());
+            caller.run(move |engine| {
+                if let Some(key) = key {
+                    engine.targets.replace_key(&key);
+                }
+                let (gone, added) =
+                    targets.map_or_else(Default::default, |it| engine.take_targets(it));
+                let (targets, removed) = (engine.targets.present().count(), gone.len());
+                ask.answer(Ok(()));
+                log::info!("read again: {targets} targets, {added} added, {removed} removed");
+                if let Some(recording) = &recording {
+                    gone.iter().for_each(|summary| recording.gone(summary));
+                }
+                let Some(lines) = lines.upgrade() else { return };
+                // What finds no room is counted by the printer.
+                for summary in gone.into_iter().filter(|_| shown) {
+                    drop(lines.offer(Item::Summary(Box::new(summary))));
+                }
+                let at = clock::wall();
+                drop(lines.offer(Item::Reloaded(Reloaded { at, targets, added, removed })));
+            });
+        };
+        let done = || {
+            watchdog::came_by(&ready, PATIENCE);
+            notify::ready();
+        };
+        sources.watch(&asked, &reloads, found, done);
+    };
+    thread::Builder::new().name("files".into()).spawn(work)?;
+    Ok(asks)
 }

@@ -19,12 +19,12 @@ pub(crate) use held::{Budget, Held};
 pub(crate) use item::{
     Answer, Item, Language, Record, Reloaded, ReportEvent, Start, StartTarget, StateChange,
 };
-pub(crate) use json::Json;
+pub(crate) use json::{Json, targets_json};
 pub(crate) use nagios::{Status, unknown};
 pub(crate) use show::{Kind, Show};
+pub(crate) use text::{COLUMNS, cells, place, snapshot};
 #[cfg(feature = "live")]
 pub(crate) use text::{one_line, statistics, total};
-pub(crate) use text::{place, snapshot};
 
 use nagios::Nagios;
 use text::{Payload, Text};

@@ -22,8 +22,10 @@ use super::lookup::{Found, Resolver};
 use super::observers::Observers;
 use super::poller::Poller;
 use super::ports::{Came, Drained, Ports};
+use crate::probe::meter::Meters;
 use crate::probe::schedule::{TargetId, Timeline};
 use crate::probe::snapshot::Snapshot;
+use crate::probe::stats::buckets::Buckets;
 use crate::probe::stats::distribution::Distribution;
 use crate::probe::targets::{PortKey, PortsToClose, Targets};
 use crate::probe::thresholds::Thresholds;
@@ -46,6 +48,8 @@ pub(crate) enum Call {
     Stop,
     /// Take the figures, without haste, and send them there.
     Snapshot(Sender<Snapshot>),
+    /// The same for a scrape.
+    Meters(Sender<Meters>),
     /// A look-up is over.
     Found(Found),
     /// Do this between two beats.
@@ -59,8 +63,13 @@ pub(crate) struct Ended;
 /// Figures that are being taken, some targets at a time.
 pub(super) struct Taking {
     pub(super) rest: std::vec::IntoIter<TargetId>,
-    pub(super) snapshot: Snapshot,
-    pub(super) to: Sender<Snapshot>,
+    pub(super) taken: Taken,
+}
+
+/// What was taken so far, and who waits for it.
+pub(super) enum Taken {
+    Figures(Snapshot, Sender<Snapshot>),
+    Meters(Meters, Sender<Meters>),
 }
 
 /// Beats that leave together from a shared port.
@@ -110,6 +119,8 @@ pub(crate) struct Engine {
     pub(crate) intervals: Option<(Mono, Duration)>,
     /// How late sends were.
     pub(crate) lag: Distribution,
+    /// The same by buckets, for whoever scrapes.
+    pub(crate) lag_buckets: Option<Buckets>,
     pub(super) batch: Batch,
     /// Many targets' beats that are due before this leave together then.
     pub(crate) next_tick: Mono,
@@ -211,6 +222,7 @@ impl Engine {
             match call {
                 Call::Stop => return Some(Ended),
                 Call::Snapshot(to) => self.begin_figures(to),
+                Call::Meters(to) => self.begin_meters(to),
                 Call::Found(found) => self.found(found),
                 Call::Do(work) => work(self),
             }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use udp_core::clock::{self, Mono};
 
-use super::engine::{Engine, Fixed, TICK, Taking};
+use super::engine::{Engine, Fixed, TICK, Taken, Taking};
 use crate::probe::counts::Counts;
+use crate::probe::meter::{Meter, Meters};
 use crate::probe::schedule::TargetId;
 use crate::probe::snapshot::{Snapshot, TargetSnapshot};
 use crate::probe::stats::distribution::Percentile;
@@ -17,8 +18,37 @@ const EACH: Duration = Duration::from_micros(100);
 impl Engine {
     /// Takes the figures, without haste, for whoever waits for them there.
     pub(super) fn begin_figures(&mut self, to: Sender<Snapshot>) {
+        self.begin(Taken::Figures(self.snapshot(&[]), to));
+    }
+
+    /// The same for a scrape.
+    pub(super) fn begin_meters(&mut self, to: Sender<Meters>) {
+        let meters = self.meters();
+        self.begin(Taken::Meters(meters, to));
+    }
+
+    fn begin(&mut self, taken: Taken) {
         let rest = self.targets.present().collect::<Vec<_>>().into_iter();
-        self.taking.push_back(Taking { rest, snapshot: self.snapshot(&[]), to });
+        self.taking.push_back(Taking { rest, taken });
+    }
+
+    /// What a scrape reads of all targets.
+    pub(crate) fn meters_of_all(&mut self) -> Meters {
+        let present: Vec<TargetId> = self.targets.present().collect();
+        let mut meters = self.meters();
+        meters.targets =
+            present.into_iter().map(|id| Meter::of(self.targets.target_mut(id))).collect();
+        meters
+    }
+
+    /// What a scrape reads beside targets.
+    fn meters(&mut self) -> Meters {
+        Meters {
+            targets: Vec::new(),
+            lag: self.lag_buckets.clone().unwrap_or_default(),
+            kernel_drops: self.ports.lost_in_host(),
+            judged: self.fixed.judged,
+        }
     }
 
     /// Takes the figures of a few targets, one at least and as many as there is time for until the next beat.
@@ -26,18 +56,27 @@ impl Engine {
         let Some(mut taking) = self.taking.pop_front() else { return };
         let end = clock::mono() + TICK;
         for id in taking.rest.by_ref() {
-            taking.snapshot.targets.push(self.figures(id));
+            match &mut taking.taken {
+                Taken::Figures(snapshot, _) => snapshot.targets.push(self.figures(id)),
+                Taken::Meters(meters, _) => {
+                    meters.targets.push(Meter::of(self.targets.target_mut(id)));
+                }
+            }
             let now = clock::mono();
             if now >= end || !self.is_idle(now) {
                 break;
             }
         }
-        if taking.rest.as_slice().is_empty() {
-            self.complete(&mut taking.snapshot);
-            // Who asked may have gone.
-            let _ = taking.to.try_send(taking.snapshot);
-        } else {
-            self.taking.push_front(taking);
+        if !taking.rest.as_slice().is_empty() {
+            return self.taking.push_front(taking);
+        }
+        // Who asked may have gone.
+        match taking.taken {
+            Taken::Figures(mut snapshot, to) => {
+                self.complete(&mut snapshot);
+                drop(to.try_send(snapshot));
+            }
+            Taken::Meters(meters, to) => drop(to.try_send(meters)),
         }
     }
 

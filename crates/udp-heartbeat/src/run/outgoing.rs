@@ -47,7 +47,11 @@ impl Engine {
         self.follow_early(target, now);
         // A fixed port has to be free before it leads elsewhere.
         self.close_ports(now);
-        self.lag.record(now.saturating_since(slot.waiting_since));
+        let lag = now.saturating_since(slot.waiting_since);
+        self.lag.record(lag);
+        if let Some(buckets) = &mut self.lag_buckets {
+            buckets.record(lag);
+        }
         match self.targets.begin(target, (slot.due, now), &mut self.observers) {
             Dispatch::Send { seq, port, to, close } => {
                 if let Some(close) = close {

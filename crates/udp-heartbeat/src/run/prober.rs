@@ -17,7 +17,9 @@ use super::ports::Ports;
 use super::setup;
 use crate::plan::Plan;
 use crate::probe::event::Observer;
+use crate::probe::meter::Meters;
 use crate::probe::snapshot::Snapshot;
+use crate::probe::stats::buckets::Buckets;
 use crate::probe::stats::distribution::{Distribution, Precision};
 
 /// What other threads may have said that the loop has not taken yet; then they wait.
@@ -112,6 +114,7 @@ impl Prober {
                 default_port: plan.default_port,
             },
             lag: Distribution::new(Precision::Fine),
+            lag_buckets: plan.metered.then(Buckets::default),
             batch: Batch::default(),
             next_tick: now,
             unread: 0,
@@ -144,15 +147,25 @@ impl Prober {
     /// The figures until now. While it runs they are taken between two beats, a few targets at a
     /// time, so that no beat is late for it.
     pub fn snapshot(&self) -> Snapshot {
+        self.ask(Engine::snapshot_of_all, Call::Snapshot)
+    }
+
+    /// What a scrape reads, taken in the same way.
+    pub(crate) fn meters(&self) -> Meters {
+        self.ask(Engine::meters_of_all, Call::Meters)
+    }
+
+    /// Asks the engine, by a call where it runs.
+    fn ask<T>(&self, at_rest: fn(&mut Engine) -> T, call: fn(Sender<T>) -> Call) -> T {
         let (to, taken) = bounded(1);
         let mut asked = false;
         loop {
             if let Some(engine) = &mut *self.engine() {
-                return engine.snapshot_of_all();
+                return at_rest(engine);
             }
-            asked = asked || self.caller.call(Call::Snapshot(to.clone()));
-            if let Ok(snapshot) = taken.recv_timeout(LOOK) {
-                return snapshot;
+            asked = asked || self.caller.call(call(to.clone()));
+            if let Ok(answer) = taken.recv_timeout(LOOK) {
+                return answer;
             }
         }
     }

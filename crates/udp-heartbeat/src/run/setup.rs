@@ -101,7 +101,7 @@ pub(super) fn resolve(
                 resolver.iter_mut().for_each(|resolver| resolver.go_on());
                 placed.insert(found.target, found.addresses);
             }
-            Ok(Call::Stop | Call::Snapshot(_) | Call::Do(_)) => {}
+            Ok(Call::Stop | Call::Snapshot(_) | Call::Meters(_) | Call::Do(_)) => {}
             Err(_) => break,
         }
     }
@@ -251,6 +251,7 @@ fn setup(plan: &mut Plan) -> Setup {
         keep: (REMEMBERED / count.max(1)).clamp(least, most),
         precision: precision(count),
         stamp: format.is_stamp(),
+        metered: plan.metered,
     };
     Setup {
         stamp: Arc::new(stamp),

@@ -25,13 +25,14 @@ use super::terminal::Terminal;
 use parse::{Block, Command, Group, Kind};
 
 /// The files whose blocks are run, and how their scenarios are called.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("README.md", "readme"),
     ("README.zh-TW.md", "readme-zh-tw"),
     ("docs/questions.md", "docs-questions"),
     ("docs/client.md", "docs-client"),
     ("docs/heartbeat.md", "docs-heartbeat"),
     ("docs/server.md", "docs-server"),
+    ("docs/prometheus.md", "docs-prometheus"),
 ];
 
 const PROMPT: &str = "please input message: ";

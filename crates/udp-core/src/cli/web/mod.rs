@@ -5,6 +5,7 @@
 //! hyper speaks the protocol (RFC 9110, RFC 9112).
 
 mod connections;
+pub mod metrics;
 mod pages;
 mod server;
 mod site;

@@ -54,6 +54,11 @@ impl Session {
         runs
     }
 
+    /// How often the state has changed.
+    pub(crate) fn state_changes(&self) -> u64 {
+        self.state.changes()
+    }
+
     pub(crate) fn state(&self) -> State {
         self.state.state()
     }

@@ -7,6 +7,7 @@
 mod follow;
 mod interval;
 mod reply;
+mod scrape;
 mod stamp;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use udp_core::clock::Mono;
 use crate::probe::asking::Reasons;
 use crate::probe::recent::Recent;
 use crate::probe::state::{Hysteresis, Tracker};
+use crate::probe::stats::buckets::Buckets;
 use crate::probe::stats::direction::Numbers;
 use crate::probe::stats::distribution::{Distribution, Precision};
 use crate::probe::stats::jitter::Jitter;
@@ -43,6 +45,8 @@ pub(crate) struct Rules {
     pub(crate) precision: Precision,
     /// Whether replies are a STAMP reflector's.
     pub(crate) stamp: bool,
+    /// Whether round trips are counted by buckets as well.
+    pub(crate) metered: bool,
 }
 
 /// One target's truth.
@@ -57,6 +61,8 @@ pub(crate) struct Session {
     /// The first beat whose class may still change.
     unsettled: u64,
     rtt: Distribution,
+    buckets: Option<Box<Buckets>>,
+    last_reply: Option<Mono>,
     jitter: Jitter,
     interval: interval::Collector,
     runs: LossRuns,
@@ -88,6 +94,8 @@ impl Session {
             untold: 1,
             unsettled: 1,
             rtt: Distribution::new(rules.precision),
+            buckets: rules.metered.then(Box::default),
+            last_reply: None,
             jitter: Jitter::default(),
             interval: interval::Collector::default(),
             runs: LossRuns::new(rules.interval),
@@ -229,6 +237,7 @@ impl Session {
                 }
                 self.judge(before.as_ref(), Some(rtt));
                 self.rtt.record(rtt);
+                self.note_reply(at, Some(rtt));
                 self.jitter.record(rtt);
                 self.interval.record(rtt);
                 let rtt_from_due = at.saturating_since(before.map_or(at, |beat| beat.due));
@@ -244,6 +253,7 @@ impl Session {
             Arrival::Late { after, expired } => {
                 self.counts.lost += u64::from(expired);
                 self.counts.late += 1;
+                self.note_reply(at, None);
                 self.counts.refused_late += u64::from(refused);
                 if expired {
                     self.judge(before.as_ref(), None);

@@ -5,6 +5,7 @@
 //! made up as well: a reply to one that was closed is lost.
 
 mod link;
+mod meters;
 mod setup;
 mod verify;
 mod world;

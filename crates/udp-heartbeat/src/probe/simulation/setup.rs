@@ -29,6 +29,7 @@ pub(super) fn setup(link: &Link, format: Format) -> Setup {
             keep: 1000,
             precision: Precision::Fine,
             stamp: format.is_stamp(),
+            metered: true,
         },
         format: format.clone(),
         stamp: format,

@@ -7,6 +7,7 @@ use udp_core::clock::{Mono, Wall};
 use udp_core::stamp::{ErrorEstimate, Key, Mode, Reply as StampReply, SenderPacket, Ssid};
 
 use super::link::{Flight, Flying, Kind, Link, Log, MS, Told, Truth, address, at, check_books};
+use super::meters::Read;
 use super::setup::setup;
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::format::{Format, Padding, StampSession};
@@ -28,6 +29,7 @@ pub(super) struct World {
     /// The reflectors' counters, by socket and session.
     pub(super) counters: HashMap<(u64, Ssid), u32>,
     pub(super) unsolicited: u64,
+    read: Read,
 }
 
 impl World {
@@ -66,6 +68,7 @@ impl World {
             truth: HashMap::new(),
             counters: HashMap::new(),
             unsolicited: 0,
+            read: Read::default(),
         }
     }
 
@@ -294,6 +297,7 @@ impl World {
             }
             check_books(&self.targets);
             self.check_direction();
+            self.read.check(&mut self.targets);
         }
         now
     }

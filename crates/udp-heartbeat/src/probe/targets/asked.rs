@@ -60,7 +60,7 @@ impl Targets {
         {
             entry.format = Arc::new(Format::Service(asking));
         }
-        entry.labels = listed.labels;
+        entry.labels = listed.labels.into();
     }
 
     /// STAMP packets are authenticated by this key from now on.

@@ -208,6 +208,10 @@ impl Targets {
         (0..).zip(&self.targets).filter(|(_, it)| it.retired.is_none()).map(|(id, _)| id)
     }
 
+    pub(crate) fn target_mut(&mut self, target: TargetId) -> &mut Target {
+        &mut self.targets[target as usize]
+    }
+
     pub(crate) fn setup(&self) -> &Setup {
         &self.setup
     }

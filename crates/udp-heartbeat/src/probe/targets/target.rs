@@ -84,7 +84,7 @@ pub(crate) struct Target {
     /// `host:port`, as headers and JSON name it.
     pub(crate) label: Arc<str>,
     pub(crate) endpoint: Endpoint,
-    pub(crate) labels: Labels,
+    pub(crate) labels: Arc<Labels>,
     /// How its beats are written.
     pub(crate) format: Arc<Format>,
     /// Its default port.
@@ -142,7 +142,7 @@ impl Target {
         Target {
             label,
             endpoint,
-            labels,
+            labels: Arc::new(labels),
             format,
             port,
             alive: setup.alive || accepts_all,

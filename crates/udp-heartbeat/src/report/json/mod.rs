@@ -15,6 +15,7 @@ use super::item::{Item, Language, Record, Reloaded, ReportEvent, Start, StartTar
 use super::show::Kind;
 use crate::probe::schedule::Spacing;
 use crate::probe::session::Interval;
+use crate::probe::snapshot::Snapshot;
 use crate::probe::targets::Labels;
 use crate::probe::verdict::Verdict;
 use answered::Answered;
@@ -317,4 +318,15 @@ impl<'a> Started<'a> {
             clock: start.clock,
         }
     }
+}
+/// Every target's figures, as in its summary.
+pub(crate) fn targets_json(snapshot: &Snapshot) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Targets<'a> {
+        targets: Vec<Summary<'a>>,
+    }
+    let each = snapshot.targets.iter().map(|target| Summary::of_target(snapshot, target));
+    let mut out = Vec::new();
+    object("targets", snapshot.at, Targets { targets: each.collect() }, &mut out);
+    out
 }

@@ -20,7 +20,7 @@ use crate::probe::session::Counts;
 use crate::probe::state::{Change, State};
 use crate::probe::verdict::Verdict;
 pub(crate) use names::{one_line, place};
-pub(crate) use summary::snapshot;
+pub(crate) use summary::{COLUMNS, cells, snapshot};
 #[cfg(feature = "live")]
 pub(crate) use summary::{statistics, total};
 

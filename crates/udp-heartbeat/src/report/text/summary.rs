@@ -72,31 +72,34 @@ fn stamp(stamp: &StampSummary, average: Option<Duration>, out: &mut Vec<u8>) {
     }
 }
 
+/// What the columns of a table are.
+pub(crate) const COLUMNS: [&str; 9] = [
+    "target",
+    "sent",
+    "recv",
+    "lost",
+    "loss%",
+    "min/avg/max/mdev",
+    "p50/p90/p99",
+    "jitter",
+    "state",
+];
+
 /// One line a target, in aligned columns.
 fn table(targets: &[TargetSnapshot], out: &mut Vec<u8>) {
-    let header = [
-        "target",
-        "sent",
-        "recv",
-        "lost",
-        "loss%",
-        "min/avg/max/mdev",
-        "p50/p90/p99",
-        "jitter",
-        "state",
-    ];
-    let mut widths = header.map(str::len);
-    let rows: Vec<[String; 9]> = targets.iter().map(row).collect();
+    let mut widths = COLUMNS.map(str::len);
+    let rows: Vec<[String; 9]> = targets.iter().map(cells).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);
         }
     }
-    line(&header, &widths, out);
+    line(&COLUMNS, &widths, out);
     rows.iter().for_each(|row| line(row, &widths, out));
 }
 
-fn row(target: &TargetSnapshot) -> [String; 9] {
+/// A target's line of the table.
+pub(crate) fn cells(target: &TargetSnapshot) -> [String; 9] {
     let counts = &target.counts;
     let moments = moments(target);
     let percentiles = moments.is_some().then(|| target.rtt.percentiles.to_string());

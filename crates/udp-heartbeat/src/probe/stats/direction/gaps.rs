@@ -88,6 +88,21 @@ impl Gaps {
         claims
     }
 
+    /// What is proven by now, and how many lost beats may still be proven to be lost somewhere.
+    pub(super) fn settled(&self, ended: bool) -> (Claims, u64) {
+        let (mut claims, mut open) = (self.closed, self.open.lost);
+        for gap in &self.past {
+            if self.is_settled(gap, ended) {
+                let own = gap.claims();
+                claims.forward += own.forward;
+                claims.back += own.back;
+            } else {
+                open += gap.lost;
+            }
+        }
+        (claims, open)
+    }
+
     /// Whether a request of the gap that was overtaken would have shown by now: before the end
     /// nothing is said of the last ones.
     fn is_settled(&self, gap: &Gap, ended: bool) -> bool {

@@ -77,6 +77,8 @@ pub(crate) struct Direction {
     session: u64,
     /// Closing requests that are in a gap.
     closings: u64,
+    /// What [`grow`](Self::grow) has told.
+    counted: Split,
 }
 
 impl Direction {
@@ -90,6 +92,7 @@ impl Direction {
             sessions: VecDeque::new(),
             session: 1,
             closings: 0,
+            counted: Split::default(),
         }
     }
 
@@ -194,6 +197,32 @@ impl Direction {
         let back = claims.back.min(most);
         let forward = claims.forward.min(most - back);
         Split { forward, back, undetermined: lost - forward - back }
+    }
+
+    /// What is proven of `lost` beats by now, and how many of them a later answer may still tell of.
+    fn settled(&self, lost: u64, excluded: u64) -> (Claims, u64) {
+        if self.reflector != Reflector::Stateful {
+            return Default::default();
+        }
+        let (claims, in_gaps) = self.gaps.settled(self.closings > 0);
+        let since = self.fates.iter().filter(|(_, fate)| *fate == Fate::Lost).count() as u64;
+        (claims, (in_gaps + since).min(lost.saturating_sub(excluded)))
+    }
+
+    /// A split of which nothing is ever taken back, for counters: it grows by what became known since
+    /// it was last asked for. Beats of which a later answer may still tell are not in it yet.
+    pub(crate) fn grow(&mut self, lost: u64, excluded: u64) -> Split {
+        let (claims, open) = self.settled(lost, excluded);
+        let split = &mut self.counted;
+        let mut room = lost.saturating_sub(split.forward + split.back + split.undetermined);
+        for (counted, proven) in
+            [(&mut split.forward, claims.forward), (&mut split.back, claims.back)]
+        {
+            let more = proven.saturating_sub(*counted).min(room);
+            (*counted, room) = (*counted + more, room - more);
+        }
+        split.undetermined += room.saturating_sub(open);
+        *split
     }
 
     fn note_kind(&mut self, numbers: Numbers) {

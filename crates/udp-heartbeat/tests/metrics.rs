@@ -1,0 +1,185 @@
+//! Metrics of the built program, as a scraper reads them: the counts are those of the summary, none of
+//! them moves back, and a reload touches only what it changes.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a failed test ends by a panic")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use common::{Peer, wait_until};
+
+/// The program, serving metrics.
+struct Exporter {
+    child: Child,
+    address: String,
+    series: usize,
+}
+
+impl Exporter {
+    fn start(arguments: &[&str]) -> Exporter {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_udp-heartbeat"));
+        command.args(arguments).args(["--metrics", "127.0.0.1:0"]).env_remove("RUST_LOG");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let words: Vec<&str> = line.split([' ', ',', '\n']).collect();
+        let ["metrics:", url, "", series, "series", ""] = words[..] else { unreachable!("{line}") };
+        let address = url.strip_prefix("http://").unwrap().strip_suffix("/metrics").unwrap().into();
+        Exporter { child, address, series: series.parse().unwrap() }
+    }
+
+    /// What is answered, with its head.
+    fn ask(&self, method: &str, path: &str, accept: &str) -> (String, Vec<u8>) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+        stream.write_all(format!("{head}Accept: {accept}\r\n\r\n").as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap();
+        (String::from_utf8(answer[..end].to_vec()).unwrap(), answer[end + 4..].to_vec())
+    }
+
+    fn text(&self) -> String {
+        let (head, body) = self.ask("GET", "/metrics", "text/plain");
+        assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+        String::from_utf8(body).unwrap()
+    }
+
+    /// Each series and its value.
+    fn scrape(&self) -> BTreeMap<String, f64> {
+        let text = self.text();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let split = lines.map(|line| line.rsplit_once(' ').unwrap());
+        split.map(|(series, value)| (series.to_owned(), value.parse().unwrap())).collect()
+    }
+
+    /// Ends it, with its summary.
+    fn stop(mut self) -> Vec<serde_json::Value> {
+        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+        let mut out = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        self.child.wait().unwrap();
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn labels(target: &str, more: &str) -> String {
+    format!("{{target=\"{target}\",address=\"127.0.0.1\"{more}}}")
+}
+
+#[test]
+fn a_scrape_agrees_with_the_summary() {
+    let peer = Peer::new(|request| match request.number {
+        1..=15 if request.number.is_multiple_of(5) => Vec::new(),
+        1..=15 => vec![request.echo()],
+        _ => Vec::new(),
+    });
+    let target = peer.target();
+    let exporter = Exporter::start(&[
+        &target, "-c", "15", "-i", "20ms", "-W", "300ms", "--number", "-w", "60s", "--json", "-q",
+    ]);
+    // The run ends by itself; until then what is scraped only grows.
+    let mut before = exporter.scrape();
+    let of = |name: &str, more: &str| format!("udp_heartbeat_{name}{}", labels(&target, more));
+    wait_until(|| {
+        let now = exporter.scrape();
+        for (series, value) in before.iter().filter(|(name, _)| name.contains("_total{")) {
+            assert!(now[series] >= *value, "{series}: {value}, then {}", now[series]);
+        }
+        before = now;
+        before[&of("lost_total", "")] >= 2.0
+    });
+    assert_eq!(before[&of("received_total", "")], before[&of("rtt_seconds_count", "")]);
+    assert_eq!(before[&of("received_total", "")], before[&of("answers_total", ",verdict=\"ok\"")]);
+    assert_eq!(
+        before[&of("rtt_seconds_bucket", ",le=\"+Inf\"")],
+        before[&of("rtt_seconds_count", "")]
+    );
+    assert_eq!(before[&of("up", "")], 1.0);
+    assert_eq!(before[&of("state_changes_total", "")], 1.0);
+    assert!(before.contains_key(&of("last_reply_timestamp_seconds", "")));
+    assert_eq!(exporter.series, before.len(), "{before:#?}");
+    let summary = exporter.stop().pop().unwrap();
+    assert_eq!(summary["type"], "summary");
+    assert!(before[&of("sent_total", "")] <= summary["sent"].as_f64().unwrap());
+}
+
+#[test]
+fn formats_pages_and_reload() {
+    let peer = Peer::echo();
+    let path = std::env::temp_dir().join(format!("udp-heartbeat-metrics-{}", std::process::id()));
+    let file = path.to_str().unwrap();
+    let target = peer.target();
+    std::fs::write(&path, format!("{target} site=\"a\\b\n")).unwrap();
+    let exporter = Exporter::start(&["-q", "-i", "50ms", "--targets-file", file, "--json"]);
+    let named = labels(&target, ",site=\"\\\"a\\\\b\"");
+    let sent = format!("udp_heartbeat_sent_total{named}");
+    let before = exporter.scrape()[&sent];
+    let (head, body) =
+        exporter.ask("GET", "/metrics", "application/openmetrics-text;version=1.0.0");
+    assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
+    assert!(body.ends_with(b"\n# EOF\n"));
+    let protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+    let (head, body) = exporter.ask("GET", "/metrics", protobuf);
+    assert!(head.contains("application/vnd.google.protobuf; proto="), "{head}");
+    assert!(body.windows(19).any(|it| it == b"udp_heartbeat_state"));
+    let (_, body) = exporter.ask("GET", "/targets", "application/json");
+    let table: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(table["targets"][0]["target"], target.as_str());
+    let (_, body) = exporter.ask("GET", "/targets", "text/html");
+    assert!(String::from_utf8(body).unwrap().contains(&format!("<td>{target}</td>")));
+
+    // Another target, then a bad file: the one that stays goes on.
+    std::fs::write(&path, format!("{target} site=\"a\\b\n127.0.0.1:1\n")).unwrap();
+    let (head, _) = exporter.ask("POST", "/-/reload", "");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let after = exporter.scrape();
+    assert!(after[&sent] >= before);
+    assert_eq!(after["udp_heartbeat_config_last_reload_successful"], 1.0);
+    std::fs::write(&path, format!("{target} up=1 le=1\n")).unwrap();
+    let (head, body) = exporter.ask("POST", "/-/reload", "");
+    let body = String::from_utf8(body).unwrap();
+    assert!(head.starts_with("HTTP/1.1 500"), "{head}");
+    assert!(body.contains(&format!("{file}:1: 'le' is a reserved label name")), "{body}");
+    let after = exporter.scrape();
+    assert_eq!(after["udp_heartbeat_config_last_reload_successful"], 0.0);
+    assert!(after.contains_key(&format!("udp_heartbeat_sent_total{}", labels("127.0.0.1:1", ""))));
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn which_histograms_there_are() {
+    let peer = Peer::echo();
+    for (form, bucket, sum) in
+        [("classic", true, true), ("native", false, true), ("none", false, false)]
+    {
+        let target = peer.target();
+        let exporter =
+            Exporter::start(&[&target, "-q", "-i", "50ms", "--json", "--metrics-histograms", form]);
+        let text = exporter.text();
+        assert_eq!(text.contains("rtt_seconds_bucket{"), bucket, "{form}");
+        assert_eq!(text.contains("rtt_seconds_sum{"), sum, "{form}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let finished = common::run(&["--metrics", &address]);
+    assert_eq!(finished.code, Some(4));
+    assert_eq!(finished.stderr, format!("error: cannot bind {address}: address already in use\n"));
+    let finished = common::run(&["--metrics", "127.0.0.1"]);
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""));
+}
