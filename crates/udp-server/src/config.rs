@@ -14,7 +14,7 @@ use crate::reload::Sources;
 /// at the rate one core serves. More would not raise that rate, but add to the delay under overload.
 pub(crate) const RECV_BUFFER: usize = 1024 * 1024;
 /// The largest receive size that makes sense: no UDP payload is longer.
-pub(crate) const LARGEST_DATAGRAM: usize = 65_535;
+pub(crate) const LARGEST_DATAGRAM: usize = udp_core::batch::SLOT;
 /// The longest prefix.
 pub(crate) const LONGEST_PREFIX: usize = 1024;
 

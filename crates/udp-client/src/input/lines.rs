@@ -8,7 +8,7 @@ use super::{Feed, Item, item, too_long};
 use crate::config::Coding;
 
 /// No UDP payload is longer.
-const LONGEST: usize = 65_535;
+const LONGEST: usize = udp_core::batch::SLOT;
 /// How much longer hex with blanks and prefixes, or the escape form, may be: `\u{10ffff}` is ten
 /// characters for four bytes, `0x00 ` five for one.
 const WRITTEN_OUT: usize = 8;

@@ -219,10 +219,9 @@ impl Session {
         self.event(Event::Error { seq, text: &text, hint: hint.as_deref() }, now);
     }
 
-    /// The largest payload towards the peer: what a length of 16 bits leaves without the headers
-    /// that it counts (RFC 768, and RFC 791 for IPv4).
+    /// The largest payload towards the peer.
     fn most(&self) -> usize {
-        if self.addresses.peer().is_ipv4() { 65_507 } else { 65_527 }
+        udp_core::batch::max_payload(self.addresses.peer().ip())
     }
 }
 

@@ -48,6 +48,8 @@ mod wake;
 
 use std::io;
 use std::net::UdpSocket;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +59,7 @@ use crate::error::{Error, Operation};
 #[doc(hidden)]
 pub use linux::bench::Joining;
 pub use outbox::{Full, Outbox, Sent, Source};
-pub use slots::{MAX_V4, MAX_V6, Meta, Received, SLOT, Slots};
+pub use slots::{MAX_V4, MAX_V6, Meta, Received, SLOT, Slots, max_payload};
 pub use wake::Waker;
 
 /// Which way datagrams take.
@@ -110,6 +112,7 @@ impl Default for Options {
 
 /// What this socket can tell and do. What is false is None or Unknown in [`Meta`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Abilities {
     /// The destination of each datagram is told: address, kind, and on a wildcard bind replies
     /// leave from it.
@@ -282,6 +285,22 @@ impl Receiver {
     }
 }
 
+/// To wait on several at once, or in a runtime's reactor; receive with [`Wait::Now`] then.
+#[cfg(unix)]
+impl AsFd for Receiver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// As of its [`Receiver`]: both halves are one socket.
+#[cfg(unix)]
+impl AsFd for Io {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.receiver.as_fd()
+    }
+}
+
 /// The half of an [`Io`] that sends.
 #[derive(Debug)]
 pub struct Sender {
@@ -297,8 +316,9 @@ enum SendHalf {
 
 impl Sender {
     /// Sends everything in the outbox and empties it, telling `report` of every datagram once. The
-    /// order of datagrams to one peer is kept, that among peers is not. It never waits: what the socket has no room for fails with
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock). One datagram's failure does not hold up another.
+    /// order of datagrams to one peer is kept, that among peers is not. It never waits: what the
+    /// socket has no room for fails with [`WouldBlock`](io::ErrorKind::WouldBlock). One datagram's
+    /// failure does not hold up another.
     ///
     /// `slots` are those that the outbox's echoes refer to, or [`Slots::none`].
     pub fn send(&mut self, outbox: &mut Outbox, slots: &Slots, report: impl FnMut(Sent)) {

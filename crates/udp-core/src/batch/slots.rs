@@ -19,6 +19,15 @@ pub const MAX_V6: usize = 65_527;
 /// A slot of this size holds any datagram, and any merged run of them.
 pub const SLOT: usize = 65_535;
 
+/// The largest payload that a datagram to `address` can carry.
+///
+/// ```
+/// assert_eq!(udp_core::batch::max_payload([192, 0, 2, 1].into()), 65_507);
+/// ```
+pub fn max_payload(address: IpAddr) -> usize {
+    if address.to_canonical().is_ipv4() { MAX_V4 } else { MAX_V6 }
+}
+
 const STAGGER: usize = 128;
 const STAGGERED: usize = 16;
 const PAGE: usize = 4096;

@@ -12,6 +12,7 @@ use socket2::SockRef;
 
 /// What a passed-in socket was like, put back when this is dropped.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Adopted {
     socket: UdpSocket,
     nonblocking: bool,

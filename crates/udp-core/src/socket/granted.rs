@@ -10,6 +10,7 @@ use socket2::SockRef;
 /// Linux doubles what is asked to allow for its own bookkeeping and reports the doubled figure;
 /// here the doubling is taken back, so that asked and granted compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Granted {
     /// SO_RCVBUF, halved on Linux.
     pub recv_buffer: usize,

@@ -14,6 +14,7 @@ use crate::error::{Error, Operation};
 
 /// A socket that was opened, and what the kernel gave it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Opened {
     /// The socket, as configured.
     pub socket: UdpSocket,

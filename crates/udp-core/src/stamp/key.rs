@@ -66,6 +66,7 @@ impl fmt::Debug for Key {
 
 /// Why some bytes are no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyError {
     /// There are none.
     Empty,

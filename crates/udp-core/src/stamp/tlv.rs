@@ -45,6 +45,7 @@ pub struct Tlv<'a> {
 
 /// Where the walk came upon bytes that are no whole TLV: the packet ends before it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Malformed {
     /// Offset of those bytes from where the walk began.
     pub position: usize,

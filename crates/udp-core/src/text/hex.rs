@@ -85,6 +85,7 @@ pub fn decode(text: &str) -> Result<Vec<u8>, HexError> {
 
 /// Why a text is not hex, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HexError {
     /// Offset in bytes of what is wrong; 0 is the text's beginning.
     pub position: usize,
@@ -94,6 +95,7 @@ pub struct HexError {
 
 /// What is wrong with a hex text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HexErrorKind {
     /// This character is neither a hex digit nor a separator.
     NotHex(char),

@@ -13,16 +13,12 @@ pub mod scope;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use udp_core::batch::max_payload;
 use udp_core::clock::Mono;
 
 pub use access::{Access, Block, Lists};
 pub use loops::{LoopGuard, Sources};
 pub use rate::{Limiter, Rate, RateLimit};
-
-/// The largest payload that a UDP datagram over IPv4 can carry (RFC 768, RFC 791).
-pub const MAX_PAYLOAD_V4: usize = 65_507;
-/// The largest payload that a UDP datagram over IPv6 can carry without jumbograms (RFC 8200).
-pub const MAX_PAYLOAD_V6: usize = 65_527;
 
 /// Why a datagram is not answered, as precisely as `-v` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,7 +207,7 @@ impl Limits {
 
 /// Whether a reply of `len` bytes to `ip` is a datagram at all.
 pub fn fits(ip: IpAddr, len: usize) -> bool {
-    len <= if ip.is_ipv4() { MAX_PAYLOAD_V4 } else { MAX_PAYLOAD_V6 }
+    len <= max_payload(ip)
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ pub fn unescape(text: &str) -> Result<Vec<u8>, UnescapeError> {
 
 /// Why a text is not in the escape form, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnescapeError {
     /// Offset in bytes of the backslash that begins the wrong escape; 0 is the text's beginning.
     pub position: usize,
@@ -52,6 +53,7 @@ pub struct UnescapeError {
 
 /// What is wrong with an escape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum UnescapeErrorKind {
     /// The text ends before the escape does.
     Incomplete,
