@@ -21,6 +21,10 @@ pub struct Counts {
     pub dropped: [u64; Reason::ALL.len()],
     /// Not answered because the kernel did not take the reply.
     pub failed: u64,
+    /// Bytes of the received.
+    pub received_bytes: u64,
+    /// Bytes of the replies.
+    pub replied_bytes: u64,
 }
 
 impl Counts {
@@ -50,6 +54,8 @@ impl AddAssign for Counts {
         self.received += other.received;
         self.replied += other.replied;
         self.failed += other.failed;
+        self.received_bytes += other.received_bytes;
+        self.replied_bytes += other.replied_bytes;
         for (mine, theirs) in self.dropped.iter_mut().zip(other.dropped) {
             *mine += theirs;
         }
@@ -65,6 +71,8 @@ pub(crate) struct Published {
     replied: AtomicU64,
     dropped: [AtomicU64; Reason::ALL.len()],
     failed: AtomicU64,
+    received_bytes: AtomicU64,
+    replied_bytes: AtomicU64,
 }
 
 impl Published {
@@ -73,6 +81,8 @@ impl Published {
         self.received.store(counts.received, Relaxed);
         self.replied.store(counts.replied, Relaxed);
         self.failed.store(counts.failed, Relaxed);
+        self.received_bytes.store(counts.received_bytes, Relaxed);
+        self.replied_bytes.store(counts.replied_bytes, Relaxed);
         for (cell, count) in self.dropped.iter().zip(counts.dropped) {
             cell.store(count, Relaxed);
         }
@@ -85,6 +95,8 @@ impl Published {
             replied: self.replied.load(Relaxed),
             dropped: std::array::from_fn(|index| self.dropped[index].load(Relaxed)),
             failed: self.failed.load(Relaxed),
+            received_bytes: self.received_bytes.load(Relaxed),
+            replied_bytes: self.replied_bytes.load(Relaxed),
         }
     }
 }
@@ -114,7 +126,14 @@ mod tests {
 
     #[test]
     fn what_is_published_is_what_is_read() {
-        let counts = Counts { received: 10, replied: 4, dropped: [1, 0, 2, 0, 0, 1], failed: 2 };
+        let counts = Counts {
+            received: 10,
+            replied: 4,
+            dropped: [1, 0, 2, 0, 0, 1],
+            failed: 2,
+            received_bytes: 50,
+            replied_bytes: 30,
+        };
         assert!(counts.balance());
         let published = Published::default();
         published.show(&counts);
@@ -123,7 +142,14 @@ mod tests {
         sum += counts;
         assert_eq!(
             sum,
-            Counts { received: 20, replied: 8, dropped: [2, 0, 4, 0, 0, 2], failed: 4 }
+            Counts {
+                received: 20,
+                replied: 8,
+                dropped: [2, 0, 4, 0, 0, 2],
+                failed: 4,
+                received_bytes: 100,
+                replied_bytes: 60,
+            }
         );
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use udp_core::Endpoint;
-use udp_core::cli::{CommonArgs, HasCommon, parse};
+use udp_core::cli::{CommonArgs, HasCommon, parse, web};
 
 use crate::policy::{Block, RateLimit};
 
@@ -135,6 +135,13 @@ pub struct Args {
     /// Spin this long for the next datagram before sleeping (lowest latency, costs a core)
     #[arg(long, value_name = "DUR", value_parser = parse::duration, help_heading = "Performance", hide_short_help = true)]
     pub busy_poll: Option<Duration>,
+
+    /// Serve metrics by HTTP at ENDPOINT, for Prometheus
+    ///
+    /// /metrics in text, OpenMetrics or protobuf, as is asked for; /-/healthy, /-/ready and /-/reload (POST).
+    /// It needs a port; :9107 is every IPv4 address.
+    #[arg(long, value_name = "ENDPOINT", value_parser = web::endpoint, help_heading = "Prometheus", hide_short_help = true)]
+    pub metrics: Option<Endpoint>,
 
     /// No line per datagram
     #[arg(short, long, help_heading = "Output")]

@@ -108,6 +108,8 @@ pub(crate) struct Config {
     pub(crate) busy_poll: Option<Duration>,
     /// After how many datagrams to stop.
     pub(crate) count: Option<u64>,
+    /// Where metrics are served.
+    pub(crate) metrics: Option<Endpoint>,
 }
 
 impl Config {
@@ -155,6 +157,7 @@ impl TryFrom<Args> for Config {
             style: Style::of_stdout(&args.common),
             interface: args.common.interface,
             binds: args.bind,
+            metrics: args.metrics,
             stamps: args.stamp,
             reply: if args.sink { Reply::Nothing } else { Reply::Echo(prefix) },
             format: if args.json { Format::Json } else { Format::Text },
@@ -212,6 +215,7 @@ mod tests {
             groups: GroupReplies::Never,
             io: IoPath::Auto,
             busy_poll: None,
+            metrics: None,
             count: None,
         }
     }

@@ -15,6 +15,7 @@ pub mod event;
 mod interfaces;
 mod listeners;
 mod log_limit;
+mod metrics;
 mod outcomes;
 pub mod policy;
 mod reload;

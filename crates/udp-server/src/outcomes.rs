@@ -66,6 +66,7 @@ impl Outcomes {
         let datagrams = sent.datagrams as u64;
         let Err(error) = &sent.result else {
             self.counts.replied += datagrams;
+            self.counts.replied_bytes += sent.bytes as u64;
             return;
         };
         let class = ErrorClass::of(error);
@@ -120,7 +121,8 @@ mod tests {
 
     fn sent(peer: &str, datagrams: usize, result: Result<(), io::ErrorKind>) -> Sent {
         let peer: SocketAddr = peer.parse().unwrap();
-        Sent { peer, first: 0, datagrams, result: result.map_err(io::Error::from) }
+        let result = result.map_err(io::Error::from);
+        Sent { peer, first: 0, datagrams, bytes: 10 * datagrams, result }
     }
 
     #[test]

@@ -55,16 +55,22 @@ impl Sources {
         Ok(Rules { access: Arc::new(Access::new(&lists)), key })
     }
 
+    /// Reads the files again; what is bad changes nothing and is said.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_again(&self, rules: &Current) -> Result<(), Failure> {
+        let fresh = self.read().inspect_err(files::warn_unchanged)?;
+        rules.replace(fresh);
+        log::info!("access list and key read again");
+        Ok(())
+    }
+
     /// Reads on each request, until nobody asks any more.
     pub(crate) fn serve(&self, requests: &Receiver<()>, rules: &Current) {
         for () in requests {
-            match self.read() {
-                Ok(fresh) => {
-                    rules.replace(fresh);
-                    log::info!("access list and key read again");
-                }
-                Err(failure) => files::warn_unchanged(&failure),
-            }
+            // What is bad was said.
+            let _ = self.read_again(rules);
             notify::ready();
         }
     }

@@ -159,6 +159,7 @@ impl Serve {
             if served > 0 {
                 meta.len = meta.range(served - 1).end;
                 self.outcomes.counts.received += served as u64;
+                self.outcomes.counts.received_bytes += meta.len as u64;
                 self.answer(slot, &meta, served, now);
             }
         }

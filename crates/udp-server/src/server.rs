@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded, never, select, tick};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
+use udp_core::cli::web::{Bound, Web};
 use udp_core::cli::{Console, Exit, Failure, notify};
 use udp_core::endpoint::host_port;
 use udp_core::error::describe;
@@ -14,6 +15,7 @@ use crate::accounting::Counts;
 use crate::config::{Config, Format};
 use crate::event::{Event, Service, Summary};
 use crate::listeners;
+use crate::metrics::Pages;
 use crate::policy::Reason;
 use crate::reload::{Current, Sources};
 use crate::report::CountLine;
@@ -30,6 +32,7 @@ const DROPPED_EVERY: Duration = Duration::from_secs(1);
 /// What keeps it from starting: a name, a socket, a key file, a thread.
 pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
     let rules = Arc::new(Current::new(config.sources.read()?));
+    let bound = config.metrics.as_ref().map(|at| Bound::bind(at, config.family)).transpose()?;
     let listeners = listeners::open_all(config, systemd::inherited()?)?;
     // Not before names are resolved: a resolver that hangs is ended by the first signal.
     let hangup = if config.sources.any() { Hangup::Reload } else { Hangup::Stop };
@@ -38,6 +41,8 @@ pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
     let stdout_log = StdoutLog::start(config.format, config.style)?;
     let workers = WorkerPool::start(config, listeners, &rules, &stdout_log)?;
     let reload = reloader(&config.sources, &rules)?;
+    let web = bound.map(|bound| serve_metrics(bound, config, &workers, &rules, console));
+    let _web = web.transpose()?;
     notify::ready();
 
     let mut server =
@@ -46,6 +51,22 @@ pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
     notify::stopping();
     let written = server.finish();
     outcome.and_then(|exit| written.map(|()| exit))
+}
+
+/// Serves the counts by HTTP, and says where.
+fn serve_metrics(
+    bound: Bound,
+    config: &Config,
+    workers: &WorkerPool,
+    rules: &Arc<Current>,
+    console: &Console,
+) -> Result<Web, Failure> {
+    let (sources, rules) = (config.sources.clone(), Arc::clone(rules));
+    let pages = Pages { binds: workers.binds(), sources, rules };
+    let series = pages.series();
+    let web = Web::start(bound, Arc::new(pages))?;
+    console.note(format!("metrics: {}, {series} series", web.urls("/metrics")));
+    Ok(web)
 }
 
 /// Starts the thread that reads files again; a message asks it to.

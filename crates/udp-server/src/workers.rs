@@ -19,6 +19,7 @@ use crate::count_limit::CountLimit;
 use crate::event::{Event, Kind};
 use crate::interfaces;
 use crate::listeners::Listener;
+use crate::metrics::Bind;
 use crate::policy::{Limiter, Limits, Policy, Sources};
 use crate::reload::{Current, Rules};
 use crate::serve::{Parts, Serve, Service};
@@ -33,6 +34,8 @@ pub(crate) struct WorkerPool {
     /// Second descriptors of the workers' sockets, to ask the kernel about them.
     sockets: Vec<UdpSocket>,
     published: Vec<Arc<Published>>,
+    /// How many workers each address has, in their order.
+    shares: Vec<(String, usize)>,
     /// Passed-in sockets are put back into their old state when all is over.
     adopted: Vec<Adopted>,
     /// What was lost before the server had the socket.
@@ -76,6 +79,7 @@ impl WorkerPool {
             wakers: Vec::with_capacity(workers),
             sockets: Vec::with_capacity(workers),
             published: Vec::with_capacity(workers),
+            shares: Vec::new(),
             adopted: Vec::new(),
             lost_before: 0,
             stop: Some(stop),
@@ -88,6 +92,7 @@ impl WorkerPool {
             let shared = adopted.is_some();
             pool.adopted.extend(adopted);
             let name = host_port(service.address);
+            pool.shares.push((name.clone(), sockets.len()));
             for (index, socket) in sockets.into_iter().enumerate() {
                 let copy = || {
                     socket
@@ -163,6 +168,22 @@ impl WorkerPool {
             sum += published.counts();
         }
         sum
+    }
+
+    /// What a scrape reads, by address.
+    pub(crate) fn binds(&self) -> Vec<Bind> {
+        let mut published = self.published.iter().cloned();
+        // A socket that cannot be asked about is in no count.
+        let copy = |socket: &UdpSocket| {
+            Some((socket.try_clone().ok()?, interfaces::drops(socket).unwrap_or(0)))
+        };
+        let mut sockets = self.sockets.iter();
+        let bind = |(name, workers): &(String, usize)| Bind {
+            name: name.clone(),
+            published: published.by_ref().take(*workers).collect(),
+            sockets: sockets.by_ref().take(*workers).filter_map(copy).collect(),
+        };
+        self.shares.iter().map(bind).collect()
     }
 
     /// Datagrams kernel drops so far.

@@ -41,6 +41,8 @@ pub struct Sent {
     pub first: usize,
     /// How many there are; at least 1.
     pub datagrams: usize,
+    /// Bytes of all together.
+    pub bytes: usize,
     /// Whether they went out, all of them or none.
     pub result: io::Result<()>,
 }

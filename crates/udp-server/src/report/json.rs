@@ -155,7 +155,8 @@ mod tests {
                        "bind": "[::1]:862", "service": "stamp"}),
             ]
         );
-        let counts = Counts { received: 30, replied: 1, dropped: [1, 2, 3, 4, 5, 6], failed: 8 };
+        let dropped = [1, 2, 3, 4, 5, 6];
+        let counts = Counts { received: 30, replied: 1, dropped, failed: 8, ..Counts::default() };
         let summary = Summary { services, counts, lost: None };
         let end = rendered(|json, out| json.summary(&summary, NOW, out));
         assert_eq!(

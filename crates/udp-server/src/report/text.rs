@@ -224,7 +224,8 @@ mod tests {
              5 received, 5 replied, 0 dropped, 0 failed, 0 kernel drops\n\
              dropped: rate 0, loop 0, access 0, destination 0, source 0, size 0\n"
         );
-        let counts = Counts { received: 30, replied: 1, dropped: [1, 2, 3, 4, 5, 6], failed: 8 };
+        let dropped = [1, 2, 3, 4, 5, 6];
+        let counts = Counts { received: 30, replied: 1, dropped, failed: 8, ..Counts::default() };
         let services = vec![service("127.0.0.1:1", Kind::Echo), service("[::1]:2", Kind::Stamp)];
         let summary = Summary { services, counts, lost: None };
         assert_eq!(

@@ -7,7 +7,7 @@ use std::sync::{Arc, Once};
 
 use super::super::control;
 use super::super::{Outbox, Sent, Slots};
-use super::plan::{Cursor, MESSAGES, Message, PIECES, Plan, SEGMENTS};
+use super::plan::{Cursor, MESSAGES, Message, PIECES, Piece, Plan, SEGMENTS};
 use super::refusals::{Refusals, reach};
 use super::{is_refused, say_one_by_one};
 use crate::error::describe;
@@ -88,20 +88,21 @@ impl LinuxSender {
             }
         }
         let mut ready = filling.ready();
+        let length = |piece: &Piece| plan.bytes(piece, outbox, slots).len();
         let mut next = 0;
         while next < plan.messages.len() {
             let message = &plan.messages[next];
             match wire.send(&mut ready, socket, &plan.messages, next) {
                 Ok(sent) => {
                     for message in &plan.messages[next..next + sent] {
-                        tell(plan, message, || Ok(()), report);
+                        tell(plan, message, length, || Ok(()), report);
                     }
                     next += sent;
                     continue;
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => match reach(&e).filter(|_| message.datagrams > 1) {
-                    None => tell(plan, message, || Err(repeat(&e)), report),
+                    None => tell(plan, message, length, || Err(repeat(&e)), report),
                     Some(reach) => {
                         let pieces = plan
                             .pieces(message)
@@ -131,16 +132,19 @@ impl LinuxSender {
 fn tell(
     plan: &Plan,
     message: &Message,
+    length: impl Fn(&Piece) -> usize,
     result: impl Fn() -> io::Result<()>,
     report: &mut impl FnMut(Sent),
 ) {
     let mut pieces = plan.pieces(message).peekable();
     while let Some(piece) = pieces.next() {
-        let mut datagrams = piece.datagrams;
+        let (mut datagrams, mut bytes) = (piece.datagrams, length(piece));
         while let Some(next) = pieces.next_if(|next| next.first == piece.first + datagrams) {
             datagrams += next.datagrams;
+            bytes += length(next);
         }
-        report(Sent { peer: message.peer, first: piece.first, datagrams, result: result() });
+        let (peer, first) = (message.peer, piece.first);
+        report(Sent { peer, first, datagrams, bytes, result: result() });
     }
 }
 
@@ -159,19 +163,22 @@ fn send_singly<'a>(
     report: &mut impl FnMut(Sent),
 ) -> usize {
     let mut filling = call.fill();
-    let mut numbers = [0; SEGMENTS];
+    let mut numbers = [(0, 0); SEGMENTS];
     let mut datagrams = 0;
     for (first, bytes) in pieces {
         for (number, bytes) in (first..).zip(bytes.chunks(message.segment.max(1))) {
             wire.address(&mut filling, message, 1);
             filling.piece(bytes);
-            numbers[datagrams] = number;
+            numbers[datagrams] = (number, bytes.len());
             datagrams += 1;
         }
     }
     let mut ready = filling.ready();
     let (mut next, mut out) = (0, 0);
-    let mut tell = |first, result| report(Sent { peer: message.peer, first, datagrams: 1, result });
+    let peer = message.peer;
+    let mut tell = |(first, bytes), result| {
+        report(Sent { peer, first, datagrams: 1, bytes, result });
+    };
     while next < datagrams {
         match send_or_singly(&mut ready, socket, next) {
             Ok(sent) => {

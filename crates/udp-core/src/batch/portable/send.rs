@@ -60,7 +60,8 @@ impl PortableSender {
                     }
                 };
                 let result = uninterrupted(|| send_one(socket, bytes, target, source));
-                report(Sent { peer: entry.peer, first, datagrams: 1, result });
+                let (peer, bytes) = (entry.peer, bytes.len());
+                report(Sent { peer, first, datagrams: 1, bytes, result });
                 first += 1;
             }
         }
