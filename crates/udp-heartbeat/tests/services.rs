@@ -126,3 +126,19 @@ fn what_is_refused() {
     let listed = run(&["--services"]);
     assert!(listed.stdout.contains("ntp://HOST[:123]\n") && listed.code == Some(0));
 }
+
+#[test]
+fn the_page_about_services_has_all_that_the_list_has() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/services.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for line in run(&["--services"]).stdout.lines() {
+        let word = match line.trim_start().split_once("://") {
+            Some((scheme, _)) => format!("`{scheme}`"),
+            None => match line.trim_start().strip_prefix('?').and_then(|it| it.split_once('=')) {
+                Some((key, _)) => format!("`{key}="),
+                None => continue,
+            },
+        };
+        assert!(page.contains(&word), "docs/services.md says nothing of {word}");
+    }
+}
