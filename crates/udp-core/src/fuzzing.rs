@@ -2,6 +2,8 @@
 //! in `fuzz/`, run over the seeds there by an ordinary test as well. Each returns, or fails an
 //! assertion; none prints, waits, resolves a name or touches a socket. No part of the public face.
 
+pub mod services;
+
 use std::fmt::Debug;
 
 use crate::clock::Wall;
@@ -26,6 +28,21 @@ pub const TARGETS: &[Target] = &[
     ("stamp_tlv", stamp_tlv),
     #[cfg(target_os = "linux")]
     ("control", control),
+    ("service_url", services::url),
+    ("service_a2s", services::a2s),
+    ("service_bedrock", services::bedrock),
+    ("service_coap", services::coap),
+    ("service_dns", services::dns),
+    ("service_ike", services::ike),
+    ("service_mumble", services::mumble),
+    ("service_ntp", services::ntp),
+    ("service_openvpn", services::openvpn),
+    ("service_quic", services::quic),
+    ("service_radius", services::radius),
+    ("service_sip", services::sip),
+    ("service_snmp", services::snmp),
+    ("service_stun", services::stun),
+    ("service_turn", services::turn),
 ];
 
 /// Bytes come back through the escape form, which is one harmless line; any text is decoded or
