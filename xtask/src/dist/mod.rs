@@ -3,7 +3,9 @@
 
 mod archive;
 mod deb;
+mod image;
 mod pages;
+mod parts;
 mod programs;
 mod rpm;
 mod shells;
@@ -23,7 +25,7 @@ use crate::say;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run only the steps with these names, on what others have made.
+    /// Run only the steps with these names, and what they are made of.
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
     /// Check rather than release: the development build's programs, and quick steps alone.
@@ -41,7 +43,7 @@ struct Step {
     run: fn(&Dist) -> Result<()>,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 10] = [
     Step { name: "pages", what: "manual pages and completions", quick: true, run: pages::make },
     Step { name: "shells", what: "bash, zsh and fish complete", quick: true, run: shells::check },
     Step {
@@ -59,6 +61,13 @@ const STEPS: [Step; 8] = [
         run: deb::install,
     },
     Step { name: "rpm", what: "Fedora's package, by rpmlint", quick: false, run: rpm::make },
+    Step { name: "parts", what: "bills of materials", quick: false, run: parts::make },
+    Step {
+        name: "image",
+        what: "an OCI image, made twice and run",
+        quick: false,
+        run: image::make,
+    },
     Step {
         name: "archive",
         what: "an archive, and all checksums",
@@ -138,7 +147,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     for step in &STEPS {
         let chosen = match args.steps.is_empty() {
             true => step.quick || !args.check,
-            false => args.steps.iter().any(|name| name == step.name),
+            false => args
+                .steps
+                .iter()
+                .any(|name| name == step.name || made_of(name).contains(&step.name)),
         };
         if chosen && !run_step(step, &dist) {
             failed.push(step.name);
@@ -150,6 +162,17 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         say::line(&format!("dist: failed: {}", failed.join(", ")));
     }
     Ok(failed.is_empty())
+}
+
+/// The steps that `name` takes what it is made of from.
+fn made_of(name: &str) -> &'static [&'static str] {
+    match name {
+        "shells" | "stage" => &["pages"],
+        "units" | "deb" | "rpm" | "archive" => &["pages", "stage"],
+        "install" => &["pages", "stage", "deb"],
+        "image" => &["parts"],
+        _ => &[],
+    }
 }
 
 fn run_step(step: &Step, dist: &Dist) -> bool {
