@@ -57,11 +57,7 @@ impl Net {
         if !geteuid().is_root() {
             return skip("network namespaces need root");
         }
-        for tool in ["ip", "nsenter", "nft", "tc", "setpriv", "prlimit"] {
-            if !present(tool) {
-                return skip(&format!("{tool} is missing"));
-            }
-        }
+        needs(&["ip", "nsenter", "nft", "tc", "setpriv", "prlimit"])?;
         sweep();
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -252,6 +248,14 @@ impl Kernel {
 /// The server's address as an asker types it.
 pub(crate) fn at(ip: impl Into<IpAddr>) -> SocketAddr {
     SocketAddr::new(ip.into(), PORT)
+}
+
+/// A skip where one of these programs is not on the path.
+pub(crate) fn needs(tools: &[&str]) -> Result<()> {
+    match tools.iter().find(|tool| !present(tool)) {
+        Some(tool) => skip(&format!("{tool} is missing")),
+        None => Ok(()),
+    }
 }
 
 /// Whether a program is on the path.

@@ -15,9 +15,8 @@ use crate::e2e::clock::{self, Deadline, PATIENCE};
 use crate::e2e::context::Context;
 use crate::e2e::measure::{chosen, figure};
 use crate::e2e::net::Peer;
-use crate::e2e::netns::present;
+use crate::e2e::netns::needs;
 use crate::e2e::process::{Launch, remember};
-use crate::e2e::skip::skip;
 use crate::e2e::terminal::Terminal;
 
 scenarios!("faults/ends":
@@ -29,9 +28,7 @@ scenarios!("faults/ends":
 
 /// As users stop a program in a script; the long run is `UDP_TIMEOUT_RUNS=200`.
 fn every_timeout_leaves_a_summary(context: &Context) -> Result<()> {
-    if !present("timeout") {
-        return skip("timeout (GNU coreutils) is missing");
-    }
+    needs(&["timeout"])?;
     let runs = chosen("UDP_TIMEOUT_RUNS", 5)?;
     let peer = Peer::echo()?;
     let target = peer.address.to_string();

@@ -10,7 +10,7 @@ use crate::e2e::check;
 use crate::e2e::clock::pause;
 use crate::e2e::context::Context;
 use crate::e2e::measure::Books;
-use crate::e2e::netns::{Net, shell};
+use crate::e2e::netns::{Net, needs, shell};
 
 scenarios!("faults/limits": limits_lowered, too_few_threads, signals_by_the_thousand);
 
@@ -69,6 +69,7 @@ fn limits_lowered(context: &Context) -> Result<()> {
 /// Where there is no thread for something, a start is a failure in one line, and nothing is said of
 /// having started.
 fn too_few_threads(context: &Context) -> Result<()> {
+    needs(&["python3"])?;
     let net = Net::new()?;
     let mut wanting = Vec::new();
     for threads in 1..=8 {

@@ -20,7 +20,7 @@ use crate::e2e::clock::{self, Deadline, PATIENCE};
 use crate::e2e::context::Context;
 use crate::e2e::measure::{Books, chosen, figure};
 use crate::e2e::net::{Asker, closed};
-use crate::e2e::netns::shell;
+use crate::e2e::netns::{needs, shell};
 use crate::e2e::process::{Launch, Process, Stream};
 
 scenarios!("faults/output":
@@ -197,6 +197,7 @@ fn stderr_that_takes_nothing(context: &Context) -> Result<()> {
     let count = datagrams()?;
     let directory = tempfile::tempdir()?;
     let mut slowest = Duration::ZERO;
+    needs(&["mkfifo"])?;
     let kinds = ["closed", "on a full disk", "a broken pipe", "an unread pipe"];
     for name in kinds {
         let pipe = directory.path().join(name.replace(' ', "-"));

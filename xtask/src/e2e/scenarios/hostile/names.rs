@@ -16,7 +16,7 @@ use crate::e2e::clock;
 use crate::e2e::context::{Context, Server};
 use crate::e2e::measure::figure;
 use crate::e2e::net::{Asker, Peer};
-use crate::e2e::netns::present;
+use crate::e2e::netns::needs;
 use crate::e2e::process::Launch;
 use crate::e2e::skip::skip;
 
@@ -39,9 +39,7 @@ impl Names {
         if !geteuid().is_root() {
             return skip("a mount namespace needs root");
         }
-        if !present("unshare") {
-            return skip("unshare is missing");
-        }
+        needs(&["unshare"])?;
         let names = Self { file: tempfile::NamedTempFile::new()? };
         names.set(text)?;
         Ok(names)
@@ -226,6 +224,7 @@ fn a_hanging_resolver_is_interrupted(context: &Context) -> Result<()> {
     std::fs::write(servers.path(), "nameserver 127.0.0.1\noptions timeout:30 attempts:5\n")?;
     // It skips where this cannot be had.
     Names::new("")?;
+    needs(&["python3"])?;
     let programs = &context.programs;
     for (program, options) in [
         (&programs.server, &["--bind", "slow.test:0"][..]),

@@ -10,7 +10,7 @@ use crate::e2e::check;
 use crate::e2e::clock::PATIENCE;
 use crate::e2e::context::{Context, Server};
 use crate::e2e::measure::figure;
-use crate::e2e::netns::{Net, PORT};
+use crate::e2e::netns::{Net, PORT, needs};
 use crate::e2e::process::Process;
 
 scenarios!("hostile/theft": a_later_thief_takes_nothing, an_earlier_thief_keeps_nothing_we_say_is_ours);
@@ -32,6 +32,7 @@ const ASKED: usize = 20;
 
 /// A thief on `address`, or `None` where it is refused.
 fn thief(context: &Context, net: &Net, address: &str, options: &str) -> Result<Option<Process>> {
+    needs(&["python3"])?;
     // Given as text: the other user need not be able to read the workspace.
     let script = std::fs::read_to_string(context.root.join("xtask/hostile/thief.py"))?;
     let user = [format!("--reuid={OTHER_USER}"), format!("--regid={OTHER_USER}")];

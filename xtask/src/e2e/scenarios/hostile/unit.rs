@@ -15,7 +15,7 @@ use crate::e2e::clock::PATIENCE;
 use crate::e2e::context::{Context, Server};
 use crate::e2e::measure::{Books, figure};
 use crate::e2e::net::{Asker, Peer};
-use crate::e2e::netns::{present, shell};
+use crate::e2e::netns::{needs, shell};
 use crate::e2e::process::Launch;
 use crate::e2e::skip::skip;
 
@@ -31,9 +31,7 @@ scenarios!("hostile/unit":
 const EXPOSURE: f64 = 1.5;
 
 fn exposure(context: &Context) -> Result<()> {
-    if !present("systemd-analyze") {
-        return skip("systemd-analyze is missing");
-    }
+    needs(&["systemd-analyze"])?;
     let directory = context.root.join("packaging/systemd");
     let mut services = 0;
     for entry in
@@ -62,6 +60,7 @@ fn exposure(context: &Context) -> Result<()> {
 }
 
 fn a_socket_is_taken_over(context: &Context) -> Result<()> {
+    needs(&["python3"])?;
     for (address, host) in [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")] {
         let port = Asker::on(&format!("{host}:0"))?.port()?;
         let launch = Launch::new("python3")
@@ -157,6 +156,7 @@ fn no_rights_are_needed(context: &Context) -> Result<()> {
     if !geteuid().is_root() {
         return skip("giving up rights needs root");
     }
+    needs(&["setpriv", "prlimit"])?;
     // Where the other user can reach it, whatever the build directory's rights.
     let directory = tempfile::tempdir()?;
     let program = directory.path().join("udp-server");
