@@ -102,14 +102,46 @@ pub fn sleep(span: Duration) {
     std::thread::sleep(span);
 }
 
-/// Puts a time of day that the kernel stamped lately onto the monotonic clock, given both clocks
-/// read together just after it. A stamp that lies in the future or more than ten seconds back
-/// cannot be right (the time of day was stepped in between): the answer is then `now_mono`.
-pub fn wall_to_mono(stamp: Wall, now_wall: Wall, now_mono: Mono) -> Mono {
-    const PLAUSIBLE: u64 = 10_000_000_000;
-    match now_wall.0.checked_sub(stamp.0) {
-        Some(ago) if ago <= PLAUSIBLE => Mono(now_mono.0.saturating_sub(ago)),
-        _ => now_mono,
+/// Puts times of day that the kernel stamped onto the monotonic clock.
+///
+/// How old a stamp may be does not matter, as a process may have been stopped meanwhile, but the time
+/// of day must not have been stepped since (`clock_settime(2)`, a suspended machine): what a stamp is
+/// worth that lies in the future, or before a step, nobody can say. What it stamps came now, then.
+#[derive(Debug, Clone)]
+pub struct Stamps {
+    /// Both clocks when they were last read.
+    last: (Wall, Mono),
+    /// Since when they have run alongside.
+    since: Mono,
+}
+
+impl Default for Stamps {
+    fn default() -> Self {
+        Stamps::from(wall(), mono())
+    }
+}
+
+impl Stamps {
+    /// So much may two readings differ by being slewed (`adjtimex(2)`, 500 ppm) or read apart.
+    const STEP: u64 = 1_000_000_000;
+    /// What came so shortly before the clocks were first read may be asked for.
+    const BEFORE: u64 = 10_000_000_000;
+
+    fn from(wall: Wall, mono: Mono) -> Self {
+        Stamps { last: (wall, mono), since: Mono(mono.0.saturating_sub(Self::BEFORE)) }
+    }
+
+    /// The moment of `stamp`, given both clocks read together just after it.
+    pub fn to_mono(&mut self, stamp: Wall, now_wall: Wall, now_mono: Mono) -> Mono {
+        let (wall, mono) = std::mem::replace(&mut self.last, (now_wall, now_mono));
+        let ran = (now_wall.0.wrapping_sub(wall.0)).wrapping_sub(now_mono.0.wrapping_sub(mono.0));
+        if ran.cast_signed().unsigned_abs() > Self::STEP + now_mono.0.wrapping_sub(mono.0) / 1000 {
+            self.since = now_mono;
+        }
+        match now_wall.0.checked_sub(stamp.0) {
+            Some(ago) if ago <= now_mono.0.saturating_sub(self.since.0) => Mono(now_mono.0 - ago),
+            _ => now_mono,
+        }
     }
 }
 
@@ -156,18 +188,30 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_stamp_lands_on_the_monotonic_clock() {
-        let (wall, mono) = (Wall::from_nanos(50_000_000_000), Mono::from_nanos(40_000_000_000));
+    fn a_kernel_stamp_lands_on_the_monotonic_clock_however_old_it_is() {
+        const S: u64 = 1_000_000_000;
+        // Both clocks, in seconds, the stamp, and where it lands.
         let cases = [
-            (50_000_000_000, 40_000_000_000),
-            (49_999_999_000, 39_999_999_000),
-            (40_000_000_000, 30_000_000_000),
-            (39_999_999_999, 40_000_000_000), // more than ten seconds back: a stepped clock
-            (50_000_000_001, 40_000_000_000), // in the future: likewise
+            ((150, 50), 150 * S, 50 * S),
+            ((150, 50), 150 * S - 1000, 50 * S - 1000),
+            ((150, 50), 130 * S, 30 * S), // the process was stopped for long
+            ((150, 50), 129 * S, 50 * S), // before the clocks were first read
+            ((150, 50), 150 * S + 1, 50 * S), // in the future
+            ((4000, 60), 151 * S, 60 * S), // before a step
+            ((4001, 61), 4000 * S + 5, 60 * S + 5),
+            ((101, 62), 4001 * S, 62 * S), // stepped back
+            ((111, 72), 105 * S, 66 * S),
         ];
-        for (stamp, expected) in cases {
-            let got = wall_to_mono(Wall::from_nanos(stamp), wall, mono);
-            assert_eq!(got, Mono::from_nanos(expected), "stamp {stamp}");
+        let at = |(wall, mono): (u64, u64)| (Wall(wall * S), Mono(mono * S));
+        let (wall, mono) = at((140, 40));
+        let mut stamps = Stamps::from(wall, mono);
+        for (now, stamp, expected) in cases {
+            let (wall, mono) = at(now);
+            assert_eq!(
+                stamps.to_mono(Wall(stamp), wall, mono),
+                Mono(expected),
+                "{stamp} at {now:?}"
+            );
         }
     }
 }

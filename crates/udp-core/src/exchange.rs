@@ -28,7 +28,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::batch::{Backend, Io, Options, Receiver, SLOT, Slots, Wait};
-use crate::clock::{self, Mono};
+use crate::clock::{self, Mono, Stamps};
 use crate::endpoint::host_port;
 use crate::error::{Error, ErrorClass, Operation};
 use crate::socket::SocketConfig;
@@ -49,6 +49,7 @@ pub struct Exchange {
     /// By [`PortId::slot`]; the id tells which of the slot's ports it is.
     sockets: Vec<Option<(PortId, Receiver)>>,
     slots: Slots,
+    stamps: Stamps,
 }
 
 /// What came back.
@@ -120,6 +121,7 @@ impl Exchange {
             pool: PortPool::new(rules(Duration::from_secs(1))),
             sockets: (0..PORTS).map(|_| None).collect(),
             slots: Slots::new(1, SLOT, 0),
+            stamps: Stamps::default(),
         }
     }
 
@@ -182,10 +184,8 @@ impl Exchange {
                     Ok(_) => {
                         let received = self.slots.get(0);
                         let (wall, now) = (clock::wall(), clock::mono());
-                        let came = received
-                            .meta
-                            .timestamp
-                            .map_or(now, |stamp| clock::wall_to_mono(stamp, wall, now));
+                        let stamp = received.meta.timestamp;
+                        let came = stamp.map_or(now, |stamp| self.stamps.to_mono(stamp, wall, now));
                         let (bytes, rtt) = (received.bytes.to_vec(), came.saturating_since(sent));
                         return Ok(Reply { bytes, rtt, attempts: attempt });
                     }

@@ -16,7 +16,7 @@ use mio::event::Event;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use udp_core::ErrorClass;
-use udp_core::clock::{self, Mono, Wall};
+use udp_core::clock::{self, Mono, Stamps, Wall};
 use udp_core::endpoint::canonical;
 use udp_core::socket::icmp::{self, IcmpError, IcmpKind};
 use udp_core::source_port::PortId;
@@ -189,6 +189,7 @@ pub(super) fn start(poll: Poll, ports: Arc<Ports>) -> io::Result<Receiver> {
 fn receive(mut poll: Poll, ports: &Ports, sender: &Sender<Batch>) {
     let mut events = Events::with_capacity(256);
     let mut buffer = vec![0; LARGEST];
+    let mut stamps = Stamps::default();
     let mut ready: Vec<Token> = Vec::new();
     while !ports.is_over() {
         // Sockets that had their turn and may hold more are looked at again at once.
@@ -207,7 +208,7 @@ fn receive(mut poll: Poll, ports: &Ports, sender: &Sender<Batch>) {
         ready.retain(|&token| {
             let (slot, companion) = untoken(token);
             let listening = table.get(slot).and_then(Option::as_ref);
-            listening.is_some_and(|it| drain(it, companion, &mut buffer, &mut batch))
+            listening.is_some_and(|it| drain(it, companion, (&mut buffer, &mut stamps), &mut batch))
         });
         drop(table);
         if !batch.arrivals.is_empty() && sender.send(batch).is_err() {
@@ -235,7 +236,12 @@ fn receive_one(
 }
 
 /// Reads a socket until it is empty (an event comes only once), or its turn is over: `true`.
-fn drain(port: &Listening, companion: bool, buffer: &mut [u8], batch: &mut Batch) -> bool {
+fn drain(
+    port: &Listening,
+    companion: bool,
+    (buffer, stamps): (&mut [u8], &mut Stamps),
+    batch: &mut Batch,
+) -> bool {
     let socket: &UdpSocket = match (&port.companion, companion) {
         (Some(other), true) => other,
         _ => &port.socket,
@@ -249,7 +255,7 @@ fn drain(port: &Listening, companion: bool, buffer: &mut [u8], batch: &mut Batch
         let mut at = now;
         let what = match received {
             Ok((length, from, stamp)) => {
-                at = stamp.map_or(now, |stamp| clock::wall_to_mono(stamp, wall, now));
+                at = stamp.map_or(now, |stamp| stamps.to_mono(stamp, wall, now));
                 let start = batch.bytes.len();
                 batch.bytes.extend_from_slice(buffer.get(..length).unwrap_or_default());
                 let range = start..batch.bytes.len();

@@ -49,11 +49,6 @@ pub(super) fn now() -> (Wall, Mono) {
     pair
 }
 
-/// A stamp of the kernel's on the monotonic clock, given both clocks of now.
-pub(super) fn onto_mono(stamp: Wall, (wall, mono): (Wall, Mono)) -> Mono {
-    clock::wall_to_mono(stamp, wall, mono)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +75,6 @@ mod tests {
     fn both_clocks_are_read_together() {
         let (wall, mono) = now();
         assert!(mono <= clock::mono());
-        assert!(onto_mono(wall, (wall, mono)) == mono);
+        assert!(clock::Stamps::default().to_mono(wall, wall, mono) == mono);
     }
 }

@@ -94,7 +94,7 @@ impl Engine {
         let sent = clock::mono();
         self.targets.correct(target, seq, sent);
         let result = self.ports.send(port, to, &bytes);
-        self.tell_sent(beat, &bytes, clock::mono());
+        self.tell_sent(beat, &bytes, sent);
         self.batch.bytes = bytes;
         if let Err(error) = result {
             self.send_again(beat, error);
@@ -116,13 +116,12 @@ impl Engine {
                 *place = result;
             }
         });
-        let end = clock::mono();
         let mut bytes = std::mem::take(&mut self.batch.bytes);
         for beat in &beats {
             self.targets.correct(beat.target, beat.seq, start);
             if self.observers.wants_sent() {
                 self.encode(*beat, &mut bytes);
-                self.tell_sent(*beat, &bytes, end);
+                self.tell_sent(*beat, &bytes, start);
             }
         }
         self.batch.bytes = bytes;

@@ -9,6 +9,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
 use udp_core::batch::{Abilities, Backend, Io, Options, Outbox, Receiver, SLOT, Sender, Slots};
+use udp_core::clock::Stamps;
 use udp_core::socket::icmp::{self, IcmpError};
 use udp_core::socket::{ReceiveMode, SocketConfig};
 use udp_core::{Error, Family};
@@ -44,6 +45,7 @@ pub(crate) struct Ports {
     pub(super) recent: usize,
     pub(super) slots: Slots,
     pub(super) gathered: Gathered,
+    pub(super) stamps: Stamps,
     /// What the first socket could do.
     pub(super) abilities: Option<Abilities>,
     /// Datagrams that found the receive queue of a socket full which is closed now.
@@ -97,6 +99,7 @@ impl Ports {
             recent: 0,
             slots: Slots::new(BATCH, SLOT, 0),
             gathered: Gathered::default(),
+            stamps: Stamps::default(),
             abilities: None,
             lost: 0,
         }

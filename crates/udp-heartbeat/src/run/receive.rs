@@ -9,7 +9,7 @@ use udp_core::clock::Mono;
 use udp_core::endpoint::canonical;
 use udp_core::socket::icmp::{self, IcmpError, IcmpKind};
 
-use super::incoming::{now, onto_mono};
+use super::incoming::now;
 use super::ports::{BATCH, Came, Drained, Port, Ports};
 use crate::probe::targets::{Datagram, PortKey};
 
@@ -67,10 +67,11 @@ impl Ports {
             if taken == 0 {
                 return Drained::All;
             }
-            let now = now();
+            let (now, stamps) = (now(), &mut self.stamps);
             for received in self.slots.iter() {
                 let from = received.meta.peer;
-                let at = received.meta.timestamp.map_or(now.1, |it| onto_mono(it, now));
+                let at =
+                    received.meta.timestamp.map_or(now.1, |it| stamps.to_mono(it, now.0, now.1));
                 for bytes in received.segments() {
                     take(Came::Datagram(Datagram { port: port.key, from, bytes, at }));
                 }
