@@ -72,6 +72,11 @@ impl Wall {
     pub fn rfc3339(self) -> String {
         humantime::format_rfc3339_micros(UNIX_EPOCH + Duration::from_nanos(self.0)).to_string()
     }
+
+    /// Reads what [`rfc3339`](Wall::rfc3339) writes.
+    pub fn from_rfc3339(text: &str) -> Option<Wall> {
+        humantime::parse_rfc3339(text).ok().map(Wall::from)
+    }
 }
 
 impl From<SystemTime> for Wall {

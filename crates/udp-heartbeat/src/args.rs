@@ -13,6 +13,7 @@ use udp_core::expect::{self, Regex};
 use udp_core::service::Spec;
 use udp_core::socket::{Dscp, Ecn};
 
+use crate::commands::Command;
 use crate::probe::thresholds::RttLimit;
 use crate::report::{self, Show};
 
@@ -32,7 +33,8 @@ const SOCKET: &str = "Socket";
 const MORE: &str = "\
 Values:
   TARGET  host, host:port, [v6]:port, :port; a port is a number or a service's name; or a
-          service: dns://host/name?type=AAAA, ntp://host?stratum=3 (--services lists them)
+          service: dns://host/name?type=AAAA, ntp://host?stratum=3 (--services lists them);
+          a host named report or compare: report:7000
   DUR     a number with ns us ms s m min h d; a bare number is seconds
   N       bytes may have K or M (x 1024)
 
@@ -63,6 +65,8 @@ Exit codes:
 Examples:
   udp-heartbeat 192.0.2.7 -i 0.2 -c 50 --number
   udp-heartbeat --targets-file hosts --live
+  udp-heartbeat --targets-file hosts -q --record day.ndjson.gz
+  udp-heartbeat report day.ndjson.gz -o day.html
   udp-heartbeat --targets-file hosts -q --on-change 'logger \"$UDP_TARGET is $UDP_STATE\"'
   udp-heartbeat dns://192.0.2.53/example.org?expect=192.0.2.7 'ntp://192.0.2.123?offset=50ms'
   udp-heartbeat --stamp 192.0.2.7 -c 100 -q --max-loss 1 --max-rtt p99=20ms
@@ -71,8 +75,11 @@ Examples:
 /// Watch UDP paths: send a beat at a fixed rate and measure what comes back
 #[derive(Parser, Debug, Clone)]
 #[command(name = "udp-heartbeat", version, max_term_width = 100, after_long_help = MORE)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 #[command(group = ArgGroup::new("expectation").args(["expect", "expect_hex", "expect_regex"]))]
 pub struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// Targets to probe [default: 127.0.0.1:7000, with --stamp port 862]
     ///
     /// Or services, asked in their own language: SCHEME://HOST[:PORT][/WHAT][?KEY=VALUE&…], see --services.

@@ -44,13 +44,17 @@
 //! `examples/exporter.rs` is an exporter for Prometheus in fifty lines, imports and all.
 
 pub mod args;
+mod commands;
+mod compare;
 mod config;
 #[cfg(feature = "live")]
 mod live;
+mod picture;
 mod plan;
 mod probe;
 mod program;
 mod record;
+mod recorded;
 mod report;
 mod run;
 mod targets_file;

@@ -45,15 +45,16 @@ pub struct CommonArgs {
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub interface: Option<String>,
     /// Increase verbosity (-v info, -vv debug); RUST_LOG overrides
-    #[arg(short = 'v', long = "verbose", action = clap::ArgAction::Count, help_heading = OUTPUT)]
+    #[arg(short = 'v', long = "verbose", action = clap::ArgAction::Count, global = true, help_heading = OUTPUT)]
     pub verbose: u8,
     /// Prefix each line of text with the time (RFC 3339, UTC)
-    #[arg(short = 'D', long, help_heading = OUTPUT)]
+    #[arg(short = 'D', long, global = true, help_heading = OUTPUT)]
     pub timestamps: bool,
     /// Colour what went wrong red and what recovered green; never in a pipe
     #[arg(
         long,
         value_name = "WHEN",
+        global = true,
         value_enum,
         default_value_t = Color::Auto,
         help_heading = OUTPUT,
@@ -138,19 +139,28 @@ pub fn command<A: clap::CommandFactory>() -> clap::Command {
     let flag = |name: &'static str, short, action, help: &'static str| {
         clap::Arg::new(name).long(name).short(short).action(action).help(help).help_heading(OUTPUT)
     };
-    let command = A::command().disable_help_flag(true).disable_version_flag(true);
+    let help =
+        || flag("help", 'h', clap::ArgAction::Help, "Print help (-h the most used, --help all)");
+    let values = |arg: clap::Arg| {
+        // `-i -1` is a value that is out of range, and no option; `-4` and `-6` are flags
+        // before a positional argument.
+        let option = arg.get_action().takes_values() && !arg.is_positional();
+        arg.allow_negative_numbers(option)
+    };
+    let mut command = A::command().disable_help_flag(true).disable_version_flag(true);
+    let subcommands: Vec<String> =
+        command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
+    for name in subcommands {
+        command = command
+            .mut_subcommand(name, |it| it.disable_help_flag(true).arg(help()).mut_args(values));
+    }
     command
-        .arg(flag("help", 'h', clap::ArgAction::Help, "Print help (-h the most used, --help all)"))
+        .arg(help())
         .arg(
             flag("version", 'V', clap::ArgAction::Version, "Print the version")
                 .hide_short_help(true),
         )
-        .mut_args(|arg| {
-            // `-i -1` is a value that is out of range, and no option; `-4` and `-6` are flags
-            // before a positional argument.
-            let option = arg.get_action().takes_values() && !arg.is_positional();
-            arg.allow_negative_numbers(option)
-        })
+        .mut_args(values)
 }
 
 /// Parses the command line, runs the program, and says how it ended.

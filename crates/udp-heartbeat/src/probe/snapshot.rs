@@ -126,7 +126,7 @@ impl Percentiles {
 }
 
 impl Figures {
-    fn of(distribution: &Distribution, missing: u64) -> Self {
+    pub(crate) fn of(distribution: &Distribution, missing: u64) -> Self {
         Figures {
             min: distribution.min(),
             average: distribution.average(),

@@ -2,6 +2,7 @@
 
 mod hook;
 mod metrics;
+mod recordings;
 mod reload;
 mod reporter;
 mod say;
@@ -61,6 +62,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// Bad usage, a name that does not resolve, or a local failure.
 pub fn run(args: Args, console: &Console) -> Result<Exit, Failure> {
+    if let Some(command) = &args.command {
+        return recordings::run(command, Style::of_stdout(&args.common));
+    }
     if args.services {
         return services::list();
     }

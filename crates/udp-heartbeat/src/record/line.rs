@@ -22,6 +22,8 @@ use crate::report::{Item, Json, Language, Record, ReportEvent, Start, StateChang
 /// What is recorded of the options, beyond what [`Start`] has: enough to compute every figure again.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
+    /// Of the run, whichever file it goes on in.
+    pub(crate) id: String,
     pub(crate) deadline: Option<Duration>,
     /// Whether answers can be other than ok.
     pub(crate) judged: bool,
@@ -176,6 +178,7 @@ impl Lines {
 #[derive(Serialize)]
 struct RunObject<'a> {
     version: &'a str,
+    id: &'a str,
     options: OptionsObject<'a>,
     targets: Vec<TargetObject<'a>>,
 }
@@ -224,6 +227,7 @@ impl<'a> RunObject<'a> {
         };
         RunObject {
             version: env!("CARGO_PKG_VERSION"),
+            id: &options.id,
             options: OptionsObject {
                 mode: start.mode,
                 bytes: start.bytes,

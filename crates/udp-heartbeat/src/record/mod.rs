@@ -26,6 +26,7 @@ use crate::probe::thresholds::Thresholds;
 use crate::report::Start;
 use crate::run::precision;
 use file::Output;
+pub(crate) use file::SIGNATURE;
 use line::{Beat, Late, Line, Run, StateLine};
 pub(crate) use line::{Options, RunTarget};
 use writer::Writer;
@@ -227,6 +228,7 @@ impl Options {
         let limits = limits.chain(min_replies.iter().map(|it| format!("--min-replies {it}")));
         let limits = limits.chain(max_not_ok.iter().map(|it| format!("--max-not-ok {it}")));
         Options {
+            id: format!("{:016x}", fastrand::u64(..)),
             deadline: plan.deadline,
             judged: plan.judged,
             digits: precision(plan.targets.len()).digits(),

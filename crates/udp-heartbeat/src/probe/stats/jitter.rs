@@ -25,6 +25,11 @@ impl Jitter {
         self.last = Some(round_trip);
     }
 
+    /// What comes next has nothing to do with what came until now.
+    pub(crate) fn pause(&mut self) {
+        self.last = None;
+    }
+
     /// The estimate; none before the second reply.
     pub(crate) fn get(&self) -> Option<Duration> {
         self.estimate.map(|nanos| Duration::from_nanos(nanos.round() as u64))
