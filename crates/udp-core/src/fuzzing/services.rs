@@ -6,12 +6,15 @@
 use std::io;
 use std::net::SocketAddr;
 
+use md5::{Digest, Md5};
+
 use super::one_line;
 use crate::clock::Wall;
-use crate::service::{Asked, Nonces, Spec, Then, target};
+use crate::service::{Asked, Nonces, Spec, Then, Verdict, target};
 
 const LAST: u64 = 9;
 const BEAT: u64 = 7;
+const SECRET: &[u8] = b"testing123";
 
 /// A URL is read, or refused in one line; what is read is read again as it is shown.
 pub fn url(data: &[u8]) {
@@ -81,14 +84,27 @@ pub fn quic(data: &[u8]) {
     recognised(&["quic:?version=1"], data);
 }
 
-/// What `radius` makes of any bytes.
+/// What `radius` makes of any bytes: as they are, which is to say not authentic, and as whoever has
+/// the secret could send them.
 pub fn radius(data: &[u8]) {
-    recognised(&["radius:?secret-file=x&ma=required", "radius:?secret-file=x"], data);
+    let specs = ["radius:?secret-file=x&ma=required", "radius:?secret-file=x"];
+    recognised(&specs, data);
+    let (mut packet, request) = (data.to_vec(), request(specs[0]));
+    let length = (packet.len() as u16).to_be_bytes();
+    if let [_, id, high, low, digest @ ..] = packet.as_mut_slice()
+        && let Some((digest, attributes)) = digest.split_first_chunk_mut::<16>()
+    {
+        (*id, [*high, *low]) = (request[1], length);
+        let head = [data[0], request[1], length[0], length[1]];
+        let signed = Md5::new().chain_update(head).chain_update(&request[4..20]);
+        *digest = signed.chain_update(attributes).chain_update(SECRET).finalize().into();
+    }
+    recognised(&specs, &packet);
 }
 
 /// What `sip` makes of any bytes.
 pub fn sip(data: &[u8]) {
-    recognised(&["sip:?user=probe"], data);
+    recognised(&["sip:?user=probe", "sip:?accept=any"], data);
 }
 
 /// What `snmp` makes of any bytes.
@@ -107,7 +123,7 @@ pub fn turn(data: &[u8]) {
 }
 
 fn secret(_file: &str) -> io::Result<Vec<u8>> {
-    Ok(b"testing123\n".to_vec())
+    Ok([SECRET, b"\n"].concat())
 }
 
 /// The request of that beat, which a seed is a reply to.
@@ -153,9 +169,15 @@ fn recognised(specs: &[&str], data: &[u8]) {
             assert!(reply.reason.as_ref().is_none_or(|reason| !reason.is_empty()));
             assert!(reply.facts.iter().all(|(name, _)| spec.entry().facts.contains(&name)));
             one_line(&spec.shown(&reply));
-            if let Then::Follow(bytes) | Then::Acknowledge(bytes) = &reply.then {
-                assert!(bytes.len() <= 1500);
+            if let Then::Follow(bytes)
+            | Then::Acknowledge(bytes)
+            | Then::AcknowledgeRepeats(bytes) = &reply.then
+            {
+                assert!((1..=1500).contains(&bytes.len()));
             }
+            // What is broken is accepted by no key.
+            let invalid = reply.verdict == Verdict::Invalid;
+            assert_eq!(spec.judge(reply).verdict == Verdict::Invalid, invalid);
         });
     }
 }
