@@ -18,7 +18,6 @@ use crate::probe::asking::Reasons;
 use crate::probe::recent::Recent;
 use crate::probe::state::{Hysteresis, Tracker};
 use crate::probe::stats::buckets::Buckets;
-use crate::probe::stats::direction::Numbers;
 use crate::probe::stats::distribution::{Distribution, Precision};
 use crate::probe::stats::jitter::Jitter;
 use crate::probe::stats::loss::LossRuns;
@@ -275,13 +274,6 @@ impl Session {
         reply
     }
 
-    /// The reply to the closing request `index`, which was sent at `sent` after the last beat.
-    pub(crate) fn reply_to_counter_probe(&mut self, index: u64, numbers: Numbers, sent: Mono) {
-        if let Some(stamp) = &mut self.stamp {
-            stamp.direction.closing(index, numbers, sent);
-        }
-    }
-
     /// A beat whose time was over at `now` and that is hereby lost: ask until there is none, and
     /// only once all that came until `now` has been told.
     pub(crate) fn expire(&mut self, now: Mono) -> Option<(Seq, Beat)> {
@@ -344,6 +336,7 @@ impl Session {
     /// Entries in whatever grows with the number of beats.
     #[cfg(test)]
     pub(crate) fn footprint(&self) -> usize {
-        self.window.footprint() + self.rtt.footprint()
+        let stamp = self.stamp().map_or(0, |it| it.direction.footprint());
+        self.window.footprint() + self.rtt.footprint() + stamp
     }
 }

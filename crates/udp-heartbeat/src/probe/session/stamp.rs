@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use udp_core::clock::Mono;
 
+use super::Session;
 use super::reply::{Reflected, Reply};
-use crate::probe::stats::direction::Direction;
+use crate::probe::stats::direction::{Counted, Direction};
 use crate::probe::stats::distribution::{Distribution, Precision};
 use crate::probe::stats::variation::Variation;
 use crate::probe::window::{Beat, Seq};
@@ -44,14 +45,13 @@ impl Stamp {
         reflected: &Reflected,
         at: Mono,
     ) {
+        let answer = Counted { numbers: reflected.numbers, sent: beat.sent, at };
         match reply {
             Reply::Unsolicited => {}
-            Reply::Duplicate { .. } => self.direction.answered_again(seq.0, reflected.numbers),
-            Reply::Late { .. } => {
-                self.direction.answered(seq.0, reflected.numbers, beat.refused);
-            }
+            Reply::Duplicate { .. } => self.direction.answered_again(seq.0, answer),
+            Reply::Late { .. } => self.direction.answered(seq.0, answer),
             Reply::Received(received) => {
-                self.direction.answered(seq.0, reflected.numbers, beat.refused);
+                self.direction.answered(seq.0, answer);
                 self.rtt_total.record(received.rtt_total);
                 if let Some(came) = reflected.received {
                     self.forward.record(came - i128::from(beat.sent.as_nanos()));
@@ -62,6 +62,22 @@ impl Stamp {
                 let readable = reflected.received.is_some() && reflected.sent.is_some();
                 self.unreadable_times += u64::from(!readable);
             }
+        }
+    }
+}
+
+impl Session {
+    /// A closing request is sent after the last beat.
+    pub(crate) fn counter_probe_sent(&mut self, sent: Mono) {
+        if let Some(stamp) = &mut self.stamp {
+            stamp.direction.closing_sent(sent);
+        }
+    }
+
+    /// A closing request was answered.
+    pub(crate) fn reply_to_counter_probe(&mut self, answer: Counted) {
+        if let Some(stamp) = &mut self.stamp {
+            stamp.direction.closing_answered(answer);
         }
     }
 }

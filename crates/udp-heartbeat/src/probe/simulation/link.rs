@@ -1,6 +1,6 @@
 //! What a link does to datagrams, what really became of each beat, and what was told of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -85,12 +85,22 @@ pub(super) fn chance(random: &mut fastrand::Rng, most: f64) -> f64 {
 }
 
 impl Link {
-    /// Whether a restart may not show: late answers of the count before, or requests that
-    /// overtook each other or were doubled unseen, may leave the same numbers behind.
-    pub(super) fn disguises(&self) -> bool {
-        let slowest = |way: &Way| way.delay_ms + way.jitter_ms;
-        let late = slowest(&self.up) + slowest(&self.down) >= self.timeout_ms;
-        self.restarts > 0.0 && (late || self.up.jitter_ms > 0 || self.up.copies > 0.0)
+    /// Whether requests may overtake each other by more than the timeout, which no proof counts with.
+    pub(super) fn is_beyond_the_guard(&self) -> bool {
+        self.up.jitter_ms > self.timeout_ms
+    }
+
+    /// Moves, refusals that answers follow, a fixed port, restarts and duplicates.
+    pub(super) fn with_every_fault(random: &mut fastrand::Rng) -> Link {
+        loop {
+            let link = Link::random(random);
+            let doubles =
+                link.down.copies > 0.0 && (link.kind == Kind::Plain || link.up.copies > 0.0);
+            if link.fixed && doubles && link.refusal > 0.0 && link.hint > 0.0 {
+                let moves = 0.01 + random.f64() * 0.3;
+                return Link { moves, restarts: 0.01 + random.f64() * 0.1, ..link };
+            }
+        }
     }
 
     pub(super) fn random(random: &mut fastrand::Rng) -> Link {
@@ -133,8 +143,12 @@ impl Link {
             down,
             failure: chance(random, 0.2),
             refusal: chance(random, 0.2),
-            // What no source port can tell apart is not asked of it, either.
-            hint: if kind == Kind::Numbered { chance(random, 1.0) } else { 0.0 },
+            // What no source port can tell apart is not asked of it, either: one that was refused
+            // is used again, at once where it is the only one.
+            hint: match kind {
+                Kind::Plain if fixed || slowest * 2 > timeout_ms => 0.0,
+                _ => chance(random, 1.0),
+            },
             retire: random.u8(0..4) == 0,
             stop_early: random.u8(0..4) == 0,
         }
@@ -149,10 +163,21 @@ pub(super) struct Truth {
     pub(super) failed: bool,
     /// A refusal came before any reply, within the timeout.
     pub(super) refused: bool,
-    /// The request reached the peer.
-    pub(super) reached: bool,
+    /// How often the request reached the peer, and which of the answers came back.
+    pub(super) reached: usize,
+    pub(super) seen: BTreeSet<usize>,
     /// When copies of the reply were handed over, intact.
     pub(super) replies: Vec<u64>,
+}
+
+impl Truth {
+    /// Times that the request reached the peer beyond the first, of which there is no sign.
+    pub(super) fn doubled_unseen(&self) -> usize {
+        match self.seen.len() {
+            0 => self.reached.saturating_sub(1),
+            seen => self.reached - seen,
+        }
+    }
 }
 
 /// What was told of a beat.
@@ -240,7 +265,7 @@ pub(super) struct Flying {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Flight {
     Up,
-    Down { intact: bool },
+    Down { intact: bool, answer: usize },
     Refusal,
 }
 

@@ -16,23 +16,37 @@ use link::{Kind, Link, MS, Way, at};
 use verify::{verify, verify_direction};
 use world::World;
 
+/// Runs the link of this seed and verifies all that is told of it.
+fn run(seed: u64, link: impl Fn(&mut fastrand::Rng) -> Link) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let link = link(&mut random);
+    let shown = format!("seed {seed}: {link:?}");
+    let outcome = std::panic::catch_unwind(move || {
+        let mut world = World::new(link, random);
+        let end = world.run();
+        verify(&world, end);
+        if !world.link.stop_early {
+            world.counter_probe(end + 10_000 * MS);
+            verify_direction(&world);
+        }
+    });
+    assert!(outcome.is_ok(), "{shown}");
+}
+
 #[test]
 fn what_is_reported_is_the_truth_on_any_link() {
-    for seed in 0..4000u64 {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let link = Link::random(&mut random);
-        let shown = format!("seed {seed}: {link:?}");
-        let outcome = std::panic::catch_unwind(move || {
-            let mut world = World::new(link, random);
-            let end = world.run();
-            verify(&world, end);
-            if !world.link.stop_early {
-                world.counter_probe(end + 10_000 * MS);
-                verify_direction(&world);
-            }
-        });
-        assert!(outcome.is_ok(), "{shown}");
+    // FROM..TO, for more of them.
+    let seeds = std::env::var("UDP_LINKS").unwrap_or_else(|_| "0..4000".to_owned());
+    let (from, to) = seeds.split_once("..").unwrap();
+    for seed in from.parse().unwrap()..to.parse().unwrap() {
+        run(seed, Link::random);
     }
+}
+
+/// Moves, refusals, a fixed port, restarts and duplicates, all on each of 2,000 links.
+#[test]
+fn what_is_reported_is_the_truth_where_all_goes_wrong_at_once() {
+    (0..2000).for_each(|seed| run(seed, Link::with_every_fault));
 }
 
 /// A name on rotating addresses, for days: paths, ports and the cost of a turn stay flat.

@@ -190,10 +190,12 @@ impl Targets {
         entry.others.clear();
         let place = entry.place.take();
         for (_, beat) in session.open() {
-            match beat.class {
-                Class::Refused => self.refused_open -= 1,
-                _ => self.in_flight -= 1,
+            if beat.class == Class::Refused {
+                // Its port is at rest, or another beat's by now.
+                self.refused_open -= 1;
+                continue;
             }
+            self.in_flight -= 1;
             if let Some(route) = beat.route {
                 self.paths[route.path as usize].expire(route.port_id, now);
             }

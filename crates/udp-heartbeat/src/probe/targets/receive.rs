@@ -12,6 +12,7 @@ use crate::probe::event::{End, Event, Observer, Said, What};
 use crate::probe::format::Recognised;
 use crate::probe::schedule::TargetId;
 use crate::probe::session::{Reflected, Reply};
+use crate::probe::stats::direction::Counted;
 use crate::probe::verdict::Verdict;
 use crate::probe::window::{Class, Seq};
 
@@ -102,7 +103,7 @@ impl Targets {
                 }
             }
             Recognised::CounterProbe(packet) => {
-                if self.answer_counter_probe(target, &packet, last) {
+                if self.answer_counter_probe(target, &packet, (last, datagram.at)) {
                     return None;
                 }
                 nothing
@@ -114,18 +115,18 @@ impl Targets {
         &mut self,
         target: TargetId,
         packet: &ReflectorPacket,
-        last: Seq,
+        (last, at): (Seq, Mono),
     ) -> bool {
         let entry = &mut self.targets[target as usize];
         let format = &entry.format;
-        let found = (0..).zip(&entry.counter_probes).find_map(|(index, (sent, answered))| {
+        let found = (0usize..).zip(&entry.counter_probes).find_map(|(index, (sent, answered))| {
             let numbers = format.counter_probe_reflected(packet, last, *sent, &entry.stamp)?;
             Some((index, numbers, *sent, *answered))
         });
         let Some((index, numbers, sent, answered)) = found else { return false };
         if !answered {
             entry.counter_probes[index].1 = true;
-            entry.session.reply_to_counter_probe(index as u64, numbers, sent);
+            entry.session.reply_to_counter_probe(Counted { numbers, sent, at });
         }
         true
     }

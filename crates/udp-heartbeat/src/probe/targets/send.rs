@@ -166,6 +166,7 @@ impl Targets {
         let peer = &mut self.paths[place.peer as usize];
         let departure = peer.depart((target, last), now)?;
         entry.counter_probes.push((now, false));
+        entry.session.counter_probe_sent(now);
         entry.format.encode_counter_probe(last, now, &entry.stamp, out);
         let port = PortKey { owner: self.owner(place), slot: departure.slot };
         (!out.is_empty()).then_some((port, place.address))

@@ -1,24 +1,28 @@
 //! In which direction a lost beat was lost, as far as a STAMP reflector's own counter proves it.
 //!
-//! The numbers in its answers are taken in the order in which the beats were sent: each answer ends
-//! a [gap](gap::Gap), and a gap proves how many of its lost beats were lost on the way there and
-//! back. What is not proven is undetermined: beats after the last answer, what a restart of the
-//! reflector or a request of unknown fate would explain as well, and everything where the reflector
-//! has no state and copies our number. Late and refused beats are undetermined by definition.
+//! A stateful reflector numbers what it answers: 0, 1, 2… in each session (RFC 8762 §4.3.1). What
+//! is known is [recorded](record::Record) in the order of sending, and [proves](proof) how many
+//! lost beats were lost on the way there and back. What another history would show as well is
+//! undetermined: beats after the last answer, what a restart of the reflector or a request of
+//! unknown fate explains, and everything where the reflector has no state and copies our number.
+//! Late and refused beats are undetermined by definition.
 //!
 //! A request is taken as doubled only where a second answer or a number without a request shows it,
-//! and as overtaken only where a new count does not explain the same.
+//! and to arrive less than the timeout after one that was sent with it.
 
-mod gap;
-mod gaps;
+mod counts;
+mod evidence;
+mod proof;
+mod record;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use udp_core::clock::Mono;
 
-use gap::Claims;
-use gaps::Gaps;
+use evidence::Span;
+use proof::Claims;
+use record::Record;
 
 /// What kind of reflector it is, by the numbers in its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +60,8 @@ pub(crate) struct Numbers {
 enum Fate {
     /// Not known yet.
     Open,
-    Answered(u32),
+    /// Under this number, and when.
+    Answered(u32, Mono),
     Lost,
     /// It does not matter whether it arrived.
     Unknown,
@@ -64,19 +69,43 @@ enum Fate {
     Failed,
 }
 
-/// What is known about one session with a reflector.
+/// The fates of the last beats, in the order of sending.
+#[derive(Debug, Default)]
+struct Fates(VecDeque<(Mono, Fate)>);
+
+impl Fates {
+    /// How many were sent before that.
+    fn before(&self, until: u64) -> u64 {
+        self.0.partition_point(|(sent, _)| sent.as_nanos() < until) as u64
+    }
+
+    /// When each was sent that left.
+    fn times(&self) -> Vec<u64> {
+        let left = self.0.iter().filter(|(_, fate)| *fate != Fate::Failed);
+        left.map(|(sent, _)| sent.as_nanos()).collect()
+    }
+}
+
+/// An answer to a request, and when it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) numbers: Numbers,
+    pub(crate) sent: Mono,
+    pub(crate) at: Mono,
+}
+
+/// What is known about one target's reflector.
 #[derive(Debug)]
 pub(crate) struct Direction {
     reflector: Reflector,
-    /// The first beat that is not in a gap yet, and the fates from there on.
+    /// The first beat that is not recorded yet, and the fates from there on.
     front: u64,
-    fates: VecDeque<(Mono, Fate)>,
-    gaps: Gaps,
-    /// The first beats of sessions that are still to come, and of the present one.
+    fates: Fates,
+    record: Record,
+    /// The first beats of sessions that are still to come.
     sessions: VecDeque<u64>,
-    session: u64,
-    /// Closing requests that are in a gap.
-    closings: u64,
+    /// Second answers to beats that are not recorded yet.
+    seconds: Vec<(u64, Counted)>,
     /// What [`grow`](Self::grow) has told.
     counted: Split,
 }
@@ -87,46 +116,45 @@ impl Direction {
         Direction {
             reflector: Reflector::Unknown,
             front: 1,
-            fates: VecDeque::new(),
-            gaps: Gaps::new(timeout),
+            fates: Fates::default(),
+            record: Record::new((Mono::default() + timeout).as_nanos()),
             sessions: VecDeque::new(),
-            session: 1,
-            closings: 0,
+            seconds: Vec::new(),
             counted: Split::default(),
         }
     }
 
     /// The next beat is sent.
     pub(crate) fn sent(&mut self, sent: Mono) {
-        self.fates.push_back((sent, Fate::Open));
+        self.fates.0.push_back((sent, Fate::Open));
     }
 
     /// The beats from the next one on go to another reflector, or leave from another port: they are
     /// counted by another counter (RFC 8762 §4), of which no number is known yet.
     pub(crate) fn new_session(&mut self) {
-        self.sessions.push_back(self.front + self.fates.len() as u64);
+        self.sessions.push_back(self.front + self.fates.0.len() as u64);
         self.begin_sessions();
     }
 
-    /// The beat `seq` was answered for the first time, in time or not; `refused` if it had been
-    /// refused before.
-    pub(crate) fn answered(&mut self, seq: u64, numbers: Numbers, refused: bool) {
-        self.note_kind(numbers);
+    /// The beat `seq` was answered for the first time, in time or not.
+    pub(crate) fn answered(&mut self, seq: u64, answer: Counted) {
+        self.note_kind(answer.numbers);
         match self.fate(seq) {
-            Some(fate) => *fate = Fate::Answered(numbers.theirs),
+            Some(fate) => *fate = Fate::Answered(answer.numbers.theirs, answer.at),
             None => {
-                let of_session = self.is_of_session(seq);
-                self.gaps.amend(seq, numbers.theirs, refused, of_session);
+                self.record.amend(seq, answer.span(), answer.numbers.theirs, &self.fates);
             }
         }
         self.advance();
     }
 
     /// The beat was answered once more.
-    pub(crate) fn answered_again(&mut self, seq: u64, numbers: Numbers) {
-        self.note_kind(numbers);
-        if self.is_of_session(seq) {
-            self.see(seq, numbers.theirs);
+    pub(crate) fn answered_again(&mut self, seq: u64, answer: Counted) {
+        self.note_kind(answer.numbers);
+        if seq >= self.front {
+            self.seconds.push((seq, answer));
+        } else {
+            self.record.answer_again(answer.span(), answer.numbers.theirs, &self.fates);
         }
     }
 
@@ -145,29 +173,26 @@ impl Direction {
         self.settle(seq, Fate::Failed);
     }
 
-    /// The answer to the closing request `index` (from 0), which was sent at `sent` with a number
-    /// that a reflector which counts cannot follow.
-    pub(crate) fn closing(&mut self, index: u64, numbers: Numbers, sent: Mono) {
-        if numbers.ours == numbers.theirs {
+    /// A closing request is sent, with a number that a reflector which counts cannot follow.
+    pub(crate) fn closing_sent(&mut self, sent: Mono) {
+        self.record.add(0, sent.as_nanos(), false, &self.fates);
+    }
+
+    /// A closing request was answered.
+    pub(crate) fn closing_answered(&mut self, answer: Counted) {
+        if answer.numbers.ours == answer.numbers.theirs {
             self.reflector = Reflector::Stateless;
             return;
         }
         self.reflector = Reflector::Stateful;
         // What is in flight now may have arrived or not.
-        for (_, fate) in &mut self.fates {
+        for (_, fate) in &mut self.fates.0 {
             if *fate == Fate::Open {
                 *fate = Fate::Unknown;
             }
         }
         self.advance();
-        if index < self.closings {
-            // An earlier one, whose answer was overtaken.
-            self.gaps.know_one();
-            return self.see(self.front, numbers.theirs);
-        }
-        self.gaps.extend(self.front, sent).unknown += index - self.closings;
-        self.closings = index + 1;
-        self.gaps.take(numbers.theirs, self.front - 1, sent);
+        self.record.amend(0, answer.span(), answer.numbers.theirs, &self.fates);
     }
 
     /// What kind of reflector it is.
@@ -181,8 +206,7 @@ impl Direction {
             Reflector::Stateless => false,
             Reflector::Unknown => true,
             Reflector::Stateful => {
-                self.gaps.is_open(self.closings > 0)
-                    || self.fates.iter().any(|(_, fate)| *fate == Fate::Lost)
+                self.record.open() > 0 || self.fates.0.iter().any(|(_, fate)| *fate == Fate::Lost)
             }
         }
     }
@@ -191,7 +215,7 @@ impl Direction {
     pub(crate) fn split(&self, lost: u64, excluded: u64) -> Split {
         let mut claims = Claims::default();
         if self.reflector == Reflector::Stateful {
-            claims = self.gaps.claims(self.closings > 0);
+            claims = self.record.claims(&self.fates);
         }
         let most = lost.saturating_sub(excluded);
         let back = claims.back.min(most);
@@ -204,9 +228,9 @@ impl Direction {
         if self.reflector != Reflector::Stateful {
             return Default::default();
         }
-        let (claims, in_gaps) = self.gaps.settled(self.closings > 0);
-        let since = self.fates.iter().filter(|(_, fate)| *fate == Fate::Lost).count() as u64;
-        (claims, (in_gaps + since).min(lost.saturating_sub(excluded)))
+        let since = self.fates.0.iter().filter(|(_, fate)| *fate == Fate::Lost).count() as u64;
+        let open = (self.record.open() + since).min(lost.saturating_sub(excluded));
+        (self.record.claims(&self.fates), open)
     }
 
     /// A split of which nothing is ever taken back, for counters: it grows by what became known since
@@ -231,10 +255,10 @@ impl Direction {
         }
     }
 
-    /// The fate of a beat that is in no gap yet.
+    /// The fate of a beat that is not recorded yet.
     fn fate(&mut self, seq: u64) -> Option<&mut Fate> {
         let index = usize::try_from(seq.checked_sub(self.front)?).ok()?;
-        self.fates.get_mut(index).map(|(_, fate)| fate)
+        self.fates.0.get_mut(index).map(|(_, fate)| fate)
     }
 
     fn settle(&mut self, seq: u64, fate: Fate) {
@@ -246,40 +270,49 @@ impl Direction {
         }
     }
 
-    /// Whether the beat is counted by the present counter.
-    fn is_of_session(&self, seq: u64) -> bool {
-        seq >= self.session && self.sessions.front().is_none_or(|next| seq < *next)
-    }
-
     fn begin_sessions(&mut self) {
         while self.sessions.front() == Some(&self.front) {
-            self.session = self.front;
             self.sessions.pop_front();
-            self.gaps.begin(self.front);
+            self.record.begin();
         }
     }
 
-    fn see(&mut self, seq: u64, theirs: u32) {
-        let known = self.fates.iter().any(|(_, fate)| *fate == Fate::Answered(theirs));
-        self.gaps.see(seq, theirs, known);
-    }
-
-    /// Takes settled beats into gaps, in the order they were sent in.
+    /// Records settled beats, in the order they were sent in.
     fn advance(&mut self) {
-        while let Some(&(sent, fate)) = self.fates.front()
+        while let Some(&(sent, fate)) = self.fates.0.front()
             && fate != Fate::Open
         {
-            let gap = self.gaps.extend(self.front, sent);
-            match fate {
-                Fate::Open | Fate::Failed => {}
-                Fate::Lost => gap.lost += 1,
-                Fate::Unknown => gap.unknown += 1,
-                Fate::Answered(theirs) => self.gaps.take(theirs, self.front, sent),
-            }
-            self.fates.pop_front();
+            self.fates.0.pop_front();
+            let seq = self.front;
             self.front += 1;
+            if fate != Fate::Failed {
+                let nanos = sent.as_nanos();
+                match fate {
+                    Fate::Answered(theirs, at) => {
+                        let span = Span { sent: nanos, by: at.as_nanos() };
+                        self.record.answer(span, theirs, &self.fates);
+                    }
+                    fate => self.record.add(seq, nanos, fate == Fate::Lost, &self.fates),
+                }
+                let seconds: Vec<_> = self.seconds.extract_if(.., |it| it.0 == seq).collect();
+                for (_, second) in seconds {
+                    self.record.answer_again(second.span(), second.numbers.theirs, &self.fates);
+                }
+            }
             self.begin_sessions();
         }
+    }
+
+    /// Entries in whatever grows with the number of beats.
+    #[cfg(test)]
+    pub(crate) fn footprint(&self) -> usize {
+        self.fates.0.len() + self.record.footprint() + self.seconds.len()
+    }
+}
+
+impl Counted {
+    fn span(&self) -> Span {
+        Span { sent: self.sent.as_nanos(), by: self.at.as_nanos() }
     }
 }
 

@@ -1,0 +1,297 @@
+//! What is known about the requests to a target, in the order of sending. Bounded: of what is older
+//! the claims alone are kept.
+
+use std::collections::VecDeque;
+
+use super::Fates;
+use super::evidence::{Evidence, Known, Request, Span};
+use super::proof::Claims;
+
+/// Entries that are kept, and more only while they are younger than a few guards; few in tests,
+/// whose links are short.
+const KEEP: usize = if cfg!(test) { 12 } else { 256 };
+
+#[derive(Debug, Clone, Copy)]
+enum Entry {
+    Known(Known),
+    /// From one beat to another, by their numbers; 0 for a closing request.
+    Request((u64, u64), Request),
+}
+
+#[derive(Debug)]
+pub(super) struct Record {
+    guard: u64,
+    entries: VecDeque<Entry>,
+    session: u32,
+    /// The session whose count began with it, as long as its first answers are here.
+    fresh: Option<u32>,
+    /// When the last of the answers came that were late, or second ones.
+    late: u64,
+    overtaking: u64,
+    /// What was proven of beats that were sent, and of numbers that were given, before `begin`.
+    closed: Claims,
+    begin: u64,
+    /// With so many entries, older ones are to go.
+    limit: usize,
+}
+
+impl Record {
+    pub(super) fn new(guard: u64) -> Record {
+        Record {
+            guard,
+            entries: VecDeque::new(),
+            session: 0,
+            fresh: Some(0),
+            late: 0,
+            overtaking: 0,
+            closed: Claims::default(),
+            begin: 0,
+            limit: KEEP,
+        }
+    }
+
+    /// What comes next is counted by another counter, of which no number is known.
+    pub(super) fn begin(&mut self) {
+        self.session += 1;
+    }
+
+    /// A request that was not answered in time; `lost` if that is all there is to say. `open` are
+    /// those of which nothing is known yet.
+    pub(super) fn add(&mut self, seq: u64, sent: u64, lost: bool, open: &Fates) {
+        let request = Request { session: self.session, sent, until: sent, count: 1, lost };
+        self.insert(Entry::Request((seq, seq), request));
+        self.shorten(open);
+    }
+
+    /// An answer under the number `theirs`, to a request of the present session.
+    pub(super) fn answer(&mut self, span: Span, theirs: u32, open: &Fates) {
+        self.answer_in(self.session, span, theirs, open);
+        self.shorten(open);
+    }
+
+    /// A request that had been given up is answered after all.
+    pub(super) fn amend(&mut self, seq: u64, span: Span, theirs: u32, open: &Fates) {
+        let meant = |it: &Entry| match it {
+            Entry::Request((first, last), it) => {
+                (*first..=*last).contains(&seq) && (it.sent..=it.until).contains(&span.sent)
+            }
+            Entry::Known(_) => false,
+        };
+        if span.sent < self.begin {
+            // Whatever was claimed of it, or of the number that is now known to be its own.
+            self.closed.forward = self.closed.forward.saturating_sub(1);
+            self.closed.back = self.closed.back.saturating_sub(1);
+        }
+        let Some(at) = self.entries.iter().rposition(meant) else { return };
+        let session = self.entries[at].session();
+        match &mut self.entries[at] {
+            Entry::Request(_, request) if request.count > 1 => request.count -= 1,
+            _ => drop(self.entries.remove(at)),
+        }
+        self.late = self.late.max(span.by);
+        self.answer_in(session, span, theirs, open);
+    }
+
+    /// One more answer to a request.
+    pub(super) fn answer_again(&mut self, span: Span, theirs: u32, open: &Fates) {
+        let here = |it: &&Known| (it.first.sent..=it.last.sent).contains(&span.sent);
+        let Some(of) = self.known().rev().find(here).copied() else {
+            self.closed.back = self.closed.back.saturating_sub(1);
+            return;
+        };
+        // With the number that is known, it was the answer that was doubled.
+        let number = unwrapped(of.high, theirs);
+        if !self.known().filter(here).any(|it| (it.low..=it.high).contains(&number)) {
+            self.late = self.late.max(span.by);
+            self.answer_in(of.session, span, theirs, open);
+        }
+    }
+
+    fn known(&self) -> impl DoubleEndedIterator<Item = &Known> {
+        self.entries.iter().filter_map(|it| match it {
+            Entry::Known(known) => Some(known),
+            Entry::Request(..) => None,
+        })
+    }
+
+    fn answer_in(&mut self, session: u32, span: Span, theirs: u32, open: &Fates) {
+        let near = |it: &&Known| it.session == session && it.first.sent <= span.sent;
+        let number = match self.known().rev().find(near) {
+            Some(known) => unwrapped(known.high, theirs),
+            None => theirs.into(),
+        };
+        let known = Known { session, low: number, high: number, first: span, last: span };
+        if self.continues(&known, open)
+            && let Some(Entry::Known(last)) = self.entries.back_mut()
+        {
+            (last.high, last.last) = (number, span);
+        } else {
+            self.insert(Entry::Known(known));
+        }
+    }
+
+    /// Whether the answer is the next of the last entry's count, whatever else is known.
+    fn continues(&self, known: &Known, open: &Fates) -> bool {
+        let Some(Entry::Known(last)) = self.entries.back() else { return false };
+        let (after, until) = (last.last.sent, known.first.by);
+        let near = |it: &&Entry| it.until().saturating_add(self.guard) > after;
+        let others = self.entries.iter().rev().skip(1).take_while(near);
+        // A count that began in between would need so many others to come to this number.
+        let most: u64 = others.map(|it| it.count(after)).sum();
+        last.session == known.session
+            && last.high + 1 == known.low
+            && last.first.by <= known.first.sent
+            && self.late <= after
+            && u64::from(known.low as u32) > most + open.before(until)
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        let at = self.entries.iter().rposition(|it| it.key() <= entry.key());
+        self.entries.insert(at.map_or(0, |at| at + 1), entry);
+    }
+
+    fn evidence(&self, open: &Fates) -> Evidence {
+        let requests = self.entries.iter().filter_map(|it| match it {
+            Entry::Request(_, request) => Some(*request),
+            Entry::Known(_) => None,
+        });
+        Evidence {
+            known: self.known().copied().collect(),
+            requests: requests.collect(),
+            open: open.times(),
+            guard: self.guard,
+            overtaking: self.overtaking,
+            fresh: self.fresh,
+        }
+    }
+
+    /// What all of it proves.
+    pub(super) fn claims(&self, open: &Fates) -> Claims {
+        let (claims, _) = self.evidence(open).prove(&(self.begin..u64::MAX));
+        Claims {
+            forward: self.closed.forward + claims.forward,
+            back: self.closed.back + claims.back,
+        }
+    }
+
+    /// Lost beats of which an answer to one more request would tell more.
+    pub(super) fn open(&self) -> u64 {
+        let last = self.known().filter(|it| it.session == self.session).map(|it| it.last.sent);
+        let last = last.max();
+        let requests = self.entries.iter().filter_map(|it| match it {
+            Entry::Request(_, it) if it.lost && it.session == self.session => Some(it),
+            _ => None,
+        });
+        let open =
+            |it: &&Request| last.is_none_or(|last| it.until.saturating_add(self.guard) > last);
+        requests.filter(open).map(|it| it.count).sum()
+    }
+
+    /// Bounds the entries: what an answer a guard later has settled is claimed and forgotten, and
+    /// of long rows of requests without an answer the single times are.
+    fn shorten(&mut self, open: &Fates) {
+        if self.entries.len() < self.limit {
+            return;
+        }
+        let answered = self.known().next_back().map_or(0, |it| it.last.sent);
+        let end = answered.saturating_sub(2 * self.guard);
+        if end > self.begin {
+            let (claims, overtaking) = self.evidence(open).prove(&(self.begin..end));
+            self.closed.forward += claims.forward;
+            self.closed.back += claims.back;
+            (self.overtaking, self.begin) = (overtaking, end);
+            // What is near may still have one of the numbers that follow, or explain them.
+            let near = end.saturating_sub(2 * self.guard);
+            let is_before = |it: &Entry| matches!(it, Entry::Known(it) if it.last.sent < near);
+            if let Some(first) = self.entries.iter().rposition(is_before).filter(|it| *it > 0) {
+                self.entries.drain(..first);
+                self.fresh = None;
+            }
+        }
+        if self.entries.len() >= self.limit / 2 {
+            self.join_requests();
+        }
+        self.limit = KEEP.max(2 * self.entries.len());
+    }
+
+    /// Joins neighbours of a kind that are older than a guard, and leaves out those that were the
+    /// last of their session.
+    fn join_requests(&mut self) {
+        let newest = self.entries.back().map_or(0, Entry::until);
+        let mut answered = self.session;
+        let mut kept = VecDeque::new();
+        for entry in self.entries.drain(..).rev() {
+            let open = entry.until().saturating_add(self.guard) >= newest;
+            match entry {
+                Entry::Known(known) => answered = known.session,
+                Entry::Request(_, it) if it.session != answered && !open => continue,
+                Entry::Request(..) => {}
+            }
+            kept.push_front(entry);
+        }
+        self.entries = kept;
+        let mut joined: VecDeque<Entry> = VecDeque::new();
+        let mut may_join = false;
+        for entry in self.entries.drain(..) {
+            if may_join
+                && let Entry::Request((_, to), request) = &entry
+                && let Some(Entry::Request((_, last), into)) = joined.back_mut()
+                && (into.session, into.lost) == (request.session, request.lost)
+                && request.until.saturating_add(self.guard) < newest
+            {
+                (*last, into.until) = (*to, request.until);
+                into.count += request.count;
+                may_join = false;
+            } else {
+                joined.push_back(entry);
+                may_join = true;
+            }
+        }
+        self.entries = joined;
+    }
+
+    /// Entries that there may be.
+    #[cfg(test)]
+    pub(super) fn footprint(&self) -> usize {
+        self.limit
+    }
+}
+
+impl Entry {
+    fn until(&self) -> u64 {
+        match self {
+            Entry::Known(known) => known.last.sent,
+            Entry::Request(_, request) => request.until,
+        }
+    }
+
+    /// Entries are in this order.
+    fn key(&self) -> (u64, i64) {
+        match self {
+            Entry::Known(known) => (known.first.sent, known.low),
+            Entry::Request(_, request) => (request.sent, -1),
+        }
+    }
+
+    fn session(&self) -> u32 {
+        match self {
+            Entry::Known(known) => known.session,
+            Entry::Request(_, request) => request.session,
+        }
+    }
+
+    /// How many requests may have arrived after that.
+    fn count(&self, after: u64) -> u64 {
+        match self {
+            Entry::Known(it) if it.first.by.max(it.last.by) <= after => 0,
+            Entry::Known(it) => (it.high - it.low + 1) as u64,
+            Entry::Request(_, request) => request.count,
+        }
+    }
+}
+
+/// The number near that one that has these 32 bits: numbers come round.
+fn unwrapped(near: i64, theirs: u32) -> i64 {
+    let number = near + i64::from(theirs.wrapping_sub(near as u32) as i32);
+    if number < 0 { theirs.into() } else { number }
+}
