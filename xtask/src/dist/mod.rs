@@ -8,6 +8,7 @@ mod pages;
 mod parts;
 mod programs;
 mod rpm;
+mod rules;
 mod shells;
 mod stage;
 mod tools;
@@ -43,7 +44,7 @@ struct Step {
     run: fn(&Dist) -> Result<()>,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "pages", what: "manual pages and completions", quick: true, run: pages::make },
     Step { name: "shells", what: "bash, zsh and fish complete", quick: true, run: shells::check },
     Step {
@@ -61,6 +62,7 @@ const STEPS: [Step; 10] = [
         run: deb::install,
     },
     Step { name: "rpm", what: "Fedora's package, by rpmlint", quick: false, run: rpm::make },
+    Step { name: "rules", what: "Prometheus tries its rules", quick: true, run: rules::check },
     Step { name: "parts", what: "bills of materials", quick: false, run: parts::make },
     Step {
         name: "image",
