@@ -9,8 +9,40 @@ use super::servers;
 use crate::e2e::context::Context;
 
 scenarios!(
-    "services": coturn, snmpd, freeradius, kamailio, libcoap, ngtcp2, mumble, openvpn, strongswan,
+    "services": unbound, chrony, coturn, snmpd, freeradius, kamailio, libcoap, ngtcp2, mumble, openvpn, strongswan,
 );
+
+fn unbound(context: &Context) -> Result<()> {
+    let place = Place::new(context, "unbound", "unbound")?;
+    place.write("unbound.conf", servers::UNBOUND)?;
+    let server = place.launch("unbound").args(["-d", "-c", "unbound.conf"]);
+    let rig = place.start(server, "dns://127.0.0.1/example.org")?;
+    let facts = [("rcode", "NOERROR"), ("answers", "1"), ("first", "192.0.2.7"), ("ttl", "300")];
+    rig.healthy("dns://127.0.0.1/example.org?expect=192.0.2.7", &facts)?;
+    rig.healthy("dns://127.0.0.1/EXAMPLE.org?nsid=1&edns=4096", &[("nsid", "probe1")])?;
+    rig.healthy("dns://127.0.0.1/example.org?type=MX", &[("first", "10 mail.example.org.")])?;
+    rig.says("dns://127.0.0.1/example.org?expect=192.0.2.8", "unexpected", "record not found")?;
+    rig.says("dns://127.0.0.1/example.org?type=AAAA", "unexpected", "NODATA")?;
+    rig.says("dns://127.0.0.1/no.example.org", "unexpected", "NXDOMAIN")?;
+    rig.says("dns://127.0.0.1/no.example.org?accept=NXDOMAIN", "ok", "NXDOMAIN")?;
+    rig.says("dns://127.0.0.1/refused.example", "declined", "REFUSED")?;
+    rig.says("dns://127.0.0.1/elsewhere.example", "failing", "SERVFAIL")?;
+    rig.silent("dns://127.0.0.1/deny.example")?;
+    rig.in_flight("dns://127.0.0.1/example.org", 200)
+}
+
+fn chrony(context: &Context) -> Result<()> {
+    let place = Place::new(context, "chronyd", "chrony")?;
+    place.write("chrony.conf", servers::CHRONY)?;
+    let server =
+        place.launch("chronyd").args(["-d", "-x", "-U", "-u", "root", "-f", "chrony.conf"]);
+    let rig = place.start(server, "ntp://127.0.0.1")?;
+    let facts = [("stratum", "3"), ("refid", "127.127.1.1"), ("leap", "0")];
+    rig.healthy("ntp://127.0.0.1?stratum=3&offset=1s", &facts)?;
+    rig.healthy("ntp://127.0.0.1?v=3", &[("stratum", "3")])?;
+    rig.says("ntp://127.0.0.1?stratum=2", "unexpected", "stratum")?;
+    rig.in_flight("ntp://127.0.0.1", 200)
+}
 
 fn coturn(context: &Context) -> Result<()> {
     let place = Place::new(context, "turnserver", "coturn")?;

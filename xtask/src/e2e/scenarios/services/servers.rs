@@ -10,6 +10,35 @@ pub(super) fn certificate(place: &Place<'_>) -> Result<()> {
     place.run(&format!("{new} -subj /CN=test -days 9 2>&1"))
 }
 
+pub(super) const UNBOUND: &str = r#"server:
+  interface: 127.0.0.1
+  do-daemonize: no
+  username: ""
+  chroot: ""
+  directory: "DIR"
+  pidfile: ""
+  use-syslog: no
+  module-config: "iterator"
+  nsid: "ascii_probe1"
+  local-zone: "example.org." static
+  local-data: "example.org. 300 IN A 192.0.2.7"
+  local-data: "example.org. 300 IN MX 10 mail.example.org."
+  local-zone: "refused.example." refuse
+  local-zone: "deny.example." deny
+forward-zone:
+  name: "."
+  forward-addr: 127.0.0.1@5399
+remote-control:
+  control-enable: no
+"#;
+
+pub(super) const CHRONY: &str = "local stratum 3
+allow 127.0.0.1
+cmdport 0
+bindaddress 127.0.0.1
+pidfile DIR/pid
+";
+
 pub(super) const COTURN: [&str; 9] = [
     "-n",
     "--listening-ip=127.0.0.1",
