@@ -16,6 +16,7 @@ use udp_core::socket::{Dscp, Ecn};
 use crate::commands::Command;
 use crate::probe::thresholds::RttLimit;
 use crate::report::{self, Show};
+use crate::shard::Shard;
 
 /// The groups of the options.
 const TARGETS: &str = "Targets";
@@ -92,6 +93,11 @@ pub struct Args {
     /// those gone end with their summary.
     #[arg(long, value_name = "FILE", help_heading = TARGETS)]
     pub(crate) targets_file: Option<PathBuf>,
+    /// Take only the I-th of N equal parts of all targets, so that N processes share one file
+    ///
+    /// A target's part depends on its name alone.
+    #[arg(long, value_name = "I/N", help_heading = TARGETS, hide_short_help = true)]
+    pub(crate) shard: Option<Shard>,
     /// The service of each TARGET that names none: SCHEME:[WHAT][?KEY=VALUE&…]
     #[arg(long, value_name = "SPEC", value_parser = service, conflicts_with_all = ["payload", "payload_hex", "number", "stamp", "expectation", "size"], help_heading = TARGETS)]
     pub(crate) service: Option<String>,

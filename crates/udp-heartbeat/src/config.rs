@@ -23,6 +23,7 @@ use crate::probe::state::Hysteresis;
 use crate::probe::targets::Listed;
 use crate::probe::thresholds::Thresholds;
 use crate::report::{Form, Output, Show};
+use crate::shard::Shard;
 use crate::targets_file;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -54,6 +55,7 @@ pub(crate) struct Sources {
     pub(crate) key: Option<PathBuf>,
     pub(crate) family: Family,
     pub(crate) default_port: u16,
+    pub(crate) shard: Option<Shard>,
 }
 
 /// What the files named on the command line hold.
@@ -74,9 +76,10 @@ impl Config {
         let (named, service) = (args.targets.clone(), args.service.clone());
         let (family, default_port) = (args.common.family(), default_port(&args));
         let (targets, twice) = merge(targets, family, default_port);
+        let (targets, shard) = (part(targets, args.shard, default_port)?, args.shard);
         let list = args.targets_file.clone().filter(|path| path.as_os_str() != "-");
         let key = args.stamp_key_file.clone();
-        let sources = Sources { named, service, list, key, family, default_port };
+        let sources = Sources { named, service, list, key, family, default_port, shard };
         let format = format(&args, files)?;
         let of_stamp =
             |it: &Listed| it.spec.as_ref().is_some_and(|it| matches!(it.kind(), Kind::Stamp));
@@ -214,6 +217,23 @@ pub(crate) fn merge(
         first
     });
     (targets, twice)
+}
+
+/// Those of `targets` that are of the part that is asked for.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn part(
+    mut targets: Vec<Listed>,
+    shard: Option<Shard>,
+    default_port: u16,
+) -> Result<Vec<Listed>, Failure> {
+    let Some(shard) = shard else { return Ok(targets) };
+    targets.retain(|target| shard.holds(&target.label(default_port)));
+    if targets.is_empty() {
+        return Err(Failure::usage(format!("no target is of the part {shard}")));
+    }
+    Ok(targets)
 }
 
 fn default_port(args: &Args) -> u16 {

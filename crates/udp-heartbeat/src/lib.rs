@@ -57,6 +57,7 @@ mod record;
 mod recorded;
 mod report;
 mod run;
+mod shard;
 mod targets_file;
 
 pub use plan::Plan;

@@ -132,19 +132,21 @@ impl Sources {
     fn read(&self, all: bool) -> Result<Fresh, Failure> {
         let service = config::service(self.service.as_deref())?;
         let mut named = config::named(&self.named, service.as_ref())?;
-        let merged = |targets| config::merge(targets, self.family, self.default_port).0;
+        let merged = |targets| {
+            let (targets, _) = config::merge(targets, self.family, self.default_port);
+            config::part(targets, self.shard, self.default_port)
+        };
         let targets = match &self.list {
             Some(path) => {
                 let (file, content) = read_list(path)?;
                 let listed = targets_file::parse(&file, &content, service.as_ref());
                 named.extend(listed.map_err(Failure::in_file)?);
-                let targets = merged(named);
-                if targets.is_empty() {
+                if named.is_empty() {
                     return Err(Failure::usage(format!("{file} names no target")));
                 }
-                Some(targets)
+                Some(merged(named)?)
             }
-            None => self.has_secrets().then(|| merged(named)),
+            None => self.has_secrets().then(|| merged(named)).transpose()?,
         };
         let key = self.key.as_deref().filter(|_| all).map(files::stamp_key);
         Ok(Fresh { targets, key: key.transpose()? })
