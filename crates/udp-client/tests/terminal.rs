@@ -334,3 +334,25 @@ fn a_tab_is_a_character_and_the_quit_key_asks_for_a_snapshot() {
     terminal.press("\u{4}");
     assert_eq!(terminal.end().0, Some(0));
 }
+
+/// While the editor does not ask, it shows nothing, so that nobody may wait for it.
+#[test]
+fn a_flood_of_replies_does_not_keep_the_prompt_away() {
+    let state = tempfile::tempdir().unwrap();
+    let peer = Peer::new(|socket, bytes, from, _| {
+        let replies = if bytes == b"flood" { 2_000 } else { 1 };
+        for number in 0..replies {
+            socket.send_to(format!("{number} {}", bytes.escape_ascii()).as_bytes(), from).unwrap();
+        }
+    });
+    let options = ["--replies", "any", "-W", "500ms", "--window", "1"];
+    let terminal = Terminal::start(&[&[&*peer.target()], &options[..]].concat(), state.path());
+    terminal.shows("please input message:");
+    terminal.press("flood\rmore\r");
+    terminal.until("the last reply, and the prompt", |screen| {
+        screen.contains(": 0 more\n") && screen.ends_with("please input message:")
+    });
+    terminal.press("\u{4}");
+    let (code, screen) = terminal.end();
+    assert!(code.is_some() && screen.contains("2 sent, 2 replied"), "{screen}");
+}
