@@ -25,12 +25,13 @@ use super::terminal::Terminal;
 use parse::{Block, Command, Group, Kind};
 
 /// The files whose blocks are run, and how their scenarios are called.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("README.md", "readme"),
     ("README.zh-TW.md", "readme-zh-tw"),
     ("docs/questions.md", "docs-questions"),
     ("docs/client.md", "docs-client"),
     ("docs/heartbeat.md", "docs-heartbeat"),
+    ("docs/seeing.md", "docs-seeing"),
     ("docs/server.md", "docs-server"),
     ("docs/prometheus.md", "docs-prometheus"),
 ];

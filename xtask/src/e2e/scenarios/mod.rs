@@ -13,6 +13,7 @@ mod live;
 mod output;
 mod payloads;
 mod ports;
+mod recordings;
 mod services;
 mod signals;
 mod soak;
@@ -57,6 +58,7 @@ pub(super) fn all() -> Vec<Scenario> {
         ports::all(),
         signals::all(),
         live::all(),
+        recordings::all(),
         payloads::all(),
         events::all(),
         usage::all(),
