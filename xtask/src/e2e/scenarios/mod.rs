@@ -13,6 +13,7 @@ mod live;
 mod output;
 mod payloads;
 mod ports;
+mod prometheus;
 mod recordings;
 mod services;
 mod signals;
@@ -56,6 +57,7 @@ pub(super) fn all() -> Vec<Scenario> {
         admission::all(),
         addresses::all(),
         ports::all(),
+        prometheus::all(),
         signals::all(),
         live::all(),
         recordings::all(),
