@@ -1,8 +1,5 @@
-//! The workspace's chores: `cargo xtask e2e` drives the built programs as a person would,
-//! `cargo xtask interop` installs the other implementations that this run talks to,
-//! `cargo xtask ci` runs everything that continuous integration runs, step by step,
-//! `cargo xtask dist` makes and tries what is installed, and `cargo xtask bench` measures the server and
-//! its peers side by side.
+//! The workspace's chores, each a subcommand of `cargo xtask`: end-to-end tests, continuous
+//! integration, packages, pictures, the benchmark.
 //!
 //! Nothing here is part of the product, and the end-to-end part shares no code with it:
 //! it is a black box that knows the programs by their command lines and std sockets.

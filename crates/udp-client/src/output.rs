@@ -1,5 +1,5 @@
-//! Where what is said goes: stdout through a printer that loses nothing, stderr through the
-//! diagnostics; at a prompt both above it.
+//! Writes to stdout through a printer that loses nothing and to stderr through the diagnostics; at
+//! a prompt both appear above the line that is being typed.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The books of a conversation, and the verdict that they add up to.
+//! Counts what became of the messages of a conversation, and derives the exit code from the counts.
 //!
 //! Every message that went out ends in one class: `sent = replied + lost + refused + pending`.
 //! `failed` messages never left this host and `unusable` lines never became messages; neither is

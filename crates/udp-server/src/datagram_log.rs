@@ -1,4 +1,5 @@
-//! Where a worker reports datagrams.
+//! Passes records of datagrams from a worker to the printer without waiting; what does not fit is
+//! counted.
 //!
 //! Where no block is free, the datagram is counted as not shown, and that is all. While the printer
 //! has nothing to do a block is handed over at once, so that a lone datagram is seen when it comes;

@@ -1,4 +1,5 @@
-//! The words in which the exchange speaks of messages and of what came of them.
+//! The types of the exchange: the message it is given, and what it returns of a datagram (reply,
+//! late, unsolicited) or of a message that stays unanswered.
 
 use std::time::Duration;
 

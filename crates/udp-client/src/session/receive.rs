@@ -1,4 +1,5 @@
-//! The receiving half: what came, and what did not come in time.
+//! Handles what arrived and what did not arrive in time: each datagram goes to the exchange, each
+//! expired request is sent again or counted as lost.
 
 use std::net::SocketAddr;
 use std::time::Duration;

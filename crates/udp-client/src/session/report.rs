@@ -1,4 +1,5 @@
-//! The telling half: the prompt, lines for stdout and stderr, the summary at the end.
+//! Reports what happens in a session: the prompt, lines for stdout and stderr, the summary at the
+//! end. It decides nothing.
 
 use udp_core::cli::printer::Reader;
 use udp_core::cli::{Exit, Failure, Tone};

@@ -1,4 +1,5 @@
-//! The sending half: messages leave as the window, the interval and the ports allow.
+//! Sends messages as the window, the interval and free source ports allow, and reports those that
+//! could not be sent.
 
 use std::net::SocketAddr;
 use std::ops::ControlFlow;

@@ -1,4 +1,4 @@
-//! How what happens is told: one transcript a file behind one small trait.
+//! How events are printed: one transcript (text, raw, JSON) a file, behind one small trait.
 //!
 //! A transcript appends to what stdout will get and to the notes that go to stderr; it writes
 //! nothing itself and reads no clock.

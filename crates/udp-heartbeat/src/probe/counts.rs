@@ -1,4 +1,4 @@
-//! How many beats of a target ended how: `sent = received + lost + failed + pending`.
+//! Counts of a target's beats by how they ended: `sent = received + lost + failed + pending`.
 
 use crate::probe::verdict::Verdicts;
 

@@ -1,4 +1,5 @@
-//! What is said on stderr of how things stand.
+//! Writes to stderr: a snapshot, a line for each target, and under `-v` the figures that the
+//! summary has no room for.
 
 use std::time::Duration;
 

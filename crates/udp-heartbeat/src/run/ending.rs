@@ -1,4 +1,5 @@
-//! The end of a run: what may still come, and what may still be asked.
+//! Ends a run: listens for beats in flight and asks reflectors whose counters may tell more; what
+//! is still open when it is stopped is pending.
 //!
 //! After the last beat a second reply may be on its way, so the run listens for three times the
 //! longest round trip (at least a tenth of a second, at most the timeout). With STAMP, where it is

@@ -1,4 +1,4 @@
-//! When what came arrived, and in which order.
+//! Orders received datagrams by their arrival time before they are processed.
 
 use std::net::SocketAddr;
 

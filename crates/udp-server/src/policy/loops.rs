@@ -1,4 +1,5 @@
-//! What would start a loop, or could not be answered at all.
+//! Refuses datagrams that could start a loop between two servers (CVE-2024-2169) or that have no
+//! address to answer to.
 //!
 //! Two services that answer each other never stop: one forged datagram is enough (CVE-2024-2169).
 //! Content tells an answer from a question only by what this server itself puts in front, so the

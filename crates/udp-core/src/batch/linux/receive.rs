@@ -1,4 +1,5 @@
-//! The receiving half.
+//! Receives with `recvmmsg(2)`, many datagrams a call; of a merged run (UDP_GRO, `udp(7)`) it tells
+//! the segment size. It waits for the first datagram alone.
 
 use std::io;
 use std::net::UdpSocket;

@@ -1,4 +1,5 @@
-//! The sending half.
+//! Sends an outbox with `sendmmsg(2)`, equal datagrams joined as UDP_SEGMENT (`udp(7)`). The call
+//! stops at the first datagram that fails: that one is reported, and the rest is sent.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

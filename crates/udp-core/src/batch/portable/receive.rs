@@ -1,4 +1,5 @@
-//! The receiving half.
+//! Receives one datagram a call: waits for the first, then takes what is queued behind it; with
+//! control messages (`recvmsg(2)`) where nix knows the system.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

@@ -1,4 +1,5 @@
-//! The sending half.
+//! Sends one datagram a call, from the address that was asked where the system can be told it. It
+//! never waits: a full socket is `WouldBlock`.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

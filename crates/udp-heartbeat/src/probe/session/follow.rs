@@ -1,4 +1,5 @@
-//! What follows from the ends of beats, in the order of sending: the state, and the loss runs.
+//! Derives changes of state and loss runs (RFC 3357) from beats whose class is final, in the order
+//! of sending.
 
 use super::Session;
 use crate::probe::state::{Change, Outcome, Reason, State};

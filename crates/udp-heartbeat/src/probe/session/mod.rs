@@ -1,4 +1,5 @@
-//! The one owner of the truth about a target: what was sent, what came, what became of each beat.
+//! The session of one target: which beats are outstanding, what each reply means, and the figures.
+//! It alone changes them.
 //!
 //! What happens goes in, with its time; what it means comes out. There is no socket, no clock and
 //! no text in here. Each beat ends in exactly one class and is counted once, so at every moment

@@ -1,4 +1,4 @@
-//! What becomes of a beat that nothing is heard of.
+//! Expires beats: declares lost what had no reply within its timeout, and releases its source port.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! One address, and the ports that its targets' beats leave from.
+//! One remote address and the source ports that the beats to it leave from; targets with the same
+//! address share it.
 //!
 //! Several targets may have the same address. What keeps them apart is the port that a reply comes
 //! back to: a plain beat has its source port to itself whosever it is, and of the targets whose beats name

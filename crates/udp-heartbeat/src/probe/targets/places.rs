@@ -1,4 +1,5 @@
-//! Where targets are, and what becomes of a path that is left.
+//! Moves a target to another address when its name resolves anew; beats in flight stay with the old
+//! path until they end.
 //!
 //! Beats that are under way stay with the path they left by. A path that nobody is at any more is given up,
 //! and its place used again, once nothing of it can be under way.

@@ -1,4 +1,4 @@
-//! Whose a datagram, or an error, is that came back.
+//! Finds the target and the beat that a received datagram or an ICMP error belongs to.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! Where a beat leaves from, and what its datagram is.
+//! Chooses the source port that a beat leaves from, and encodes its datagram.
 
 use std::net::SocketAddr;
 
