@@ -6,10 +6,10 @@
 //! that answer nothing.
 
 use std::fmt;
-use std::time::Duration;
 
 use udp_core::cli::Exit;
-use udp_core::text::units::{Millis, MoreCounts};
+use udp_core::text::moments::Moments;
+use udp_core::text::units::MoreCounts;
 
 /// What became of the messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct Counts {
     /// Times that a message was sent again.
     pub retries: u64,
     /// Round-trip times of the credited replies.
-    pub rtt: Rtt,
+    pub rtt: Moments,
 }
 
 /// Whether replies are awaited at all.
@@ -91,63 +91,6 @@ impl fmt::Display for Counts {
             (self.pending, "pending"),
         ];
         MoreCounts(&others).fmt(f)
-    }
-}
-
-/// Round-trip times in constant memory: exact sums, so that a million of them lose nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rtt {
-    count: u64,
-    least: u64,
-    most: u64,
-    sum: u128,
-    squares: u128,
-}
-
-/// The figures of `ping`'s last line, in nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RttFigures {
-    /// The least.
-    pub min: u64,
-    /// The mean, rounded.
-    pub avg: u64,
-    /// The largest.
-    pub max: u64,
-    /// The standard deviation (of the population, as ping has it), rounded.
-    pub mdev: u64,
-}
-
-impl Rtt {
-    /// Takes one more into account.
-    pub fn record(&mut self, rtt: Duration) {
-        let nanos = u64::try_from(rtt.as_nanos()).unwrap_or(u64::MAX);
-        self.least = if self.count == 0 { nanos } else { self.least.min(nanos) };
-        self.most = self.most.max(nanos);
-        self.count += 1;
-        self.sum += u128::from(nanos);
-        self.squares = self.squares.saturating_add(u128::from(nanos) * u128::from(nanos));
-    }
-
-    /// The figures, if there was any round trip.
-    pub fn figures(&self) -> Option<RttFigures> {
-        let count = u128::from(self.count);
-        let mean = (self.sum + count / 2).checked_div(count)?;
-        // count * squares - sum² is never negative (Cauchy-Schwarz) and exact in integers.
-        let spread = count
-            .checked_mul(self.squares)
-            .and_then(|all| Some(all.saturating_sub(self.sum.checked_mul(self.sum)?)));
-        let deviation = spread.map_or(0.0, |spread| (spread as f64).sqrt() / count as f64);
-        let avg = u64::try_from(mean).unwrap_or(u64::MAX);
-        Some(RttFigures { min: self.least, avg, max: self.most, mdev: deviation.round() as u64 })
-    }
-}
-
-impl fmt::Display for RttFigures {
-    /// `rtt min/avg/max/mdev = 0.101/0.134/0.170/0.022 ms`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [min, avg, max, mdev] =
-            [self.min, self.avg, self.max, self.mdev].map(|it| Millis(Duration::from_nanos(it)));
-        write!(f, "rtt min/avg/max/mdev = {min}/{avg}/{max}/{mdev} ms")
     }
 }
 
@@ -214,32 +157,5 @@ mod tests {
         for (counts, text) in cases {
             assert_eq!(counts.to_string(), text);
         }
-    }
-
-    #[test]
-    fn round_trip_figures_are_those_of_ping() {
-        let mut rtt = Rtt::default();
-        assert_eq!(rtt.figures(), None);
-        for micros in [101u64, 170, 131] {
-            rtt.record(Duration::from_micros(micros));
-        }
-        let figures = rtt.figures().unwrap();
-        assert_eq!((figures.min, figures.avg, figures.max), (101_000, 134_000, 170_000));
-        // The root of (33² + 36² + 3²) / 3.
-        assert_eq!(figures.mdev, 28_249);
-        assert_eq!(figures.to_string(), "rtt min/avg/max/mdev = 0.101/0.134/0.170/0.028 ms");
-        let mut one = Rtt::default();
-        one.record(Duration::from_nanos(12_345_678_901));
-        let text = "rtt min/avg/max/mdev = 12345.679/12345.679/12345.679/0.000 ms";
-        assert_eq!(one.figures().unwrap().to_string(), text);
-    }
-
-    #[test]
-    fn enormous_times_do_not_overflow() {
-        let mut rtt = Rtt::default();
-        for _ in 0..10 {
-            rtt.record(Duration::MAX);
-        }
-        assert_eq!(rtt.figures().unwrap().avg, u64::MAX);
     }
 }

@@ -183,10 +183,10 @@ impl Transcript for Json {
             failed: counts.failed,
             unusable: counts.unusable,
             retries: counts.retries,
-            rtt_min_ns: rtt.map(|it| it.min),
-            rtt_avg_ns: rtt.map(|it| it.avg),
-            rtt_max_ns: rtt.map(|it| it.max),
-            rtt_mdev_ns: rtt.map(|it| it.mdev),
+            rtt_min_ns: rtt.map(|it| nanos(it.min)),
+            rtt_avg_ns: rtt.map(|it| nanos(it.average)),
+            rtt_max_ns: rtt.map(|it| nanos(it.max)),
+            rtt_mdev_ns: rtt.map(|it| nanos(it.deviation)),
         };
         object("summary", at, summary, &mut said.out);
     }

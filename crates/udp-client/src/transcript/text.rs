@@ -129,7 +129,7 @@ impl Transcript for Text {
         self.quota.tell(&mut said.out);
         line(&mut said.out, format_args!("{counts}"));
         if let Some(figures) = counts.rtt.figures() {
-            line(&mut said.out, format_args!("{figures}"));
+            line(&mut said.out, format_args!("rtt min/avg/max/mdev = {figures} ms"));
         }
         self.look.style.dress(&mut said.out, start, at, Tone::Plain);
     }

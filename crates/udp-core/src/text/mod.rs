@@ -1,6 +1,6 @@
 //! Bytes as text and back: the [`escape`] form that every program shows received bytes in,
-//! and [`hex`]; and figures as text, in [`units`] and
-//! [`duration`].
+//! and [`hex`]; and figures as text, in [`units`],
+//! [`duration`] and [`moments`].
 //!
 //! All are pure and lossless, and none trusts what it is given: encoders take any bytes,
 //! decoders return a typed error that names the place.
@@ -8,4 +8,5 @@
 pub mod duration;
 pub mod escape;
 pub mod hex;
+pub mod moments;
 pub mod units;

@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use udp_core::text::moments::Moments;
 
 /// How much memory a distribution may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,11 +56,7 @@ pub(crate) struct Distribution {
     exact: Vec<u64>,
     /// Apart, so that thousands of small samples lie close together.
     histogram: Option<Box<Histogram<u32>>>,
-    count: u64,
-    min: u64,
-    max: u64,
-    sum: u128,
-    squares: u128,
+    moments: Moments,
 }
 
 /// A percentile, above 0 and at most 100.
@@ -101,26 +98,13 @@ impl Percentile {
 impl Distribution {
     /// Nothing yet.
     pub(crate) fn new(precision: Precision) -> Self {
-        Distribution {
-            precision,
-            exact: Vec::new(),
-            histogram: None,
-            count: 0,
-            min: u64::MAX,
-            max: 0,
-            sum: 0,
-            squares: 0,
-        }
+        Distribution { precision, exact: Vec::new(), histogram: None, moments: Moments::default() }
     }
 
     /// One more value.
     pub(crate) fn record(&mut self, value: Duration) {
         let nanos = u64::try_from(value.as_nanos()).unwrap_or(u64::MAX);
-        self.count += 1;
-        self.min = self.min.min(nanos);
-        self.max = self.max.max(nanos);
-        self.sum += u128::from(nanos);
-        self.squares = self.squares.saturating_add(u128::from(nanos).pow(2));
+        self.moments.record(value);
         if self.histogram.is_none() {
             if self.exact.len() < self.precision.exact() {
                 self.exact.push(nanos);
@@ -149,55 +133,41 @@ impl Distribution {
 
     /// How many values there are.
     pub(crate) fn count(&self) -> u64 {
-        self.count
+        self.moments.count()
     }
 
     /// The least value.
     pub(crate) fn min(&self) -> Option<Duration> {
-        (self.count > 0).then(|| Duration::from_nanos(self.min))
+        self.moments.figures().map(|it| it.min)
     }
 
     /// The greatest value.
     pub(crate) fn max(&self) -> Option<Duration> {
-        (self.count > 0).then(|| Duration::from_nanos(self.max))
+        self.moments.figures().map(|it| it.max)
     }
 
     /// The arithmetic mean, rounded half up.
     pub(crate) fn average(&self) -> Option<Duration> {
-        let count = u128::from(self.count);
-        let mean = (self.sum + count / 2).checked_div(count)?;
-        Some(Duration::from_nanos(u64::try_from(mean).unwrap_or(u64::MAX)))
+        self.moments.figures().map(|it| it.average)
     }
 
     /// The standard deviation of the values so far: what ping calls mdev.
     pub(crate) fn deviation(&self) -> Option<Duration> {
-        if self.count == 0 {
-            return None;
-        }
-        let n = u128::from(self.count);
-        let exact = n.checked_mul(self.squares).zip(self.sum.checked_mul(self.sum));
-        let variance = match exact {
-            Some((a, b)) => a.saturating_sub(b) as f64 / (n as f64 * n as f64),
-            None => {
-                let mean = self.sum as f64 / n as f64;
-                (self.squares as f64 / n as f64 - mean * mean).max(0.0)
-            }
-        };
-        Some(Duration::from_nanos(variance.sqrt().round() as u64))
+        self.moments.figures().map(|it| it.deviation)
     }
 
     /// The percentile of these values; none where they are too few for it.
     pub(crate) fn percentile(&self, percentile: Percentile) -> Option<Duration> {
-        (self.count > 0 && self.count >= percentile.needs())
-            .then(|| self.at_rank(percentile.rank(self.count)))
+        (self.count() > 0 && self.count() >= percentile.needs())
+            .then(|| self.at_rank(percentile.rank(self.count())))
     }
 
     /// The percentile when `missing` more values are beyond every measure (RFC 2681 §5: a lost
     /// packet's delay is infinite). None where they are too few, or where it falls on one of those.
     pub(crate) fn percentile_with(&self, percentile: Percentile, missing: u64) -> Option<Duration> {
-        let all = self.count + missing;
+        let all = self.count() + missing;
         let rank = percentile.rank(all);
-        (all >= percentile.needs() && rank <= self.count && self.count > 0)
+        (all >= percentile.needs() && rank <= self.count() && self.count() > 0)
             .then(|| self.at_rank(rank))
     }
 
@@ -219,12 +189,7 @@ impl Distribution {
             return;
         }
         self.spill();
-        self.count += u64::from(times);
-        self.min = self.min.min(nanos);
-        self.max = self.max.max(nanos);
-        self.sum += u128::from(nanos) * u128::from(times);
-        let square = u128::from(nanos).pow(2).saturating_mul(u128::from(times));
-        self.squares = self.squares.saturating_add(square);
+        self.moments.record_many(value, times);
         if let Some(histogram) = &mut self.histogram {
             let _grown = histogram.record_n(nanos, times);
         }
@@ -251,10 +216,11 @@ impl Distribution {
                     seen += bucket.count_since_last_iteration();
                     seen >= rank
                 });
-                found.map_or(self.max, |bucket| bucket.value_iterated_to())
+                found.map_or(u64::MAX, |bucket| bucket.value_iterated_to())
             }
         };
-        Duration::from_nanos(nanos.clamp(self.min, self.max))
+        let Some(all) = self.moments.figures() else { return Duration::ZERO };
+        Duration::from_nanos(nanos).clamp(all.min, all.max)
     }
 }
 
