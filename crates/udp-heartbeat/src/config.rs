@@ -86,6 +86,12 @@ impl Config {
         if args.stamp_key_file.is_some() && !args.stamp && !targets.iter().any(of_stamp) {
             return Err(Failure::usage("--stamp-key-file is for --stamp and stamp:// targets"));
         }
+        if sources.list.is_none()
+            && targets.iter().all(|target| target.own_spec().is_some())
+            && let Some(option) = of_bare_targets(&args)
+        {
+            return Err(Failure::usage(format!("{option} is for targets without a service")));
+        }
         let hex = args.payload_hex.is_some();
         let expectation = expectation(&args)?;
         let judged = expectation.is_some();
@@ -159,6 +165,21 @@ impl Config {
         let (on_change, record) = (args.on_change, args.record);
         Ok(Config { plan, twice, sources, on_change, record, output, metrics })
     }
+}
+
+/// An option that means nothing to a service.
+fn of_bare_targets(args: &Args) -> Option<&'static str> {
+    let options = [
+        (args.payload.is_some(), "--payload"),
+        (args.payload_hex.is_some(), "--payload-hex"),
+        (args.number, "--number"),
+        (args.size.is_some(), "--size"),
+        (args.stamp, "--stamp"),
+        (args.expect.is_some(), "--expect"),
+        (args.expect_hex.is_some(), "--expect-hex"),
+        (args.expect_regex.is_some(), "--expect-regex"),
+    ];
+    options.into_iter().find(|(given, _)| *given).map(|(_, option)| option)
 }
 
 /// The targets that were named, and those in the file.
@@ -497,6 +518,8 @@ mod tests {
             ("-p abc --number -s 4", "--size 4: the payload takes 5 bytes"),
             ("-s 65508", "--size: a datagram holds at most 65507 bytes"),
             ("--seed 1", "--seed is for --schedule poisson"),
+            ("-p x ntp://h", "--payload is for targets without a service"),
+            ("--expect x ntp://h dns://h", "--expect is for targets without a service"),
             ("--payload-hex 0", "invalid value '0' for '--payload-hex <HEX>': "),
             ("--expect-hex zz", "invalid value 'zz' for '--expect-hex <HEX>': "),
         ];
@@ -554,6 +577,13 @@ mod tests {
         for (line, named) in cases {
             let error = meaning(line, &Files::default()).err().unwrap_or_default();
             assert!(error.contains(named), "{line}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn bare_targets_beside_services_have_their_options() {
+        for line in ["-p x ntp://h h", "--expect x udp://h", "--stamp ntp://h h"] {
+            works(line);
         }
     }
 

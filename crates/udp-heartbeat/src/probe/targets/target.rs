@@ -40,7 +40,7 @@ impl Listed {
     }
 
     /// The service, if it is not what a bare target is.
-    fn own_spec(&self) -> Option<&Spec> {
+    pub(crate) fn own_spec(&self) -> Option<&Spec> {
         self.spec.as_ref().filter(|spec| !matches!(spec.kind(), Kind::Udp))
     }
 
