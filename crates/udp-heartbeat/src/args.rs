@@ -26,7 +26,6 @@ const STAMP: &str = "STAMP";
 const CHECKS: &str = "Checks";
 const STATE: &str = "State and alerts";
 const OUTPUT: &str = "Output";
-const RECORDING: &str = "Recording";
 const PROMETHEUS: &str = "Prometheus";
 const SOCKET: &str = "Socket";
 
@@ -99,12 +98,12 @@ pub struct Args {
     #[arg(long, value_name = "I/N", help_heading = TARGETS, hide_short_help = true)]
     pub(crate) shard: Option<Shard>,
     /// The service of each TARGET that names none: SCHEME:[WHAT][?KEY=VALUE&…]
-    #[arg(long, value_name = "SPEC", value_parser = service, conflicts_with_all = ["payload", "payload_hex", "number", "stamp", "expectation", "size"], help_heading = TARGETS)]
+    #[arg(long, value_name = "SPEC", value_parser = service, conflicts_with_all = ["payload", "payload_hex", "number", "stamp", "expectation", "size"], help_heading = TARGETS, hide_short_help = true)]
     pub(crate) service: Option<String>,
     /// List the services: port, pace, what is asked, what ok means, keys
     #[arg(long, exclusive = true, help_heading = TARGETS)]
     pub(crate) services: bool,
-    /// Time from one beat to the next, by a fixed schedule [default: 1s, or the service's]
+    /// Time between beats, a fixed schedule [default: 1s or the service's]
     ///
     /// Counted from the start. A slot that could not be kept is skipped and counted, never made up for in
     /// a burst.
@@ -233,7 +232,7 @@ pub struct Args {
     ///
     /// --max-… are the critical thresholds; no answer is CRITICAL, an answer that is not ok WARNING, bad
     /// usage and local failures UNKNOWN.
-    #[arg(long, conflicts_with_all = ["json", "show", "report_every"], help_heading = OUTPUT)]
+    #[arg(long, conflicts_with_all = ["json", "show", "report_every"], help_heading = OUTPUT, hide_short_help = true)]
     pub(crate) nagios: bool,
     /// With --nagios: warn if loss exceeds PCT percent
     #[arg(long, value_name = "PCT", value_parser = share, requires = "nagios", help_heading = OUTPUT, hide_short_help = true)]
@@ -245,13 +244,13 @@ pub struct Args {
     ///
     /// A kill loses at most the last two seconds. A file that takes no more is said once, the beats go on, and
     /// the exit code is 4. SIGHUP opens the file again.
-    #[arg(long, value_name = "FILE", help_heading = RECORDING)]
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) record: Option<PathBuf>,
     /// Serve metrics, and the table of the targets, by HTTP at ENDPOINT
     ///
     /// /metrics in text, OpenMetrics or protobuf (native histograms), as is asked for; /targets as HTML or
     /// JSON; /-/healthy, /-/ready and /-/reload (POST). It needs a port; :9107 is every IPv4 address.
-    #[arg(long, value_name = "ENDPOINT", value_parser = web::endpoint, help_heading = PROMETHEUS)]
+    #[arg(long, value_name = "ENDPOINT", value_parser = web::endpoint, help_heading = PROMETHEUS, hide_short_help = true)]
     pub(crate) metrics: Option<Endpoint>,
     /// Buckets of the histograms [default: classic up to 200 targets, native where asked for]
     ///
