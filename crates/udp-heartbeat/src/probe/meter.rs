@@ -40,6 +40,8 @@ pub(crate) struct Meter {
     pub(crate) rtt: Option<Buckets>,
     pub(crate) jitter: Option<Duration>,
     pub(crate) counts: Counted,
+    /// Numbers of a service's newest answer, by name.
+    pub(crate) facts: Vec<(&'static str, i64)>,
 }
 
 /// How many beats ended how, for good.
@@ -74,6 +76,7 @@ impl Meter {
             last_reply: session.last_reply(),
             rtt: session.buckets().cloned(),
             jitter: session.jitter(),
+            facts: session.facts().to_vec(),
         }
     }
 }

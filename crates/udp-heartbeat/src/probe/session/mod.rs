@@ -8,6 +8,7 @@
 mod follow;
 mod interval;
 mod reply;
+mod said;
 mod scrape;
 mod stamp;
 
@@ -15,7 +16,6 @@ use std::time::Duration;
 
 use udp_core::clock::Mono;
 
-use crate::probe::asking::Reasons;
 use crate::probe::recent::Recent;
 use crate::probe::state::{Hysteresis, Tracker};
 use crate::probe::stats::buckets::Buckets;
@@ -30,6 +30,7 @@ pub(crate) use crate::probe::counts::Counts;
 pub use interval::Interval;
 pub use reply::Received;
 pub(crate) use reply::{Reflected, Reply};
+use said::Said;
 pub(crate) use stamp::Stamp;
 
 /// What a session is to go by.
@@ -75,14 +76,6 @@ pub(crate) struct Session {
     stamp: Option<Box<Stamp>>,
     /// The same: what a service gave as reasons.
     reasons: Option<Box<Said>>,
-}
-
-/// What a service gave as reasons.
-#[derive(Debug, Default)]
-struct Said {
-    reasons: Reasons,
-    /// That of the last answer that was not ok.
-    bad: Option<String>,
 }
 
 impl Session {
@@ -181,28 +174,6 @@ impl Session {
     /// Something came that answers no beat.
     pub(crate) fn unsolicited(&mut self) {
         self.counts.unsolicited += 1;
-    }
-
-    /// A service gave this reason for an answer that was received.
-    pub(crate) fn said(&mut self, verdict: Verdict, reason: Option<&str>) {
-        if reason.is_none() && verdict == Verdict::Ok {
-            return;
-        }
-        let said = self.reasons.get_or_insert_default();
-        reason.into_iter().for_each(|reason| said.reasons.count(reason));
-        if verdict != Verdict::Ok {
-            said.bad = reason.map(str::to_owned);
-        }
-    }
-
-    /// The reason of the last answer that was not ok.
-    pub(crate) fn reason(&self) -> Option<&str> {
-        self.reasons.as_ref()?.bad.as_deref()
-    }
-
-    /// How often each reason was given.
-    pub(crate) fn reasons(&self) -> Option<&Reasons> {
-        self.reasons.as_ref().map(|said| &said.reasons)
     }
 
     /// A reply to `seq` came at `at`, and this is what it says; `waited` is the time that passed before the

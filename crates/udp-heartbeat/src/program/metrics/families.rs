@@ -51,6 +51,7 @@ pub(super) fn series(meters: &Meters, histograms: Histograms) -> usize {
             + verdicts(meters, &meter.counts).count()
             + histogram
             + State::ALL.len()
+            + meter.facts.len()
             + 4
     };
     let drops = usize::from(meters.kernel_drops.is_some());
@@ -99,7 +100,7 @@ const COUNTERS: [Counter; 10] = [
     }),
 ];
 
-const OTHERS: [Write; 14] = [
+const OTHERS: [Write; 15] = [
     directions,
     answers,
     rtt,
@@ -108,6 +109,7 @@ const OTHERS: [Write; 14] = [
     state,
     changes,
     last_reply,
+    facts,
     kernel_drops,
     lag,
     targets,
@@ -240,6 +242,21 @@ fn last_reply(scrape: &Scrape, encoder: DescriptorEncoder<'_>) -> fmt::Result {
     })
 }
 
+fn facts(scrape: &Scrape, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    let meters = &scrape.meters.targets;
+    if meters.iter().all(|meter| meter.facts.is_empty()) {
+        return Ok(());
+    }
+    let (name, help) = ("udp_heartbeat_fact", "Numbers of a service's newest answer.");
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for meter in meters {
+        for (fact, value) in &meter.facts {
+            gauge(&mut family, meter, Some(("name", fact)), value)?;
+        }
+    }
+    Ok(())
+}
+
 fn kernel_drops(scrape: &Scrape, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
     let Some(drops) = scrape.meters.kernel_drops else { return Ok(()) };
     let help = "Datagrams that found a receive queue of ours full.";
@@ -319,6 +336,7 @@ mod tests {
             rtt: Some(rtt.clone()),
             jitter: Some(Duration::from_millis(1)),
             counts: Counted { sent: 3, received: 3, split, ..Counted::default() },
+            facts: split.map(|_| ("stratum", 2)).into_iter().collect(),
         };
         Meters {
             targets: vec![meter("a:1"), meter("b:2")],
@@ -349,6 +367,8 @@ mod tests {
                 let text = String::from_utf8(text).unwrap();
                 let lines = text.lines().filter(|line| !line.starts_with('#')).count();
                 assert_eq!(lines, expected, "{form:?} {split:?}\n{text}");
+                let fact = "udp_heartbeat_fact{target=\"a:1\",address=\"127.0.0.1\",k=\"v\",name=\"stratum\"} 2";
+                assert_eq!(text.contains(fact), split.is_some(), "{text}");
                 for format in [Format::OpenMetrics, Format::Protobuf] {
                     let histograms = Histograms::of(form, 2, format);
                     assert!(format.encode(scrape(histograms)).is_ok(), "{form:?} {format:?}");
