@@ -2,13 +2,12 @@
 //! not fit is left out of the picture. The figures are the prober's own and miss nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use udp_core::clock::Mono;
 
 use super::history::Outcome;
-use crate::probe::event::{Event, Observer, What};
+use crate::probe::event::{End, Event, Observer, What};
 use crate::probe::schedule::TargetId;
 use crate::probe::state::Change;
 
@@ -19,7 +18,6 @@ const BEATS: usize = 1 << 16;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Beat {
     pub(super) target: TargetId,
-    pub(super) seq: u64,
     pub(super) sent: Mono,
     pub(super) outcome: Outcome,
 }
@@ -35,7 +33,6 @@ pub(super) enum News {
 pub(crate) struct Feed {
     beats: Sender<Beat>,
     news: Sender<News>,
-    timeout: Duration,
 }
 
 /// The other end.
@@ -44,30 +41,29 @@ pub(crate) struct Fed {
     pub(super) news: Receiver<News>,
 }
 
-/// Both ends; `timeout` is how long a beat is waited for.
-pub(crate) fn feed(timeout: Duration) -> (Feed, Fed) {
+/// Both ends.
+pub(crate) fn feed() -> (Feed, Fed) {
     let (beats, of_beats) = bounded(BEATS);
     let (news, of_news) = unbounded();
-    (Feed { beats, news, timeout }, Fed { beats: of_beats, news: of_news })
+    (Feed { beats, news }, Fed { beats: of_beats, news: of_news })
 }
 
 impl Observer for Feed {
     fn observe(&mut self, event: &Event<'_>) {
-        let at = event.at;
-        let (seq, sent, outcome) = match event.what {
-            What::Reply { seq, reply, .. } => {
-                (seq, at.saturating_sub(reply.rtt_total), Outcome::Received(reply.rtt))
-            }
-            What::Lost { seq } => (seq, at.saturating_sub(self.timeout), Outcome::Lost),
-            What::Refused { seq } => (seq, at, Outcome::Lost),
-            What::Failed { seq, .. } => (seq, at, Outcome::Failed),
+        let (sent, outcome) = match event.what {
+            What::Ended { sent, end, .. } => match end {
+                End::Received(reply) => (sent, Outcome::Received(reply.rtt)),
+                End::Lost { .. } => (sent, Outcome::Lost),
+                End::Failed(_) => (sent, Outcome::Failed),
+                End::Pending => return,
+            },
             What::State { change, .. } => {
                 let _ = self.news.send(News::State(event.target, change));
                 return;
             }
             _ => return,
         };
-        let _ = self.beats.try_send(Beat { target: event.target, seq: seq.0, sent, outcome });
+        let _ = self.beats.try_send(Beat { target: event.target, sent, outcome });
     }
 
     fn begin(&mut self, target: TargetId, label: &Arc<str>, _given: &str) {

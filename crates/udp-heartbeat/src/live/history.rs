@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Marks of all targets together; a mark is 12 bytes.
+/// Marks of all targets together; a mark is 8 bytes.
 const ALL_MARKS: usize = 4 << 20;
 /// Marks of one target: at least, at most.
 const MARKS: [usize; 2] = [256, 65_536];
@@ -12,8 +12,6 @@ const UNIT: u64 = 100;
 /// Outcomes that are no round trip.
 const LOST: u32 = u32::MAX;
 const FAILED: u32 = u32::MAX - 1;
-/// An answer after a refusal follows it within so many marks, if it is to be found.
-const NEAR: usize = 1024;
 
 /// How a beat ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +38,6 @@ impl Outcome {
 struct Mark {
     /// When the beat was sent, in milliseconds of the run.
     at: u32,
-    seq: u32,
     outcome: u32,
 }
 
@@ -57,23 +54,13 @@ impl History {
         (ALL_MARKS / targets.max(1)).clamp(least, most)
     }
 
-    /// Beat `seq`, sent at `at` of the run, ended so; a beat that was refused and then answered has
-    /// its second outcome. At most `capacity` marks are kept.
-    pub(super) fn push(&mut self, (seq, at): (u64, Duration), outcome: Outcome, capacity: usize) {
-        let seq = seq as u32;
-        let outcome = outcome.pack();
-        if outcome < FAILED {
-            let mut near = self.marks.iter_mut().rev().take(NEAR);
-            if let Some(mark) = near.find(|mark| mark.outcome == LOST && mark.seq == seq) {
-                mark.outcome = outcome;
-                return;
-            }
-        }
+    /// A beat that was sent at `at` of the run ended so. At most `capacity` marks are kept.
+    pub(super) fn push(&mut self, at: Duration, outcome: Outcome, capacity: usize) {
         while self.marks.len() >= capacity.max(1) {
             self.marks.pop_front();
         }
         let at = u32::try_from(at.as_millis()).unwrap_or(u32::MAX);
-        self.marks.push_back(Mark { at, seq, outcome });
+        self.marks.push_back(Mark { at, outcome: outcome.pack() });
     }
 
     /// The last `count` columns until `now`, each `width` wide. Columns begin at whole multiples of
@@ -132,10 +119,10 @@ mod tests {
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
-    fn history(beats: &[(u64, u64, Outcome)]) -> History {
+    fn history(beats: &[(u64, Outcome)]) -> History {
         let mut history = History::default();
-        for &(seq, at, outcome) in beats {
-            history.push((seq, MS(at)), outcome, 5);
+        for &(at, outcome) in beats {
+            history.push(MS(at), outcome, 5);
         }
         history
     }
@@ -144,11 +131,11 @@ mod tests {
     fn beats_fall_into_columns_by_the_time_they_were_sent() {
         use Outcome::{Failed, Lost, Received};
         let beats = [
-            (1, 0, Received(MS(3))),
-            (2, 1000, Lost),
-            (4, 1500, Received(MS(1))),
-            (3, 1900, Received(MS(2))),
-            (5, 3999, Failed),
+            (0, Received(MS(3))),
+            (1000, Lost),
+            (1500, Received(MS(1))),
+            (1900, Received(MS(2))),
+            (3999, Failed),
         ];
         let columns = history(&beats).columns(MS(4100), MS(1000), 4);
         let shape: Vec<_> =
@@ -161,12 +148,8 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_after_a_refusal_takes_its_place_and_old_beats_go() {
-        let beats =
-            [(1, 0, Outcome::Lost), (2, 0, Outcome::Lost), (1, 0, Outcome::Received(MS(1)))];
-        let columns = history(&beats).columns(MS(0), MS(1), 1);
-        assert_eq!((columns[0].all().count(), columns[0].lost), (1, 1));
-        let many: Vec<_> = (1..=9).map(|seq| (seq, 0, Outcome::Lost)).collect();
+    fn old_beats_go() {
+        let many = [(0, Outcome::Lost); 9];
         assert_eq!(history(&many).columns(MS(0), MS(1), 1)[0].lost, 5);
         assert_eq!([1, 100, 1 << 20].map(History::capacity), [65_536, 41_943, 256]);
     }
@@ -175,7 +158,7 @@ mod tests {
     fn no_time_breaks_it() {
         let mut history = History::default();
         for at in [Duration::ZERO, MS(u64::from(u32::MAX)), Duration::MAX] {
-            history.push((u64::MAX, at), Outcome::Received(Duration::MAX), 9);
+            history.push(at, Outcome::Received(Duration::MAX), 9);
             for width in [Duration::ZERO, MS(1), Duration::MAX] {
                 assert_eq!(history.columns(at, width, 3).len(), 3);
                 assert_eq!(history.columns(Duration::ZERO, width, 0).len(), 0);

@@ -151,7 +151,7 @@ impl Model {
             if let Outcome::Received(rtt) = beat.outcome {
                 target.last = Some(rtt);
             }
-            target.history.push((beat.seq, sent), beat.outcome, capacity);
+            target.history.push(sent, beat.outcome, capacity);
         }
     }
 

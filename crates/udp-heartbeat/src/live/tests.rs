@@ -43,7 +43,7 @@ fn model() -> Model {
                 _ => target.counts.lost += 1,
             }
             target.counts.sent += 1;
-            model.beat(&Beat { target: number, seq, sent: start + ms(1000 * (seq - 1)), outcome });
+            model.beat(&Beat { target: number, sent: start + ms(1000 * (seq - 1)), outcome });
         }
         target.state = [State::Up, State::Degraded, State::Down][number as usize];
         target.rtt.percentiles.p50 = [Some(ms(11)), Some(ms(34)), None][number as usize];
@@ -185,7 +185,6 @@ fn a_frozen_screen_stays_and_thaws() {
     press(&mut model, " ");
     model.beat(&Beat {
         target: 0,
-        seq: 61,
         sent: model.now + Duration::from_millis(500),
         outcome: Outcome::Lost,
     });

@@ -128,7 +128,7 @@ impl Run {
         let bound = metrics.map(|(at, form)| Ok((Bound::bind(&at, plan.family)?, form)));
         let bound: Option<(Bound, _)> = bound.transpose().map_err(|it: Failure| it)?;
         let reporter = Reporter::new(output, printer.handle().clone(), hook.clone());
-        let (screen, feed) = screen::Screen::new(live, plan.timeout);
+        let (screen, feed) = screen::Screen::new(live);
         let (recorder, recording) =
             record.map(Recording::start).transpose().map_err(thread_failed)?.unzip();
         let prober = Arc::new(Prober::new(plan, (reporter, (recorder, feed)))?);

@@ -5,7 +5,6 @@
 mod with {
     use std::io;
     use std::sync::Arc;
-    use std::time::Duration;
 
     use udp_core::cli::{Console, Failure};
     use udp_core::error::describe;
@@ -39,9 +38,9 @@ mod with {
     }
 
     impl Screen {
-        pub(crate) fn new(wanted: Wanted, timeout: Duration) -> (Screen, Option<Feed>) {
+        pub(crate) fn new(wanted: Wanted) -> (Screen, Option<Feed>) {
             let Some(look) = wanted else { return (Screen { waiting: None, shown: None }, None) };
-            let (feed, fed) = feed(timeout);
+            let (feed, fed) = feed();
             (Screen { waiting: Some((fed, look)), shown: None }, Some(feed))
         }
 
@@ -71,7 +70,6 @@ mod with {
 #[cfg(not(feature = "live"))]
 mod without {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use udp_core::cli::{Console, Failure};
 
@@ -88,7 +86,7 @@ mod without {
     pub(crate) struct Screen;
 
     impl Screen {
-        pub(crate) fn new(_: Wanted, _: Duration) -> (Screen, Nobody) {
+        pub(crate) fn new(_: Wanted) -> (Screen, Nobody) {
             (Screen, Nobody)
         }
 

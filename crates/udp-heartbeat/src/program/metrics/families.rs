@@ -39,7 +39,7 @@ impl Scrape {
     }
 }
 
-/// How many series there are once every target was answered.
+/// How many series there are once every target was answered; the numbers of services come on top.
 pub(super) fn series(meters: &Meters, histograms: Histograms) -> usize {
     let buckets = if histograms.classic { 20 } else { 0 };
     let histogram = if histograms.any { 2 + buckets } else { 0 };
