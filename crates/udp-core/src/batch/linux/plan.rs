@@ -44,6 +44,8 @@ pub(super) struct Piece {
     /// The number of its first datagram in the outbox.
     pub(super) first: usize,
     pub(super) datagrams: usize,
+    /// Bytes of them all.
+    pub(super) bytes: usize,
     /// The message's next piece.
     next: Option<usize>,
 }
@@ -214,7 +216,8 @@ impl Plan {
         message.closed |= added < taken * message.segment;
         message.datagrams += taken;
         message.bytes += added;
-        let piece = Piece { home, first: cursor.number, datagrams: taken, next: None };
+        let piece =
+            Piece { home, first: cursor.number, datagrams: taken, bytes: added, next: None };
         let number = self.pieces.len();
         if let Some(last) = self.pieces.get_mut(message.last_piece) {
             last.next = Some(number);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Once};
 
 use super::super::control;
 use super::super::{Outbox, Sent, Slots};
-use super::plan::{Cursor, MESSAGES, Message, PIECES, Piece, Plan, SEGMENTS};
+use super::plan::{Cursor, MESSAGES, Message, PIECES, Plan, SEGMENTS};
 use super::refusals::{Refusals, reach};
 use super::{is_refused, say_one_by_one};
 use crate::error::describe;
@@ -89,21 +89,20 @@ impl LinuxSender {
             }
         }
         let mut ready = filling.ready();
-        let length = |piece: &Piece| plan.bytes(piece, outbox, slots).len();
         let mut next = 0;
         while next < plan.messages.len() {
             let message = &plan.messages[next];
             match wire.send(&mut ready, socket, &plan.messages, next) {
                 Ok(sent) => {
                     for message in &plan.messages[next..next + sent] {
-                        tell(plan, message, length, || Ok(()), report);
+                        tell(plan, message, || Ok(()), report);
                     }
                     next += sent;
                     continue;
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => match reach(&e).filter(|_| message.datagrams > 1) {
-                    None => tell(plan, message, length, || Err(repeat(&e)), report),
+                    None => tell(plan, message, || Err(repeat(&e)), report),
                     Some(reach) => {
                         let pieces = plan
                             .pieces(message)
@@ -133,16 +132,15 @@ impl LinuxSender {
 fn tell(
     plan: &Plan,
     message: &Message,
-    length: impl Fn(&Piece) -> usize,
     result: impl Fn() -> io::Result<()>,
     report: &mut impl FnMut(Sent),
 ) {
     let mut pieces = plan.pieces(message).peekable();
     while let Some(piece) = pieces.next() {
-        let (mut datagrams, mut bytes) = (piece.datagrams, length(piece));
+        let (mut datagrams, mut bytes) = (piece.datagrams, piece.bytes);
         while let Some(next) = pieces.next_if(|next| next.first == piece.first + datagrams) {
             datagrams += next.datagrams;
-            bytes += length(next);
+            bytes += next.bytes;
         }
         let (peer, first) = (message.peer, piece.first);
         report(Sent { peer, first, datagrams, bytes, result: result() });
