@@ -51,36 +51,24 @@ pub(crate) fn broadcasts() -> Vec<Ipv4Addr> {
     Vec::new()
 }
 
-/// Datagrams that found `socket`'s receive queue full since it was made, by the kernel's count
-/// modulo 2^32; `None` where it cannot be read. From the tables of `proc(5)`, so it costs a walk
-/// over all sockets: for a summary or a snapshot, not for every batch.
-pub(crate) fn drops(socket: &UdpSocket) -> Option<u64> {
-    let inode = inode(socket)?;
-    ["/proc/self/net/udp", "/proc/self/net/udp6"].into_iter().find_map(|table| {
-        let table = std::fs::read_to_string(table).ok()?;
-        table.lines().find_map(|line| drops_in(line, &inode))
-    })
+/// A socket's receive queue: how many datagrams found it full since this was made.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    socket: UdpSocket,
+    before: Option<u32>,
 }
 
-#[cfg(target_os = "linux")]
-fn inode(socket: &UdpSocket) -> Option<String> {
-    use std::os::fd::AsRawFd;
-    let link = std::fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).ok()?;
-    let text = link.to_str()?;
-    Some(text.strip_prefix("socket:[")?.strip_suffix(']')?.to_string())
-}
+impl Queue {
+    /// That of the socket which this descriptor is one of.
+    pub(crate) fn new(socket: UdpSocket) -> Queue {
+        Queue { before: udp_core::socket::dropped(&socket), socket }
+    }
 
-#[cfg(not(target_os = "linux"))]
-fn inode(_: &UdpSocket) -> Option<String> {
-    None
-}
-
-/// The drops in a line of the table, if it is that of `inode`. The columns are sl, local address,
-/// remote address, state, queues, timer, retransmits, user, timeout, inode, references, pointer,
-/// drops.
-fn drops_in(line: &str, inode: &str) -> Option<u64> {
-    let mut columns = line.split_ascii_whitespace();
-    (columns.nth(9)? == inode).then(|| columns.nth(2)).flatten()?.parse().ok()
+    /// By the kernel's count, modulo 2^32; none where it does not tell.
+    pub(crate) fn dropped(&self) -> Option<u64> {
+        let now = udp_core::socket::dropped(&self.socket)?;
+        Some(now.wrapping_sub(self.before?).into())
+    }
 }
 
 #[cfg(test)]
@@ -114,28 +102,20 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_line_of_the_table() {
-        let line = " 2157: 00000000:1B58 00000000:0000 07 00000000:00000000 00:00000000 00000000  1000        0 48812 2 0000000000000000 37";
-        assert_eq!(drops_in(line, "48812"), Some(37));
-        assert_eq!(drops_in(line, "4881"), None);
-        for bad in ["", "  sl  local_address rem_address", "1 2 3 4 5 6 7 8 9 48812 2 0"] {
-            assert_eq!(drops_in(bad, "48812"), None);
-        }
-    }
-
     #[cfg(target_os = "linux")]
     #[test]
     fn a_queue_that_is_full_drops_and_the_kernel_counts() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        assert_eq!(drops(&socket), Some(0));
+        let queue = Queue::new(socket.try_clone().unwrap());
+        assert_eq!(queue.dropped(), Some(0));
         socket2::SockRef::from(&socket).set_recv_buffer_size(4096).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let mut sent = 0;
-        while drops(&socket) == Some(0) && sent < 1000 {
+        while queue.dropped() == Some(0) && sent < 1000 {
             sender.send_to(&[0; 1000], socket.local_addr().unwrap()).unwrap();
             sent += 1;
         }
-        assert_eq!(drops(&socket), Some(1), "after {sent}");
+        assert_eq!(queue.dropped(), Some(1), "after {sent}");
+        assert_eq!(Queue::new(socket).dropped(), Some(0));
     }
 }

@@ -3,7 +3,6 @@
 //! A scrape reads what the workers publish once a batch anyway; it asks nothing of them.
 
 use std::fmt;
-use std::net::UdpSocket;
 use std::sync::Arc;
 
 use udp_core::cli::web::metrics::{
@@ -12,7 +11,7 @@ use udp_core::cli::web::metrics::{
 use udp_core::cli::web::{Page, Reply, Request, Site, Weight};
 
 use crate::accounting::{Counts, Published};
-use crate::interfaces;
+use crate::interfaces::Queue;
 use crate::policy::Reason;
 use crate::reload::{Current, Sources};
 
@@ -22,8 +21,7 @@ pub(crate) struct Bind {
     /// `host:port`
     pub(crate) name: String,
     pub(crate) published: Vec<Arc<Published>>,
-    /// Further descriptors of its sockets, each with what the kernel had dropped before the start.
-    pub(crate) sockets: Vec<(UdpSocket, u64)>,
+    pub(crate) queues: Vec<Arc<Queue>>,
 }
 
 /// What one scrape read of it.
@@ -38,10 +36,7 @@ impl Bind {
     fn read(&self) -> Read {
         let mut counts = Counts::default();
         self.published.iter().for_each(|published| counts += published.counts());
-        let drops = |(socket, before): &(UdpSocket, u64)| {
-            Some(interfaces::drops(socket)?.saturating_sub(*before))
-        };
-        let kernel_drops = self.sockets.iter().map(drops).sum();
+        let kernel_drops = self.queues.iter().map(|queue| queue.dropped()).sum();
         Read { name: self.name.clone(), counts, kernel_drops }
     }
 }
@@ -214,7 +209,7 @@ mod tests {
         let bind = |name: &str| Bind {
             name: name.into(),
             published: vec![published.clone(); 2],
-            sockets: Vec::new(),
+            queues: Vec::new(),
         };
         let sources = Sources::default();
         let rules = Arc::new(Current::new(sources.read().unwrap()));

@@ -1,6 +1,5 @@
 //! Starts the worker threads, sums their counters, stops them.
 
-use std::net::UdpSocket;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -17,7 +16,7 @@ use crate::args::IoPath;
 use crate::config::{Config, Detail, LARGEST_DATAGRAM, Reply};
 use crate::count_limit::CountLimit;
 use crate::event::{Event, Kind};
-use crate::interfaces;
+use crate::interfaces::{self, Queue};
 use crate::listeners::Listener;
 use crate::metrics::Bind;
 use crate::policy::{Limiter, Limits, Policy, Sources};
@@ -31,15 +30,13 @@ use crate::worker::Worker;
 pub(crate) struct WorkerPool {
     threads: Vec<JoinHandle<(Counts, Option<u64>)>>,
     wakers: Vec<Waker>,
-    /// Second descriptors of the workers' sockets, to ask the kernel about them.
-    sockets: Vec<UdpSocket>,
+    /// The workers' sockets, to ask the kernel about them.
+    queues: Vec<Arc<Queue>>,
     published: Vec<Arc<Published>>,
     /// How many workers each address has, in their order.
     shares: Vec<(String, usize)>,
     /// Passed-in sockets are put back into their old state when all is over.
     adopted: Vec<Adopted>,
-    /// What was lost before the server had the socket.
-    lost_before: u64,
     /// Dropped when it is time to stop.
     stop: Option<Sender<()>>,
     /// Says that the datagrams to be served were served.
@@ -77,11 +74,10 @@ impl WorkerPool {
         let mut pool = WorkerPool {
             threads: Vec::with_capacity(workers),
             wakers: Vec::with_capacity(workers),
-            sockets: Vec::with_capacity(workers),
+            queues: Vec::with_capacity(workers),
             published: Vec::with_capacity(workers),
             shares: Vec::new(),
             adopted: Vec::new(),
-            lost_before: 0,
             stop: Some(stop),
             spent,
             ended,
@@ -99,7 +95,7 @@ impl WorkerPool {
                         .try_clone()
                         .map_err(|e| Failure::local(format!("cannot use {name}: {}", describe(&e))))
                 };
-                pool.sockets.push(copy()?);
+                pool.queues.push(Arc::new(Queue::new(copy()?)));
                 let second = copy()?;
                 let published = Arc::new(Published::default());
                 let io =
@@ -132,7 +128,6 @@ impl WorkerPool {
                 ready.push(Worker::new(serve, own, stopped.clone()));
             }
         }
-        pool.lost_before = pool.count_lost().unwrap_or(0);
         // None serves before all are there, and a start that fails says nothing of having begun.
         let (go, gate) = bounded(workers);
         for worker in ready {
@@ -173,26 +168,18 @@ impl WorkerPool {
     /// What a scrape reads, by address.
     pub(crate) fn binds(&self) -> Vec<Bind> {
         let mut published = self.published.iter().cloned();
-        // A socket that cannot be asked about is in no count.
-        let copy = |socket: &UdpSocket| {
-            Some((socket.try_clone().ok()?, interfaces::drops(socket).unwrap_or(0)))
-        };
-        let mut sockets = self.sockets.iter();
+        let mut queues = self.queues.iter().cloned();
         let bind = |(name, workers): &(String, usize)| Bind {
             name: name.clone(),
             published: published.by_ref().take(*workers).collect(),
-            sockets: sockets.by_ref().take(*workers).filter_map(copy).collect(),
+            queues: queues.by_ref().take(*workers).collect(),
         };
         self.shares.iter().map(bind).collect()
     }
 
     /// Datagrams kernel drops so far.
     pub(crate) fn lost(&self) -> Option<u64> {
-        self.count_lost().map(|lost| lost.saturating_sub(self.lost_before))
-    }
-
-    fn count_lost(&self) -> Option<u64> {
-        self.sockets.iter().map(interfaces::drops).sum()
+        self.queues.iter().map(|queue| queue.dropped()).sum()
     }
 
     /// Stops the workers; the final counts, and datagrams kernel drops.

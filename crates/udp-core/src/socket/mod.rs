@@ -19,3 +19,15 @@ pub use config::{ReceiveMode, SocketConfig};
 pub use dscp::{Dscp, Ecn, ParseDscpError};
 pub use granted::Granted;
 pub use open::{Opened, join, set_mode};
+
+/// Datagrams that found `socket`'s receive queue full since it was made, by the kernel's count modulo
+/// 2^32 (SO_MEMINFO, Linux 4.12); none where it does not tell.
+pub fn dropped(socket: &std::net::UdpSocket) -> Option<u32> {
+    #[cfg(target_os = "linux")]
+    return crate::sys::sockopt::dropped(std::os::fd::AsFd::as_fd(socket));
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = socket;
+        None
+    }
+}
