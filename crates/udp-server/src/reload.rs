@@ -60,6 +60,8 @@ impl Sources {
     /// # Errors
     /// As [`read`](Self::read).
     pub(crate) fn read_again(&self, rules: &Current) -> Result<(), Failure> {
+        // Of two who ask at once, the one that reads last is the one whose rules hold.
+        let _one = rules.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = self.read().inspect_err(files::warn_unchanged)?;
         rules.replace(fresh);
         log::info!("access list and key read again");
@@ -69,6 +71,7 @@ impl Sources {
     /// Reads on each request, until nobody asks any more.
     pub(crate) fn serve(&self, requests: &Receiver<()>, rules: &Current) {
         for () in requests {
+            notify::reloading();
             // What is bad was said.
             let _ = self.read_again(rules);
             notify::ready();
@@ -81,12 +84,14 @@ impl Sources {
 pub(crate) struct Current {
     version: AtomicU64,
     rules: Mutex<Rules>,
+    /// Held while files are read again.
+    reading: Mutex<()>,
 }
 
 impl Current {
     /// These hold first.
     pub(crate) fn new(rules: Rules) -> Self {
-        Current { version: AtomicU64::new(0), rules: Mutex::new(rules) }
+        Current { version: AtomicU64::new(0), rules: Mutex::new(rules), reading: Mutex::default() }
     }
 
     /// The rules that hold now.

@@ -108,7 +108,6 @@ impl Server {
                 recv(signals.events()) -> event => match event {
                     Ok(SignalEvent::Snapshot) => console.note(self.snapshot()),
                     Ok(SignalEvent::Reload) => {
-                        notify::reloading();
                         // One request that waits is as good as two.
                         let _ = self.reload.try_send(());
                     }

@@ -244,13 +244,15 @@ impl Run {
                             with(&prober, Prober::stop);
                         }
                         Ok(SignalEvent::Reload) => {
-                            notify::reloading();
+                            // Who reads files says by himself when that begins and ends.
+                            if asks.is_none() {
+                                notify::reloading();
+                            }
                             // One request that waits is as good as two.
                             let _ = asks.as_ref().map(|asks| asks.try_send(Ask::default()));
                             if let Some(recording) = &recording {
                                 with(&prober, |it| recording.reopen(&it.snapshot()));
                             }
-                            // Who reads files says so when that is done.
                             if asks.is_none() {
                                 notify::ready();
                             }

@@ -113,6 +113,9 @@ impl Sources {
             }
             read = now;
             let asked = ask.is_some();
+            if asked {
+                notify::reloading();
+            }
             let fresh = self.read(asked);
             reloads.note(fresh.is_ok());
             let ask = ask.unwrap_or_default();
