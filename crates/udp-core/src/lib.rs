@@ -105,7 +105,7 @@
 //! | [`error`] | what went wrong, in words and in the few cases that matter |
 //! | `expect` (feature) | what a reply must be, with regular expressions |
 //! | `service` (feature) | what a UDP service is asked, and what its reply says |
-//! | `cli` (feature) | what the programs' command lines share |
+//! | `cli` (feature) | what the programs' command lines share; with `web`, HTTP for who watches them |
 
 pub mod batch;
 #[cfg(feature = "cli")]

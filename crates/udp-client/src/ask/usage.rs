@@ -21,6 +21,9 @@ pub(crate) fn target(text: &str) -> Result<(Endpoint, Option<Spec>), Failure> {
             let reason = "udp-client asks no STAMP reflector";
             Err(Failure::usage(reason).with_hint(format!("udp-heartbeat -c 1 {text}")))
         }
+        Some(Kind::Udp) if spec.as_ref().is_some_and(|spec| spec.accept().is_any()) => Err(
+            Failure::usage("accept=any: every answer to udp:// is taken anyway, but for --expect"),
+        ),
         Some(Kind::Udp) | None => Ok((endpoint, None)),
     }
 }

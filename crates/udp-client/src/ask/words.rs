@@ -88,7 +88,7 @@ impl<'a> Words<'a> {
     /// The answer came. Whether it is other than it is to be.
     pub(super) fn reply(&mut self, answered: &Answered<'_>, at: Wall) -> bool {
         let Answered { reply, peer, bytes, rtt, slow, after_refusal } = *answered;
-        let verdict = self.spec.accept().judge(reply.verdict, reply.reason.as_deref());
+        let verdict = self.spec.judge(reply);
         let wrong = slow || verdict != Verdict::Ok;
         let (scheme, shown) = (self.spec.entry().scheme, self.spec.shown(reply));
         if verdict != Verdict::Ok {

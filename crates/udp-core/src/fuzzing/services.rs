@@ -177,7 +177,7 @@ fn recognised(specs: &[&str], data: &[u8]) {
             }
             // What is broken is accepted by no key.
             let invalid = reply.verdict == Verdict::Invalid;
-            assert_eq!(spec.judge(reply).verdict == Verdict::Invalid, invalid);
+            assert_eq!(spec.judge(&reply) == Verdict::Invalid, invalid);
         });
     }
 }

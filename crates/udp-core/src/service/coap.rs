@@ -192,6 +192,7 @@ mod tests {
         let long = format!("coap:{}", "x".repeat(20));
         let cases = [
             ("coap:", "4000 MM"),
+            // A delta of 15 from nothing takes a byte of its own.
             ("coap:?query=a", "5801 MM TT d10261"),
             ("coap:time", "5801 MM TT b474696d65"),
             ("coap:a/bc?query=1%26d%3d2", "5801 MM TT b161 026263 4131 03643d32"),
@@ -199,7 +200,6 @@ mod tests {
         ];
         for (spec, expected) in cases {
             let it = fixture(spec);
-            // A delta of 15 from nothing takes a byte of its own.
             assert_eq!(it.request(7), bytes(&it, expected), "{spec}");
             assert_eq!(it.requested(&it.request(7)), Some(7), "{spec}");
             assert_eq!(it.recognise(&it.request(7)), None, "{spec}");

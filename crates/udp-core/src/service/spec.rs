@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::params::{Params, ReadFile};
-use super::{Accept, Entry, Identity, Key, Reply, SERVICES, Service};
+use super::{Accept, Entry, Identity, Key, Reply, SERVICES, Service, Verdict};
 use crate::Endpoint;
 use crate::endpoint::ParseEndpointError;
 use crate::text::escape;
@@ -34,7 +34,7 @@ pub struct Spec {
     tail: String,
 }
 
-/// What [`ACCEPT`]'s key takes in every service.
+/// The key that every service takes.
 const ACCEPT: Key = Key::new("accept", "CODE[,CODE]", "these answers are ok too; any: every one");
 
 pub(super) const STAMP: Entry = Entry {
@@ -147,6 +147,9 @@ impl Spec {
         let params = Params { what, pairs, read };
         let accept = params.get(ACCEPT.name).map(Accept::parse).transpose()?.unwrap_or_default();
         let kind = (entry.parse)(&params)?;
+        if !matches!(kind, Kind::Service(_)) && accept != Accept::default() && !accept.is_any() {
+            return Err(format!("an answer to {} has no code: accept=any alone", entry.scheme));
+        }
         let tail = if tail == "/" { "" } else { tail };
         Ok(Spec { entry, kind, accept, tail: tail.to_owned() })
     }
@@ -193,11 +196,9 @@ impl Spec {
         self.entry.shown(reply)
     }
 
-    /// The reply, with what `accept=` names moved into `ok`.
-    #[must_use]
-    pub fn judge(&self, mut reply: Reply) -> Reply {
-        reply.verdict = self.accept.judge(reply.verdict, reply.reason.as_deref());
-        reply
+    /// The reply's verdict, with what `accept=` names moved into `ok`.
+    pub fn judge(&self, reply: &Reply) -> Verdict {
+        self.accept.judge(reply.verdict, reply.reason.as_deref())
     }
 }
 

@@ -65,7 +65,7 @@ impl Fixture {
     /// What the bytes are, with `accept=` applied.
     pub(super) fn recognise(&self, bytes: &[u8]) -> Option<Reply> {
         let reply = self.asked(|asked| self.spec.service().unwrap().recognise(asked, bytes));
-        reply.map(|reply| self.spec.judge(reply))
+        reply.map(|reply| Reply { verdict: self.spec.judge(&reply), ..reply })
     }
 
     /// Which beat's request begins so.

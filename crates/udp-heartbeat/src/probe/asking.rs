@@ -66,7 +66,7 @@ impl Asking {
 
     /// The verdict of a reply, with what is accepted moved into `ok`.
     pub(crate) fn judge(&self, reply: &Reply) -> Verdict {
-        self.spec.accept().judge(reply.verdict, reply.reason.as_deref())
+        self.spec.judge(reply)
     }
 }
 

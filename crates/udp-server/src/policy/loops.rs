@@ -1,7 +1,7 @@
 //! Refuses datagrams that could start a loop between two servers (CVE-2024-2169) or that have no
 //! address to answer to.
 //!
-//! Two services that answer each other never stop: one forged datagram is enough (CVE-2024-2169).
+//! Two services that answer each other never stop: one forged datagram is enough.
 //! Content tells an answer from a question only by what this server itself puts in front, so the
 //! ports decide first: no client asks from a privileged port, and a source port that this server
 //! listens on is another one of its kind. What is left, two servers with prefixes on other ports,

@@ -25,6 +25,11 @@ pub fn endpoint(text: &str) -> Result<Endpoint, String> {
     let endpoint = parse::endpoint(text)?;
     match endpoint.port() {
         Some(_) => Ok(endpoint),
-        None => Err(format!("it has no port: write {text}:PORT")),
+        None => {
+            let host = endpoint.label(0);
+            let host = host.strip_suffix(":0").unwrap_or(text);
+            let hint = format!("write {host}:PORT");
+            Err(parse::joined(("it has no port".into(), Some(hint))))
+        }
     }
 }

@@ -60,11 +60,6 @@ impl Request {
         Request { path: uri.path().to_owned(), query, headers }
     }
 
-    /// A header's value, if it can be read as text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"))
-    }
-
     /// All that `Accept` says.
     pub fn accept(&self) -> String {
         let values = self.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
