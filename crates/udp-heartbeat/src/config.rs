@@ -73,7 +73,11 @@ impl Config {
     /// Bad usage.
     pub(crate) fn new(args: Args, files: &Files, random: u64) -> Result<Config, Failure> {
         let targets = targets(&args, files)?;
-        let (named, service) = (args.targets.clone(), args.service.clone());
+        let (mut named, service) = (args.targets.clone(), args.service.clone());
+        if named.is_empty() && files.targets.is_none() {
+            // The default stays, too, when files are read again.
+            named.extend(targets.iter().map(|target| target.endpoint.to_string()));
+        }
         let (family, default_port) = (args.common.family(), default_port(&args));
         let (targets, twice) = merge(targets, family, default_port);
         let (targets, shard) = (part(targets, args.shard, default_port)?, args.shard);
@@ -578,6 +582,16 @@ mod tests {
             let error = meaning(line, &Files::default()).err().unwrap_or_default();
             assert!(error.contains(named), "{line}: {error:?}");
         }
+    }
+
+    #[test]
+    fn what_is_read_again_names_the_default_too() {
+        for (line, named) in
+            [("", "127.0.0.1:7000"), ("-6", "[::1]:7000"), ("--service ntp:", "127.0.0.1:123")]
+        {
+            assert_eq!(works(line).sources.named, [named], "{line}");
+        }
+        assert_eq!(works("a b:1").sources.named, ["a", "b:1"]);
     }
 
     #[test]
