@@ -26,6 +26,21 @@ fn answer(request: &Request, own: u32) -> Reply {
     request.with(reply)
 }
 
+#[test]
+fn a_recording_has_the_reflectors_time_whatever_names_the_service() {
+    let peer = Peer::new(|request| vec![answer(request, 0)]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run.ndjson");
+    let target = format!("stamp://{}", peer.target());
+    let options = ["-c", "2", "-i", "20ms", "-q", "--record", path.to_str().unwrap()];
+    run(&[&[target.as_str()][..], &options].concat());
+    let text = std::fs::read_to_string(&path).unwrap();
+    let beats = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let times: Vec<_> = beats.filter(|it| it["type"] == "beat").collect();
+    assert_eq!(times.len(), 2, "{text}");
+    assert!(times.iter().all(|it| it["rtt_with_reflector_ns"].is_u64()), "{text}");
+}
+
 /// The number that the sender gave.
 fn sender_number(request: &Request) -> u32 {
     u32::from_be_bytes(request.bytes[..4].try_into().unwrap())

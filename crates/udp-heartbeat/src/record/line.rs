@@ -73,6 +73,7 @@ pub(super) enum Line {
 #[derive(Debug)]
 pub(super) struct Beat {
     pub(super) label: Arc<str>,
+    pub(super) language: Language,
     pub(super) at: Mono,
     pub(super) seq: u64,
     pub(super) sent: Mono,
@@ -150,7 +151,8 @@ impl Lines {
     pub(super) fn add(&mut self, line: Line, out: &mut Vec<u8>) {
         match line {
             Line::Beat(beat) => {
-                let object_of = BeatObject::new(&beat, self.clocks.wall(beat.sent), self.stamp);
+                let stamp = beat.language.is_stamp(self.stamp);
+                let object_of = BeatObject::new(&beat, self.clocks.wall(beat.sent), stamp);
                 object("beat", self.clocks.wall(beat.at), object_of, out);
             }
             Line::Late(Late { label, at, seq, rtt }) => {

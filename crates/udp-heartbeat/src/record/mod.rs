@@ -17,13 +17,14 @@ use std::{io, thread};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use udp_core::cli::Failure;
 use udp_core::error::describe;
+use udp_core::service::Spec;
 
 use crate::plan::Plan;
 use crate::probe::event::{End, Event, Observer, What};
 use crate::probe::schedule::TargetId;
 use crate::probe::snapshot::{Snapshot, TargetSnapshot};
 use crate::probe::thresholds::Thresholds;
-use crate::report::Start;
+use crate::report::{Language, Start};
 use crate::run::precision;
 use file::Output;
 pub(crate) use file::SIGNATURE;
@@ -70,6 +71,7 @@ pub(crate) struct Recorder {
 #[derive(Debug, Clone, Default)]
 struct Target {
     label: Arc<str>,
+    language: Language,
     between: [u64; 3],
 }
 
@@ -177,7 +179,13 @@ impl Observer for Recorder {
         if self.targets.len() <= place {
             self.targets.resize(place + 1, Target::default());
         }
-        self.targets[place] = Target { label: label.clone(), between: [0; 3] };
+        self.targets[place] = Target { label: label.clone(), ..Target::default() };
+    }
+
+    fn service(&mut self, target: TargetId, spec: &Spec) {
+        if let Some(target) = self.targets.get_mut(target as usize) {
+            target.language = Language::of(spec);
+        }
     }
 
     fn wants_sent(&self) -> bool {
@@ -188,7 +196,7 @@ impl Observer for Recorder {
         let at = event.at;
         match event.what {
             What::Ended { seq, sent, end, counts, said } => {
-                let Target { label, between } = self.target(event.target);
+                let Target { label, language, between } = self.target(event.target);
                 let now = [counts.duplicate, counts.unsolicited, counts.slots_skipped];
                 let mut more = now;
                 more.iter_mut().zip(between).for_each(|(now, before)| *now -= before);
@@ -196,7 +204,8 @@ impl Observer for Recorder {
                     End::Failed(reason) => Some(reason.into()),
                     _ => said.and_then(|said| said.reply.reason.as_deref()).map(Into::into),
                 };
-                let beat = Beat { label, at, seq: seq.0, sent, end: end.into(), reason, more };
+                let beat =
+                    Beat { label, language, at, seq: seq.0, sent, end: end.into(), reason, more };
                 if self.offer(Line::Beat(beat))
                     && let Some(target) = self.targets.get_mut(event.target as usize)
                 {
@@ -204,7 +213,7 @@ impl Observer for Recorder {
                 }
             }
             What::Late { seq, rtt, .. } => {
-                let Target { label, .. } = self.target(event.target);
+                let label = self.target(event.target).label;
                 self.offer(Line::Late(Late { label, at, seq: seq.0, rtt }));
             }
             What::State { change, counts, reason } => {

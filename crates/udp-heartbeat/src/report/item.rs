@@ -105,6 +105,15 @@ impl Language {
             }
         }
     }
+
+    /// Whether they are STAMP's; `own` says it of the run's own.
+    pub(crate) fn is_stamp(self, own: bool) -> bool {
+        match self {
+            Language::Own => own,
+            Language::Stamp => true,
+            Language::Service { .. } => false,
+        }
+    }
 }
 
 /// What a service said.

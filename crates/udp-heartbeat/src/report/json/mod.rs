@@ -42,11 +42,7 @@ impl Json {
                 object(kind, record.at, datagram.hiding(record), out);
             }
             ReportEvent::Reply { seq, reply, bytes, said } => {
-                let stamp = match record.language {
-                    Language::Own => self.stamp,
-                    Language::Stamp => true,
-                    Language::Service { .. } => false,
-                };
+                let stamp = record.language.is_stamp(self.stamp);
                 let rtt_total = stamp.then(|| nanos(reply.rtt_total));
                 let rest = Replied {
                     rtt_ns: nanos(reply.rtt),
