@@ -48,7 +48,8 @@ UDP_TARGET, UDP_ADDRESS, UDP_SINCE, UDP_DURATION (s), UDP_SENT, UDP_LOST, UDP_VE
 Signals:
   INT, TERM  stop, print the summary, exit by its verdict; a later INT ends at once
   USR1       print a line for each target on stderr (QUIT, from a terminal, too)
-  HUP        read --targets-file and --stamp-key-file and open --record again; without them, as TERM
+  HUP        read --targets-file, --stamp-key-file and secrets, and open --record again; without
+             them, as TERM
 
 Environment: RUST_LOG (wins over -v), NO_COLOR
 

@@ -1,7 +1,7 @@
 //! Whether one recording is worse than another: four figures a target, each with what chance may make of it.
 //!
 //! A figure has changed where its interval leaves out no change at all; a target's figures are judged together,
-//! so each of four is held against a bound of a quarter of the risk (Bonferroni). It is worse where it has
+//! so each has an equal part of the risk (Bonferroni). It is worse where it has
 //! changed by more than the tolerance, too.
 
 mod bootstrap;

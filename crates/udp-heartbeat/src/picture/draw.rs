@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use udp_core::cli::web;
 use udp_core::clock::Wall;
 use udp_core::text::escape;
 
@@ -10,17 +11,7 @@ pub(crate) struct Text<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for piece in escape::escape(self.0.as_bytes()).chars() {
-            match piece {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                other => f.write_char(other)?,
-            }
-        }
-        Ok(())
+        f.write_str(&web::escape(&escape::escape(self.0.as_bytes())))
     }
 }
 

@@ -58,14 +58,16 @@ fn head(out: &mut String, all: &Recorded, span: Span) {
         runs => format!("{runs} runs"),
     };
     let (interval, timeout) = (ShownDuration(interval), ShownDuration(timeout));
+    let least = if all.mode() == "service" { " at the fastest" } else { "" };
     put(
         out,
         format_args!(
-            "<p class=\"dim\">{from} to {to} (UTC), {runs}; a beat each {interval}, lost after {timeout}, \
+            "<p class=\"dim\">{from} to {to} (UTC), {runs}; a beat each {interval}{least}, lost after {timeout}, \
              replies known by {}.</p>",
             match all.mode() {
                 "number" => "the number in them",
                 "stamp" => "STAMP (RFC 8762)",
+                "service" => "what each service puts into them",
                 _ => "the port they come to",
             }
         ),

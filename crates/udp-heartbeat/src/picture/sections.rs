@@ -118,7 +118,7 @@ lost ones.</dd>\
 <dt>round trip</dt><dd>From sending to the arrival of the first reply (RFC 2681); with STAMP without the reflector's \
 own time. mdev is the standard deviation.</dd>\
 <dt>percentile</dt><dd>By nearest rank. It is \"-\" where the sample cannot support it: p50 takes 2 replies, p90 10, p99 \
-100. Beyond 1,024 replies it is exact to a thousandth. \"Lost as ∞\": as if a beat that was not answered had taken for \
+100. Beyond 1,024 replies it is exact to a thousandth, and to a hundredth in a run of more than 100 targets. \"Lost as ∞\": as if a beat that was not answered had taken for \
 ever; \"-\" where that is the figure.</dd>\
 <dt>jitter</dt><dd>Interarrival jitter of RFC 3550, over round trips in the order of arrival.</dd>\
 <dt>duplicate, reordered</dt><dd>Second and further replies to a beat (RFC 5560); replies that came after that to a \

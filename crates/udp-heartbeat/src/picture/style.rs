@@ -15,19 +15,19 @@ pub(super) const COLORS: &str = "\
 
 /// Of a page.
 pub(super) const PAGE: &str = "\
-:root{color-scheme:light dark;--bg:#fff;--fg:#1f2328;--dim:#59636e;--line:#d1d9e0;--soft:#f6f8fa;--link:#0969da}\
+:root{color-scheme:light dark;--bg:#fff;--fg:#1f2328;--dim:#59636e;--line:#d1d9e0;--soft:#f6f8fa}\
 @media screen and (prefers-color-scheme:dark){:root{--bg:#0d1117;--fg:#f0f6fc;--dim:#9198a1;--line:#30363d;\
---soft:#151b23;--link:#58a6ff}}\
+--soft:#151b23}}\
 body{margin:0 auto;max-width:1000px;padding:1.5rem;background:var(--bg);color:var(--fg);\
 font:15px/1.5 system-ui,sans-serif}\
 h1{font-size:1.6rem;margin:0 0 .3rem}h2{font-size:1.25rem;margin:2.5rem 0 .5rem;border-bottom:1px solid var(--line);\
 padding-bottom:.3rem;overflow-wrap:anywhere}h3{font-size:1rem;margin:1.5rem 0 .4rem}\
-p{margin:.3rem 0}.dim,figcaption,caption{color:var(--dim)}a{color:var(--link)}.warn{border-left:4px solid #d1242f;\
+p{margin:.3rem 0}.dim,figcaption,caption{color:var(--dim)}.warn{border-left:4px solid #d1242f;\
 padding-left:.7rem}\
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.4rem 0}caption{text-align:left;padding:.2rem 0}\
 th,td{padding:.2rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}\
-th:first-child,td:first-child{text-align:left}thead th{background:var(--soft)}td.w{white-space:normal;text-align:left;\
-overflow-wrap:anywhere}.x{overflow-x:auto}\
+th:first-child,td:first-child{text-align:left}thead th{background:var(--soft)}\
+.x{overflow-x:auto}\
 .f{display:flex;flex-wrap:wrap;gap:0 2.5rem}figure{margin:.8rem 0}figure svg{display:block;width:100%;height:auto}\
 summary{cursor:pointer;color:var(--dim)}dt{font-weight:600;margin-top:.5rem}dd{margin:0 0 0 1rem}\
 @media print{body{max-width:none;padding:0;font-size:11px}h2{break-after:avoid}figure,table{break-inside:avoid}\

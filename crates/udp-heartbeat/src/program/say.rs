@@ -19,7 +19,7 @@ pub(super) fn say_snapshot(prober: &Prober, console: &Console) {
     }
 }
 
-/// What the summary has no room for, most of it with -v.
+/// What the summary has no room for, with -v.
 pub(super) fn say_figures(summary: &Snapshot) {
     let span = |span: Option<Duration>| OrDash(span.map(Millis));
     log::info!(
