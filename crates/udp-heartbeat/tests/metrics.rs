@@ -85,15 +85,14 @@ fn labels(target: &str, more: &str) -> String {
 #[test]
 fn a_scrape_agrees_with_the_summary() {
     let peer = Peer::new(|request| match request.number {
-        1..=15 if request.number.is_multiple_of(5) => Vec::new(),
-        1..=15 => vec![request.echo()],
-        _ => Vec::new(),
+        5 | 10 | 15 => Vec::new(),
+        _ => vec![request.echo()],
     });
     let target = peer.target();
     let exporter = Exporter::start(&[
-        &target, "-c", "15", "-i", "20ms", "-W", "300ms", "--number", "-w", "60s", "--json", "-q",
+        &target, "-i", "20ms", "-W", "2s", "--number", "-w", "60s", "--json", "-q",
     ]);
-    // The run ends by itself; until then what is scraped only grows.
+    // What is scraped only grows.
     let mut before = exporter.scrape();
     let of = |name: &str, more: &str| format!("udp_heartbeat_{name}{}", labels(&target, more));
     wait_until(|| {

@@ -71,6 +71,7 @@ fn a_page_as_a_browser_shows_it(context: &Context) -> Result<()> {
     let page = directory.path().join("run.html");
     let page = page.display().to_string();
     context.beat(["report", path.as_str(), "-o", &page])?.exits(0)?;
+    let mut shots = Vec::new();
     for (name, dark) in [("light.png", false), ("dark.png", true)] {
         let shot = directory.path().join(name);
         let browser = Launch::new("chromium")
@@ -80,10 +81,12 @@ fn a_page_as_a_browser_shows_it(context: &Context) -> Result<()> {
             .args(dark.then_some("--force-dark-mode"))
             .arg(format!("file://{page}"));
         browser.finish()?.exits(0)?;
-        let bytes = fs::metadata(&shot).context("no picture")?.len();
+        let picture = fs::read(&shot).context("no picture")?;
+        let bytes = picture.len();
         check::holds(&format!("{name} shows something: {bytes} bytes"), bytes > 30_000)?;
+        shots.push(picture);
     }
-    Ok(())
+    check::holds("the page has a dark form", shots[0] != shots[1])
 }
 
 fn a_link_compared_with_itself(context: &Context) -> Result<()> {
