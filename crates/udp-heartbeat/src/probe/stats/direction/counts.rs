@@ -16,8 +16,6 @@ pub(super) struct Count {
     /// All numbers above this were given after that moment.
     pub(super) floor: Option<i64>,
     pub(super) after: u64,
-    /// It is the session's first one, and its first answers are of it.
-    pub(super) from_start: bool,
     /// By when one of its requests had arrived, and when one was sent that did.
     pub(super) first_by: u64,
     pub(super) last_sent: u64,
@@ -64,8 +62,6 @@ pub(super) fn counts(evidence: &Evidence) -> Vec<Count> {
                 }
                 if is_first && count.floor.is_some() {
                     count.after = 0;
-                    let view = View { evidence, latest: &latest, owner: &owner, count: &count };
-                    count.from_start = !view.may_begin(at, (0, known.first.by), known.low, false);
                 }
                 counts.push(count);
             }
@@ -106,7 +102,7 @@ impl View<'_> {
             && self.may_begin(at, (k.sent, j.by), before.high, true)
             && (!is_first || self.may_begin(at, (0, k.by), this.low, false));
         let above = this.low > before.high;
-        if !is_seen && (above || may_overtake) && !may_be_new && !may_be_old {
+        if !is_seen && (above || may_overtake) && !may_be_new && !may_be_old && self.fits(at) {
             return Link::Same;
         }
         match () {
@@ -115,6 +111,23 @@ impl View<'_> {
             () if may_be_new => Link::Above(-1),
             () => Link::Apart,
         }
+    }
+
+    /// Whether there are requests that can have the numbers between the present count and this one.
+    /// Where there are not, one was doubled, and what another count would need proves nothing.
+    fn fits(&self, at: usize) -> bool {
+        let Evidence { requests, open, known, .. } = self.evidence;
+        let (low, high) = (self.count.highest + 1, known[at].low - 1);
+        let until = known[at].first.by;
+        let newest = self.count.known.iter().max_by_key(|at| known[**at].high);
+        let after = newest.map_or(0, |at| known[*at].last.sent);
+        let between = requests.iter().filter(|it| it.sent < until);
+        let between = between.filter(|it| !self.evidence.is_over(it, after));
+        let mut most: u64 = between.map(|it| it.count).sum();
+        most += open.partition_point(|sent| *sent < until) as u64;
+        let later = known[at + 1..].iter().take_while(|it| it.first.sent < until);
+        most += later.filter(|it| low <= it.low && it.high <= high).count() as u64;
+        high - low < most as i64
     }
 
     /// Whether so many requests can have arrived between those two moments that a count which began
@@ -127,7 +140,10 @@ impl View<'_> {
         number: i64,
         with_count: bool,
     ) -> bool {
-        let Evidence { requests, open, known, .. } = self.evidence;
+        let Evidence { requests, open, known, base, .. } = self.evidence;
+        if after < *base {
+            return true;
+        }
         // Numbers have 32 bits, and come round.
         let number = u64::from(number as u32);
         let first = requests.partition_point(|it| self.evidence.is_over(it, after));
@@ -168,7 +184,6 @@ impl Count {
             known: vec![at],
             floor: None,
             after: 0,
-            from_start: false,
             first_by: known.by(),
             last_sent: known.last.sent,
             lowest: known.low,

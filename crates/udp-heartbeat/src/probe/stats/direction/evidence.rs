@@ -49,6 +49,8 @@ pub(super) struct Evidence {
     pub(super) overtaking: u64,
     /// The session whose count began with it.
     pub(super) fresh: Option<u32>,
+    /// Of what may have arrived before, not all is here.
+    pub(super) base: u64,
 }
 
 impl Evidence {

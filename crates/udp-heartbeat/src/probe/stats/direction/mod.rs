@@ -154,7 +154,7 @@ impl Direction {
         if seq >= self.front {
             self.seconds.push((seq, answer));
         } else {
-            self.record.answer_again(answer.span(), answer.numbers.theirs, &self.fates);
+            self.record.answer_again(seq, answer.span(), answer.numbers.theirs, &self.fates);
         }
     }
 
@@ -290,13 +290,18 @@ impl Direction {
                 match fate {
                     Fate::Answered(theirs, at) => {
                         let span = Span { sent: nanos, by: at.as_nanos() };
-                        self.record.answer(span, theirs, &self.fates);
+                        self.record.answer(seq, span, theirs, &self.fates);
                     }
                     fate => self.record.add(seq, nanos, fate == Fate::Lost, &self.fates),
                 }
                 let seconds: Vec<_> = self.seconds.extract_if(.., |it| it.0 == seq).collect();
                 for (_, second) in seconds {
-                    self.record.answer_again(second.span(), second.numbers.theirs, &self.fates);
+                    self.record.answer_again(
+                        seq,
+                        second.span(),
+                        second.numbers.theirs,
+                        &self.fates,
+                    );
                 }
             }
             self.begin_sessions();

@@ -30,7 +30,7 @@ struct Unseen {
     /// They were given after this and before that.
     after: u64,
     before: u64,
-    /// Both neighbours are of the count, or its start is.
+    /// Both neighbours are of the count.
     inside: bool,
 }
 
@@ -89,6 +89,21 @@ impl Evidence {
         (claims, overtaking)
     }
 
+    /// A moment not after that one, which divides no numbers and no requests.
+    pub(super) fn settled_until(&self, mut end: u64) -> u64 {
+        let counts = counts(self);
+        let unseen: Vec<Unseen> = counts.iter().flat_map(|count| self.unseen(count)).collect();
+        loop {
+            let numbers = unseen.iter().map(|it| (it.after, it.before));
+            let requests = self.requests.iter().map(|it| (it.sent, it.until + 1));
+            let divided = |it: &(u64, u64)| it.0 < end && end < it.1;
+            match numbers.chain(requests).find(divided) {
+                Some((after, _)) => end = after,
+                None => return end,
+            }
+        }
+    }
+
     /// By how much at most a request was sent before one that arrived earlier.
     fn overtaking_in(&self, count: &Count) -> u64 {
         let (mut last, mut most) = (0, 0);
@@ -109,7 +124,7 @@ impl Evidence {
         let mut unseen = Vec::new();
         let (mut highest, mut after) = (count.floor, count.after);
         for (at, known) in known.iter().enumerate() {
-            let inside = at > 0 || count.from_start;
+            let inside = at > 0;
             if let Some(number) = highest
                 && known.low > number + 1
             {
@@ -130,7 +145,7 @@ impl Evidence {
         time: &Range<u64>,
         next: &mut usize,
     ) -> u64 {
-        let from = if count.from_start { 0 } else { count.first_by }.max(time.start);
+        let from = count.first_by.max(time.start);
         let first = self.requests.partition_point(|it| it.sent < from).max(*next);
         let mut free: Vec<Unseen> = unseen.iter().rev().filter(|it| it.inside).copied().collect();
         let mut forward = 0;

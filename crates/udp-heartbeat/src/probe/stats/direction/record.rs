@@ -13,8 +13,9 @@ const KEEP: usize = if cfg!(test) { 12 } else { 256 };
 
 #[derive(Debug, Clone, Copy)]
 enum Entry {
-    Known(Known),
-    /// From one beat to another, by their numbers; 0 for a closing request.
+    /// From this beat on, by its number; 0 for a closing request.
+    Known(u64, Known),
+    /// From one beat to another, the same.
     Request((u64, u64), Request),
 }
 
@@ -31,6 +32,8 @@ pub(super) struct Record {
     /// What was proven of beats that were sent, and of numbers that were given, before `begin`.
     closed: Claims,
     begin: u64,
+    /// Of what was sent before, and may have arrived until then, not all is here.
+    base: u64,
     /// With so many entries, older ones are to go.
     limit: usize,
 }
@@ -46,6 +49,7 @@ impl Record {
             overtaking: 0,
             closed: Claims::default(),
             begin: 0,
+            base: 0,
             limit: KEEP,
         }
     }
@@ -64,8 +68,8 @@ impl Record {
     }
 
     /// An answer under the number `theirs`, to a request of the present session.
-    pub(super) fn answer(&mut self, span: Span, theirs: u32, open: &Fates) {
-        self.answer_in(self.session, span, theirs, open);
+    pub(super) fn answer(&mut self, seq: u64, span: Span, theirs: u32, open: &Fates) {
+        self.answer_in(self.session, (seq, span), theirs, open);
         self.shorten(open);
     }
 
@@ -75,13 +79,10 @@ impl Record {
             Entry::Request((first, last), it) => {
                 (*first..=*last).contains(&seq) && (it.sent..=it.until).contains(&span.sent)
             }
-            Entry::Known(_) => false,
+            Entry::Known(..) => false,
         };
-        if span.sent < self.begin {
-            // Whatever was claimed of it, or of the number that is now known to be its own.
-            self.closed.forward = self.closed.forward.saturating_sub(1);
-            self.closed.back = self.closed.back.saturating_sub(1);
-        }
+        // Whatever was claimed of it, or of the number that is now known to be its own.
+        self.reopen(span, Claims { forward: 1, back: 1 });
         let Some(at) = self.entries.iter().rposition(meant) else { return };
         let session = self.entries[at].session();
         match &mut self.entries[at] {
@@ -89,50 +90,59 @@ impl Record {
             _ => drop(self.entries.remove(at)),
         }
         self.late = self.late.max(span.by);
-        self.answer_in(session, span, theirs, open);
+        self.answer_in(session, (seq, span), theirs, open);
     }
 
     /// One more answer to a request.
-    pub(super) fn answer_again(&mut self, span: Span, theirs: u32, open: &Fates) {
-        let here = |it: &&Known| (it.first.sent..=it.last.sent).contains(&span.sent);
-        let Some(of) = self.known().rev().find(here).copied() else {
-            self.closed.back = self.closed.back.saturating_sub(1);
+    pub(super) fn answer_again(&mut self, seq: u64, span: Span, theirs: u32, open: &Fates) {
+        let own = self.entries.iter().filter_map(|it| Some((it.number_of(seq)?, it.session())));
+        let mut own = own.peekable();
+        let first = own.peek().copied();
+        // With a number that it is known to have, it was the answer that was doubled.
+        if first.is_some() && own.any(|(it, _)| it as u32 == theirs) {
             return;
-        };
-        // With the number that is known, it was the answer that was doubled.
-        let number = unwrapped(of.high, theirs);
-        if !self.known().filter(here).any(|it| (it.low..=it.high).contains(&number)) {
+        }
+        self.reopen(span, Claims { forward: 0, back: 1 });
+        if let Some((_, session)) = first {
             self.late = self.late.max(span.by);
-            self.answer_in(of.session, span, theirs, open);
+            self.answer_in(session, (seq, span), theirs, open);
+        }
+    }
+
+    /// So much of what was proven of that time may be wrong.
+    fn reopen(&mut self, span: Span, claims: Claims) {
+        if span.sent < self.begin {
+            self.closed.forward = self.closed.forward.saturating_sub(claims.forward);
+            self.closed.back = self.closed.back.saturating_sub(claims.back);
         }
     }
 
     fn known(&self) -> impl DoubleEndedIterator<Item = &Known> {
         self.entries.iter().filter_map(|it| match it {
-            Entry::Known(known) => Some(known),
+            Entry::Known(_, known) => Some(known),
             Entry::Request(..) => None,
         })
     }
 
-    fn answer_in(&mut self, session: u32, span: Span, theirs: u32, open: &Fates) {
+    fn answer_in(&mut self, session: u32, (seq, span): (u64, Span), theirs: u32, open: &Fates) {
         let near = |it: &&Known| it.session == session && it.first.sent <= span.sent;
         let number = match self.known().rev().find(near) {
             Some(known) => unwrapped(known.high, theirs),
             None => theirs.into(),
         };
         let known = Known { session, low: number, high: number, first: span, last: span };
-        if self.continues(&known, open)
-            && let Some(Entry::Known(last)) = self.entries.back_mut()
+        if self.continues(seq, &known, open)
+            && let Some(Entry::Known(_, last)) = self.entries.back_mut()
         {
             (last.high, last.last) = (number, span);
         } else {
-            self.insert(Entry::Known(known));
+            self.insert(Entry::Known(seq, known));
         }
     }
 
     /// Whether the answer is the next of the last entry's count, whatever else is known.
-    fn continues(&self, known: &Known, open: &Fates) -> bool {
-        let Some(Entry::Known(last)) = self.entries.back() else { return false };
+    fn continues(&self, seq: u64, known: &Known, open: &Fates) -> bool {
+        let Some(Entry::Known(first, last)) = self.entries.back() else { return false };
         let (after, until) = (last.last.sent, known.first.by);
         let near = |it: &&Entry| it.until().saturating_add(self.guard) > after;
         let others = self.entries.iter().rev().skip(1).take_while(near);
@@ -140,6 +150,7 @@ impl Record {
         let most: u64 = others.map(|it| it.count(after)).sum();
         last.session == known.session
             && last.high + 1 == known.low
+            && first + (known.low - last.low) as u64 == seq
             && last.first.by <= known.first.sent
             && self.late <= after
             && u64::from(known.low as u32) > most + open.before(until)
@@ -153,7 +164,7 @@ impl Record {
     fn evidence(&self, open: &Fates) -> Evidence {
         let requests = self.entries.iter().filter_map(|it| match it {
             Entry::Request(_, request) => Some(*request),
-            Entry::Known(_) => None,
+            Entry::Known(..) => None,
         });
         Evidence {
             known: self.known().copied().collect(),
@@ -162,6 +173,7 @@ impl Record {
             guard: self.guard,
             overtaking: self.overtaking,
             fresh: self.fresh,
+            base: self.base,
         }
     }
 
@@ -194,24 +206,29 @@ impl Record {
             return;
         }
         let answered = self.known().next_back().map_or(0, |it| it.last.sent);
-        let end = answered.saturating_sub(2 * self.guard);
+        let evidence = self.evidence(open);
+        let end = evidence.settled_until(answered.saturating_sub(2 * self.guard));
         if end > self.begin {
-            let (claims, overtaking) = self.evidence(open).prove(&(self.begin..end));
+            let (claims, overtaking) = evidence.prove(&(self.begin..end));
             self.closed.forward += claims.forward;
             self.closed.back += claims.back;
             (self.overtaking, self.begin) = (overtaking, end);
-            // What is near may still have one of the numbers that follow, or explain them.
-            let near = end.saturating_sub(2 * self.guard);
-            let is_before = |it: &Entry| matches!(it, Entry::Known(it) if it.last.sent < near);
-            if let Some(first) = self.entries.iter().rposition(is_before).filter(|it| *it > 0) {
-                self.entries.drain(..first);
-                self.fresh = None;
-            }
+            self.forget(end.saturating_sub(2 * self.guard));
         }
         if self.entries.len() >= self.limit / 2 {
             self.join_requests();
         }
         self.limit = KEEP.max(2 * self.entries.len());
+    }
+
+    /// Forgets what was sent before the last answer of that time. What is near may still have one of
+    /// the numbers that follow, or explain them.
+    fn forget(&mut self, near: u64) {
+        let sent = self.known().filter(|it| it.last.sent < near).map(|it| it.last.sent).max();
+        let Some(base) = sent.filter(|it| *it > self.base) else { return };
+        let guard = self.guard;
+        self.entries.retain(|it| it.until().saturating_add(guard) > base);
+        (self.base, self.fresh) = (base, None);
     }
 
     /// Joins neighbours of a kind that are older than a guard, and leaves out those that were the
@@ -223,7 +240,7 @@ impl Record {
         for entry in self.entries.drain(..).rev() {
             let open = entry.until().saturating_add(self.guard) >= newest;
             match entry {
-                Entry::Known(known) => answered = known.session,
+                Entry::Known(_, known) => answered = known.session,
                 Entry::Request(_, it) if it.session != answered && !open => continue,
                 Entry::Request(..) => {}
             }
@@ -260,7 +277,7 @@ impl Record {
 impl Entry {
     fn until(&self) -> u64 {
         match self {
-            Entry::Known(known) => known.last.sent,
+            Entry::Known(_, known) => known.last.sent,
             Entry::Request(_, request) => request.until,
         }
     }
@@ -268,23 +285,30 @@ impl Entry {
     /// Entries are in this order.
     fn key(&self) -> (u64, i64) {
         match self {
-            Entry::Known(known) => (known.first.sent, known.low),
+            Entry::Known(_, known) => (known.first.sent, known.low),
             Entry::Request(_, request) => (request.sent, -1),
         }
     }
 
     fn session(&self) -> u32 {
         match self {
-            Entry::Known(known) => known.session,
+            Entry::Known(_, known) => known.session,
             Entry::Request(_, request) => request.session,
         }
+    }
+
+    /// The number of the answer to this beat.
+    fn number_of(&self, seq: u64) -> Option<i64> {
+        let Entry::Known(first, known) = self else { return None };
+        let number = known.low + i64::try_from(seq.checked_sub(*first)?).ok()?;
+        (number <= known.high).then_some(number)
     }
 
     /// How many requests may have arrived after that.
     fn count(&self, after: u64) -> u64 {
         match self {
-            Entry::Known(it) if it.first.by.max(it.last.by) <= after => 0,
-            Entry::Known(it) => (it.high - it.low + 1) as u64,
+            Entry::Known(_, it) if it.first.by.max(it.last.by) <= after => 0,
+            Entry::Known(_, it) => (it.high - it.low + 1) as u64,
             Entry::Request(_, request) => request.count,
         }
     }
