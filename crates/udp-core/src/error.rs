@@ -140,7 +140,9 @@ impl ErrorClass {
         match number {
             Some(number::EMSGSIZE) => ErrorClass::TooLarge,
             Some(number::ENOBUFS) => ErrorClass::NoBuffer,
-            Some(number::EHOSTDOWN | number::ENONET) => ErrorClass::Unreachable,
+            Some(number::EHOSTDOWN) => ErrorClass::Unreachable,
+            #[cfg(target_os = "linux")]
+            Some(number::ENONET) => ErrorClass::Unreachable,
             #[cfg(unix)]
             Some(number::ENFILE | number::EMFILE) => ErrorClass::Exhausted,
             _ => ErrorClass::Other,
@@ -166,31 +168,15 @@ impl ErrorClass {
     }
 }
 
-/// Error numbers by platform, from `errno(3)`; a number that a platform lacks is negative.
-#[cfg(target_os = "linux")]
-mod number {
-    pub(super) const ENFILE: i32 = 23;
-    pub(super) const EMFILE: i32 = 24;
-    pub(super) const EMSGSIZE: i32 = 90;
-    pub(super) const ENOBUFS: i32 = 105;
-    pub(super) const EHOSTDOWN: i32 = 112;
-    pub(super) const ENONET: i32 = 64;
-}
-#[cfg(all(unix, not(target_os = "linux")))]
-mod number {
-    pub(super) const ENFILE: i32 = 23;
-    pub(super) const EMFILE: i32 = 24;
-    pub(super) const EMSGSIZE: i32 = 40;
-    pub(super) const ENOBUFS: i32 = 55;
-    pub(super) const EHOSTDOWN: i32 = 64;
-    pub(super) const ENONET: i32 = -1;
-}
+/// Error numbers of `errno(3)`.
+#[cfg(unix)]
+use libc as number;
+/// The same of Windows Sockets.
 #[cfg(not(unix))]
 mod number {
     pub(super) const EMSGSIZE: i32 = 10040;
     pub(super) const ENOBUFS: i32 = 10055;
     pub(super) const EHOSTDOWN: i32 = 10064;
-    pub(super) const ENONET: i32 = -1;
 }
 
 /// The reason alone, as our messages put it: lower case, without the error number.

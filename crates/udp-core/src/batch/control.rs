@@ -9,27 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use super::{Destination, Source, own};
 use crate::clock::Wall;
 
-/// Levels and types of the messages, and address families: Linux, every architecture but those
-/// that number SO_* differently (MIPS, SPARC, PA-RISC), on which the time stamp is not found.
-mod number {
-    pub(super) const AF_INET: u16 = 2;
-    pub(super) const AF_INET6: u16 = 10;
-    pub(super) const SOL_IP: i32 = 0;
-    pub(super) const SOL_SOCKET: i32 = 1;
-    pub(super) const SOL_UDP: i32 = 17;
-    pub(super) const SOL_IPV6: i32 = 41;
-    pub(super) const IP_TOS: i32 = 1;
-    pub(super) const IP_TTL: i32 = 2;
-    pub(super) const IP_PKTINFO: i32 = 8;
-    pub(super) const IPV6_PKTINFO: i32 = 50;
-    pub(super) const IPV6_HOPLIMIT: i32 = 52;
-    pub(super) const IPV6_TCLASS: i32 = 67;
-    pub(super) const SO_TIMESTAMPNS: i32 = 35;
-    pub(super) const SO_RXQ_OVFL: i32 = 40;
-    pub(super) const SO_TIMESTAMPNS_NEW: i32 = 64;
-    pub(super) const UDP_SEGMENT: i32 = 103;
-    pub(super) const UDP_GRO: i32 = 104;
-}
+/// Address families, as wide as `sa_family_t` is.
+const AF_INET: u16 = libc::AF_INET as u16;
+const AF_INET6: u16 = libc::AF_INET6 as u16;
 
 const WORD: usize = size_of::<usize>();
 /// `struct cmsghdr`: a length of a word, level and type of 32 bits, padded to whole words.
@@ -70,7 +52,7 @@ impl Control {
 
     fn note(&mut self, level: i32, kind: i32, data: &[u8]) {
         match (level, kind) {
-            (number::SOL_IP, number::IP_PKTINFO) => {
+            (libc::SOL_IP, libc::IP_PKTINFO) => {
                 let (Some(index), Some(ours), Some(to)) =
                     (word(data, 0), array(data, 4), array(data, 8))
                 else {
@@ -79,29 +61,29 @@ impl Control {
                 self.interface = u32::from_ne_bytes(index);
                 self.v4 = Some((Ipv4Addr::from(to), Ipv4Addr::from(ours)));
             }
-            (number::SOL_IPV6, number::IPV6_PKTINFO) => {
+            (libc::SOL_IPV6, libc::IPV6_PKTINFO) => {
                 let (Some(to), Some(index)) = (array::<16>(data, 0), word(data, 16)) else {
                     return;
                 };
                 self.interface = u32::from_ne_bytes(index);
                 self.v6 = Some(Ipv6Addr::from(to));
             }
-            (number::SOL_UDP, number::UDP_GRO) => {
+            (libc::SOL_UDP, libc::UDP_GRO) => {
                 let size = word(data, 0).map(i32::from_ne_bytes);
                 self.segment = size.and_then(|s| usize::try_from(s).ok()).filter(|s| *s > 0);
             }
-            (number::SOL_SOCKET, number::SO_TIMESTAMPNS | number::SO_TIMESTAMPNS_NEW) => {
+            (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS | libc::SO_TIMESTAMPNS_NEW) => {
                 self.timestamp = timespec(data);
             }
-            (number::SOL_SOCKET, number::SO_RXQ_OVFL) => {
+            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
                 self.lost = word(data, 0).map(u32::from_ne_bytes);
             }
-            (number::SOL_IP, number::IP_TTL) | (number::SOL_IPV6, number::IPV6_HOPLIMIT) => {
+            (libc::SOL_IP, libc::IP_TTL) | (libc::SOL_IPV6, libc::IPV6_HOPLIMIT) => {
                 let ttl = word(data, 0).map(i32::from_ne_bytes);
                 self.ttl = ttl.and_then(|t| u8::try_from(t).ok());
             }
-            (number::SOL_IP, number::IP_TOS) => self.ecn = data.first().map(|tos| tos & 3),
-            (number::SOL_IPV6, number::IPV6_TCLASS) => {
+            (libc::SOL_IP, libc::IP_TOS) => self.ecn = data.first().map(|tos| tos & 3),
+            (libc::SOL_IPV6, libc::IPV6_TCLASS) => {
                 let class = word(data, 0).map(i32::from_ne_bytes);
                 self.ecn = class.and_then(|c| u8::try_from(c & 3).ok());
             }
@@ -165,19 +147,19 @@ pub(crate) fn write(out: &mut [u8], source: Option<Source>, segment: Option<u16>
             let mut info = [0; 12];
             info[..4].copy_from_slice(&interface.to_ne_bytes());
             info[4..8].copy_from_slice(&address.octets());
-            used = write_message(out, used, number::SOL_IP, number::IP_PKTINFO, &info);
+            used = write_message(out, used, libc::SOL_IP, libc::IP_PKTINFO, &info);
         }
         Some((IpAddr::V6(address), interface)) => {
             let mut info = [0; 20];
             info[..16].copy_from_slice(&address.octets());
             info[16..].copy_from_slice(&interface.to_ne_bytes());
-            used = write_message(out, used, number::SOL_IPV6, number::IPV6_PKTINFO, &info);
+            used = write_message(out, used, libc::SOL_IPV6, libc::IPV6_PKTINFO, &info);
         }
         None => {}
     }
     if let Some(segment) = segment {
         let size = segment.to_ne_bytes();
-        used = write_message(out, used, number::SOL_UDP, number::UDP_SEGMENT, &size);
+        used = write_message(out, used, libc::SOL_UDP, libc::UDP_SEGMENT, &size);
     }
     used
 }
@@ -187,11 +169,11 @@ pub(crate) fn read_name(bytes: &[u8]) -> Option<SocketAddr> {
     let family = u16::from_ne_bytes(array(bytes, 0)?);
     let port = u16::from_be_bytes(array(bytes, 2)?);
     match family {
-        number::AF_INET => {
+        AF_INET => {
             let address = Ipv4Addr::from(array::<4>(bytes, 4)?);
             Some(SocketAddr::V4(SocketAddrV4::new(address, port)))
         }
-        number::AF_INET6 => {
+        AF_INET6 => {
             let address = Ipv6Addr::from(array::<16>(bytes, 8)?);
             if let Some(address) = address.to_ipv4_mapped() {
                 return Some(SocketAddr::V4(SocketAddrV4::new(address, port)));
@@ -210,17 +192,17 @@ pub(crate) fn write_name(out: &mut [u8; 28], address: SocketAddr, v6_socket: boo
     out[2..4].copy_from_slice(&address.port().to_be_bytes());
     match address {
         SocketAddr::V4(v4) if !v6_socket => {
-            out[..2].copy_from_slice(&number::AF_INET.to_ne_bytes());
+            out[..2].copy_from_slice(&AF_INET.to_ne_bytes());
             out[4..8].copy_from_slice(&v4.ip().octets());
             16
         }
         SocketAddr::V4(v4) => {
-            out[..2].copy_from_slice(&number::AF_INET6.to_ne_bytes());
+            out[..2].copy_from_slice(&AF_INET6.to_ne_bytes());
             out[8..24].copy_from_slice(&v4.ip().to_ipv6_mapped().octets());
             28
         }
         SocketAddr::V6(v6) => {
-            out[..2].copy_from_slice(&number::AF_INET6.to_ne_bytes());
+            out[..2].copy_from_slice(&AF_INET6.to_ne_bytes());
             out[4..8].copy_from_slice(&v6.flowinfo().to_ne_bytes());
             out[8..24].copy_from_slice(&v6.ip().octets());
             out[24..].copy_from_slice(&v6.scope_id().to_ne_bytes());
@@ -276,8 +258,8 @@ mod tests {
 
     use super::*;
 
-    const DESTINATION_V4: (i32, i32) = (number::SOL_IP, number::IP_PKTINFO);
-    const DESTINATION_V6: (i32, i32) = (number::SOL_IPV6, number::IPV6_PKTINFO);
+    const DESTINATION_V4: (i32, i32) = (libc::SOL_IP, libc::IP_PKTINFO);
+    const DESTINATION_V6: (i32, i32) = (libc::SOL_IPV6, libc::IPV6_PKTINFO);
 
     /// Messages end to end, as the kernel puts them.
     fn messages(parts: &[((i32, i32), &[u8])]) -> Vec<u8> {
@@ -335,14 +317,14 @@ mod tests {
     fn everything_that_can_be_asked_for_is_read() {
         let bytes = messages(&[
             (
-                (number::SOL_SOCKET, number::SO_TIMESTAMPNS),
+                (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS),
                 &[7_i64, 9].map(i64::to_ne_bytes).concat(),
             ),
             ((99, 99), b"unknown"),
-            ((number::SOL_IP, number::IP_TTL), &64_i32.to_ne_bytes()),
-            ((number::SOL_IP, number::IP_TOS), &[0b1011_1010]),
-            ((number::SOL_UDP, number::UDP_GRO), &1400_i32.to_ne_bytes()),
-            ((number::SOL_SOCKET, number::SO_RXQ_OVFL), &5_u32.to_ne_bytes()),
+            ((libc::SOL_IP, libc::IP_TTL), &64_i32.to_ne_bytes()),
+            ((libc::SOL_IP, libc::IP_TOS), &[0b1011_1010]),
+            ((libc::SOL_UDP, libc::UDP_GRO), &1400_i32.to_ne_bytes()),
+            ((libc::SOL_SOCKET, libc::SO_RXQ_OVFL), &5_u32.to_ne_bytes()),
             (DESTINATION_V4, &info_v4([127, 0, 0, 1], [127, 0, 0, 1])),
         ]);
         let all = Control {
@@ -357,8 +339,8 @@ mod tests {
         };
         assert_eq!(Control::read(&bytes), all);
         let v6 = messages(&[
-            ((number::SOL_IPV6, number::IPV6_HOPLIMIT), &255_i32.to_ne_bytes()),
-            ((number::SOL_IPV6, number::IPV6_TCLASS), &0b1011_1001_i32.to_ne_bytes()),
+            ((libc::SOL_IPV6, libc::IPV6_HOPLIMIT), &255_i32.to_ne_bytes()),
+            ((libc::SOL_IPV6, libc::IPV6_TCLASS), &0b1011_1001_i32.to_ne_bytes()),
         ]);
         let control = Control::read(&v6);
         assert_eq!((control.ttl, control.ecn), (Some(255), Some(1)));
@@ -367,10 +349,10 @@ mod tests {
     #[test]
     fn nonsense_is_passed_over() {
         let cases: [(_, &[u8]); 6] = [
-            ((number::SOL_UDP, number::UDP_GRO), &0_i32.to_ne_bytes()),
-            ((number::SOL_UDP, number::UDP_GRO), &(-1_i32).to_ne_bytes()),
-            ((number::SOL_IP, number::IP_TTL), &300_i32.to_ne_bytes()),
-            ((number::SOL_SOCKET, number::SO_TIMESTAMPNS), &[0xff; 16]),
+            ((libc::SOL_UDP, libc::UDP_GRO), &0_i32.to_ne_bytes()),
+            ((libc::SOL_UDP, libc::UDP_GRO), &(-1_i32).to_ne_bytes()),
+            ((libc::SOL_IP, libc::IP_TTL), &300_i32.to_ne_bytes()),
+            ((libc::SOL_SOCKET, libc::SO_TIMESTAMPNS), &[0xff; 16]),
             (DESTINATION_V4, &[1; 11]),
             (DESTINATION_V6, &[1; 19]),
         ];
@@ -417,7 +399,7 @@ mod tests {
                 IpAddr::V6(v6) => prop_assert_eq!(read.v6, Some(v6)),
             }
             let (level, kind, data, rest) = first_message(rest).expect("a second message");
-            prop_assert_eq!((level, kind), (number::SOL_UDP, number::UDP_SEGMENT));
+            prop_assert_eq!((level, kind), (libc::SOL_UDP, libc::UDP_SEGMENT));
             prop_assert_eq!(data, &segment.to_ne_bytes()[..]);
             prop_assert!(rest.is_empty());
         }

@@ -11,14 +11,11 @@ use super::super::outbox::Home;
 use super::super::{Outbox, Sent, Slots, Source};
 use super::uninterrupted;
 
-/// MSG_DONTWAIT, `send(2)`: never wait for room. Elsewhere a UDP send does not wait.
-const DONT_WAIT: i32 = if cfg!(target_os = "linux") {
-    0x40
-} else if cfg!(unix) {
-    0x80
-} else {
-    0
-};
+/// Never wait for room, `send(2)`; elsewhere a UDP send does not wait.
+#[cfg(unix)]
+const DONT_WAIT: i32 = libc::MSG_DONTWAIT;
+#[cfg(not(unix))]
+const DONT_WAIT: i32 = 0;
 
 /// The sending half.
 #[derive(Debug)]
