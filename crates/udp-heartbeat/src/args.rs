@@ -93,9 +93,12 @@ pub struct Args {
     /// those gone end with their summary.
     #[arg(long, value_name = "FILE", help_heading = TARGETS)]
     pub(crate) targets_file: Option<PathBuf>,
-    /// Take only the I-th of N equal parts of all targets, so that N processes share one file
+    /// Make each address of a name a target of its own, NAME:PORT@ADDRESS
     ///
-    /// A target's part depends on its name alone.
+    /// The set follows the name (every 30 s); while that does not resolve, nothing changes.
+    #[arg(long, help_heading = TARGETS, hide_short_help = true)]
+    pub(crate) every_address: bool,
+    /// Take only the I-th of N equal parts of all targets, so that N processes share one file
     #[arg(long, value_name = "I/N", help_heading = TARGETS, hide_short_help = true)]
     pub(crate) shard: Option<Shard>,
     /// The service of each TARGET that names none: SCHEME:[WHAT][?KEY=VALUE&…]

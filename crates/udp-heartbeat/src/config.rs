@@ -56,6 +56,7 @@ pub(crate) struct Sources {
     pub(crate) family: Family,
     pub(crate) default_port: u16,
     pub(crate) shard: Option<Shard>,
+    pub(crate) every_address: bool,
 }
 
 /// What the files named on the command line hold.
@@ -80,10 +81,12 @@ impl Config {
         }
         let (family, default_port) = (args.common.family(), default_port(&args));
         let (targets, twice) = merge(targets, family, default_port);
-        let (targets, shard) = (part(targets, args.shard, default_port)?, args.shard);
         let list = args.targets_file.clone().filter(|path| path.as_os_str() != "-");
         let key = args.stamp_key_file.clone();
-        let sources = Sources { named, service, list, key, family, default_port, shard };
+        let (shard, every_address) = (args.shard, args.every_address);
+        let sources =
+            Sources { named, service, list, key, family, default_port, shard, every_address };
+        let targets = part(targets, &sources)?;
         let format = format(&args, files)?;
         let of_stamp =
             |it: &Listed| it.spec.as_ref().is_some_and(|it| matches!(it.kind(), Kind::Stamp));
@@ -130,7 +133,9 @@ impl Config {
         };
         let plan = Plan {
             targets,
-            changing: sources.list.is_some(),
+            changing: sources.list.is_some() || every_address,
+            every_address,
+            shard,
             default_port,
             family,
             format,
@@ -244,17 +249,15 @@ pub(crate) fn merge(
     (targets, twice)
 }
 
-/// Those of `targets` that are of the part that is asked for.
+/// Those of `targets` that are of the part that is asked for. Where each address of a name is a target,
+/// it is not yet known of which part they are.
 ///
 /// # Errors
 /// When there is none.
-pub(crate) fn part(
-    mut targets: Vec<Listed>,
-    shard: Option<Shard>,
-    default_port: u16,
-) -> Result<Vec<Listed>, Failure> {
-    let Some(shard) = shard else { return Ok(targets) };
-    targets.retain(|target| shard.holds(&target.label(default_port)));
+pub(crate) fn part(mut targets: Vec<Listed>, sources: &Sources) -> Result<Vec<Listed>, Failure> {
+    let Some(shard) = sources.shard else { return Ok(targets) };
+    let open = |target: &Listed| sources.every_address && target.endpoint.is_name();
+    targets.retain(|it| open(it) || shard.holds(&it.label(sources.default_port)));
     if targets.is_empty() {
         return Err(Failure::usage(format!("no target is of the part {shard}")));
     }

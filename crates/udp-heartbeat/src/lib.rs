@@ -63,7 +63,7 @@ mod targets_file;
 pub use plan::Plan;
 pub use probe::asking::Reasons;
 pub use probe::counts::Counts;
-pub use probe::event::{End, Event, Nobody, Observer, Said, What};
+pub use probe::event::{End, Event, Nobody, Observer, Regrouped, Said, What};
 pub use probe::session::{Interval, Received};
 pub use probe::snapshot::{Figures, Percentiles, Snapshot, StampSummary, TargetSnapshot};
 pub use probe::state::{Change, Reason, State};

@@ -18,6 +18,7 @@ use crate::probe::schedule::Spacing;
 use crate::probe::state::Hysteresis;
 use crate::probe::targets::Listed;
 use crate::probe::thresholds::Thresholds;
+use crate::shard::Shard;
 
 /// The tutorial's beat.
 const PAYLOAD: &[u8] = b"heartbeat";
@@ -32,6 +33,9 @@ pub struct Plan {
     pub(crate) targets: Vec<Listed>,
     /// Targets may come and go while it runs.
     pub(crate) changing: bool,
+    /// Each address of a name is a target of its own, if it is of this part of all targets.
+    pub(crate) every_address: bool,
+    pub(crate) shard: Option<Shard>,
     pub(crate) default_port: u16,
     pub(crate) family: Family,
     pub(crate) format: Format,
@@ -80,6 +84,8 @@ impl Plan {
         Plan {
             targets: targets.into_iter().map(Listed::bare).collect(),
             changing: false,
+            every_address: false,
+            shard: None,
             default_port: DEFAULT_PORT,
             family: Family::Any,
             format: Format::Plain { payload: PAYLOAD.to_vec(), padding: Padding::default() },
@@ -132,6 +138,12 @@ impl Plan {
             _ => Mode::from(key.as_ref()).packet_len(),
         };
         Format::Stamp { key, length }
+    }
+
+    /// Each address of a name is a target of its own, and the set follows the name.
+    #[must_use]
+    pub fn every_address(self) -> Plan {
+        Plan { every_address: true, ..self }
     }
 
     /// The time from one beat of a target to the next; at least a nanosecond.

@@ -316,10 +316,7 @@ mod tests {
     #[test]
     fn everything_that_can_be_asked_for_is_read() {
         let bytes = messages(&[
-            (
-                (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS),
-                &[7_i64, 9].map(i64::to_ne_bytes).concat(),
-            ),
+            ((libc::SOL_SOCKET, libc::SO_TIMESTAMPNS), &[7_i64, 9].map(i64::to_ne_bytes).concat()),
             ((99, 99), b"unknown"),
             ((libc::SOL_IP, libc::IP_TTL), &64_i32.to_ne_bytes()),
             ((libc::SOL_IP, libc::IP_TOS), &[0b1011_1010]),

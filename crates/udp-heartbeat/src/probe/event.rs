@@ -10,6 +10,7 @@ use udp_core::service::{self, Spec};
 
 use crate::probe::schedule::TargetId;
 use crate::probe::session::{Counts, Interval, Received};
+use crate::probe::snapshot::Snapshot;
 use crate::probe::state::Change;
 use crate::probe::window::Seq;
 
@@ -87,6 +88,18 @@ pub struct Said<'a> {
     pub reply: &'a service::Reply,
 }
 
+/// Targets came or went, or were read again and are the same.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Regrouped {
+    /// The figures of those that are gone, one target each.
+    pub gone: Vec<Snapshot>,
+    /// How many are new.
+    pub added: usize,
+    /// How many there are now.
+    pub targets: usize,
+}
+
 /// Where events go: told on the thread of the beats, so what takes time is done elsewhere.
 pub trait Observer {
     /// Takes note of `event`.
@@ -101,6 +114,11 @@ pub trait Observer {
     /// The target that began is a service.
     fn service(&mut self, target: TargetId, spec: &Spec) {
         let _ = (target, spec);
+    }
+
+    /// Targets came or went.
+    fn regrouped(&mut self, change: &Regrouped) {
+        let _ = change;
     }
 
     /// Whether [`What::Sent`] is of use: the bytes of many beats cost something.
@@ -126,6 +144,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.1.service(target, spec);
     }
 
+    fn regrouped(&mut self, change: &Regrouped) {
+        self.0.regrouped(change);
+        self.1.regrouped(change);
+    }
+
     fn wants_sent(&self) -> bool {
         self.0.wants_sent() || self.1.wants_sent()
     }
@@ -148,6 +171,12 @@ impl<A: Observer> Observer for Option<A> {
     fn service(&mut self, target: TargetId, spec: &Spec) {
         if let Some(observer) = self {
             observer.service(target, spec);
+        }
+    }
+
+    fn regrouped(&mut self, change: &Regrouped) {
+        if let Some(observer) = self {
+            observer.regrouped(change);
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Owned values that another thread can keep.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ use crate::probe::state::State;
 use crate::probe::stats::direction::{Reflector, Split};
 use crate::probe::stats::distribution::{Distribution, Percentile};
 use crate::probe::stats::variation::Variation;
-use crate::probe::targets::{Labels, Target};
-use crate::probe::thresholds::{Thresholds, Unmet};
+use crate::probe::thresholds::Unmet;
+
+/// What figures of a target are marked with, by name.
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// The figures of a run at one moment.
 #[derive(Debug, Clone)]
@@ -139,48 +142,24 @@ impl Figures {
 }
 
 impl TargetSnapshot {
-    /// The figures of `target`, held against `thresholds`.
-    pub(crate) fn of(target: &Target, thresholds: &Thresholds, warnings: &Thresholds) -> Self {
-        let session = &target.session;
-        let counts = *session.counts();
-        let missing = counts.unanswered();
-        let runs = session.runs();
-        TargetSnapshot {
-            label: target.label.to_string(),
-            labels: Labels::clone(&target.labels),
-            address: target.address(),
-            state: session.state(),
-            counts,
-            rtt: Figures::of(session.rtt(), missing),
-            jitter: session.jitter(),
-            loss_runs: runs.runs(),
-            longest_run: runs.longest(),
-            longest_outage: runs.longest_time(),
-            outage: runs.outage(),
-            stamp: stamp(session, missing),
-            reasons: (target.format.service())
-                .map(|_| session.reasons().cloned().unwrap_or_default()),
-            unmet: thresholds.unmet(&counts, session.rtt()),
-            warned: warnings.beyond("warn", &counts, session.rtt()),
-        }
-    }
-
     /// Whether it was answered and met its thresholds.
     pub fn passed(&self) -> bool {
         self.counts.received > 0 && self.unmet.is_empty()
     }
 }
 
-fn stamp(session: &Session, missing: u64) -> Option<StampSummary> {
-    let stamp = session.stamp()?;
-    let variation = |it: &Variation| Percentiles::of(|p| it.percentile(p));
-    let counts = session.counts();
-    Some(StampSummary {
-        split: stamp.direction.split(counts.lost, counts.without_direction()),
-        reflector: stamp.direction.reflector(),
-        rtt_total: Figures::of(&stamp.rtt_total, missing),
-        up: variation(&stamp.forward),
-        down: variation(&stamp.back),
-        unreadable_times: stamp.unreadable_times,
-    })
+impl StampSummary {
+    pub(crate) fn of(session: &Session, missing: u64) -> Option<StampSummary> {
+        let stamp = session.stamp()?;
+        let variation = |it: &Variation| Percentiles::of(|p| it.percentile(p));
+        let counts = session.counts();
+        Some(StampSummary {
+            split: stamp.direction.split(counts.lost, counts.without_direction()),
+            reflector: stamp.direction.reflector(),
+            rtt_total: Figures::of(&stamp.rtt_total, missing),
+            up: variation(&stamp.forward),
+            down: variation(&stamp.back),
+            unreadable_times: stamp.unreadable_times,
+        })
+    }
 }

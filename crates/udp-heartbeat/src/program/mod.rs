@@ -37,7 +37,7 @@ use crate::record::{Options, Recording};
 use crate::report::{
     Form, Item, Kind, Output, Show, Start, StartTarget, Status, reporter as make_reporter,
 };
-use crate::run::Prober;
+use crate::run::{Prober, precision};
 use hook::Hook;
 use metrics::Pages;
 use reload::{Ask, Reloads};
@@ -124,7 +124,7 @@ impl Run {
         let printer = Printer::rendered(stdout(Policy::Lossy), reporter, LINES, Policy::Lossy);
         let printer = printer.map_err(thread_failed)?;
         let hook = on_change.map(Hook::start).transpose().map_err(thread_failed)?.map(Arc::new);
-        let (mut start, options) = (start(&plan), Options::of(&plan));
+        let (mut start, mut options) = (start(&plan), Options::of(&plan));
         let bound = metrics.map(|(at, form)| Ok((Bound::bind(&at, plan.family)?, form)));
         let bound: Option<(Bound, _)> = bound.transpose().map_err(|it: Failure| it)?;
         let reporter = Reporter::new(output, printer.handle().clone(), hook.clone());
@@ -133,6 +133,7 @@ impl Run {
             record.map(Recording::start).transpose().map_err(thread_failed)?.unzip();
         let prober = Arc::new(Prober::new(plan, (reporter, (recorder, feed)))?);
         let targets = prober.snapshot().targets;
+        options.digits = precision(targets.len()).digits();
         start.clock = if prober.has_kernel_stamps() { "kernel" } else { "program" };
         if let Some(recording) = &recording {
             recording.begin(&start, options, &targets)?;
@@ -142,11 +143,9 @@ impl Run {
         let again = sources.any();
         let hears = again || recording.is_some();
         let signals = Signals::install(if hears { Hangup::Reload } else { Hangup::Stop })?;
-        let shown = output.show.has(Kind::Summary);
         let lines = Arc::new(printer.handle().clone());
-        let told = (Arc::downgrade(&lines), shown, recording.clone());
         let reloads = Reloads::new();
-        let start_reload = || reload::start(sources, prober.caller(), reloads.clone(), told);
+        let start_reload = || reload::start(sources, prober.caller(), reloads.clone());
         let asks = again.then(start_reload).transpose().map_err(thread_failed)?;
         let (gone, web) = (Arc::new(AtomicBool::new(false)), None);
         let mut run =

@@ -4,12 +4,11 @@
 //! A file that is just being written is left alone until it has stayed the same for a while.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use std::{fs, io, thread};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use udp_core::cli::printer::Handle;
 use udp_core::cli::{Failure, files, notify};
 use udp_core::clock::{self, Wall};
 use udp_core::stamp::Key;
@@ -17,8 +16,6 @@ use udp_core::stamp::Key;
 use super::{PATIENCE, read_list, watchdog};
 use crate::config::{self, Sources};
 use crate::probe::targets::Listed;
-use crate::record::Recording;
-use crate::report::{Item, Reloaded};
 use crate::run::Caller;
 use crate::targets_file;
 
@@ -137,7 +134,7 @@ impl Sources {
         let mut named = config::named(&self.named, service.as_ref())?;
         let merged = |targets| {
             let (targets, _) = config::merge(targets, self.family, self.default_port);
-            config::part(targets, self.shard, self.default_port)
+            config::part(targets, self)
         };
         let targets = match &self.list {
             Some(path) => {
@@ -156,38 +153,21 @@ impl Sources {
     }
 }
 
-/// Starts the thread that reads files again where it is asked to. Those of `shown` get the summaries
-/// of targets that are gone.
-pub(crate) fn start(
-    sources: Sources,
-    caller: Caller,
-    reloads: Reloads,
-    (lines, shown, recording): (Weak<Handle<Item>>, bool, Option<Recording>),
-) -> io::Result<Sender<Ask>> {
+/// Starts the thread that reads files again where it is asked to.
+pub(crate) fn start(sources: Sources, caller: Caller, reloads: Reloads) -> io::Result<Sender<Ask>> {
     let (asks, asked) = bounded(1);
     let ready = caller.clone();
     let work = move || {
         let found = |Fresh { targets, key }: Fresh, ask: Ask| {
-            let (lines, recording) = (lines.clone(), recording.clone());
             caller.run(move |engine| {
                 if let Some(key) = key {
                     engine.targets.replace_key(&key);
                 }
-                let (gone, added) =
-                    targets.map_or_else(Default::default, |it| engine.take_targets(it));
-                let (targets, removed) = (engine.targets.present().count(), gone.len());
+                match targets {
+                    Some(targets) => engine.take_targets(targets),
+                    None => engine.tell_regrouped(Vec::new(), 0),
+                }
                 ask.answer(Ok(()));
-                log::info!("read again: {targets} targets, {added} added, {removed} removed");
-                if let Some(recording) = &recording {
-                    gone.iter().for_each(|summary| recording.gone(summary));
-                }
-                let Some(lines) = lines.upgrade() else { return };
-                // What finds no room is counted by the printer.
-                for summary in gone.into_iter().filter(|_| shown) {
-                    drop(lines.offer(Item::Summary(Box::new(summary))));
-                }
-                let at = clock::wall();
-                drop(lines.offer(Item::Reloaded(Reloaded { at, targets, added, removed })));
             });
         };
         let done = || {

@@ -13,13 +13,13 @@ use udp_core::endpoint::host_port;
 use udp_core::service::Spec;
 
 use super::hook::{Hook, Notice};
-use crate::probe::event::{Event, Observer, Said, What};
+use crate::probe::event::{Event, Observer, Regrouped, Said, What};
 use crate::probe::schedule::TargetId;
 use crate::probe::session::Counts;
 use crate::probe::state::Change;
 use crate::report::{
-    Answer, Budget, Form, Held, Item, Kind, Language, Output, Record, ReportEvent, StateChange,
-    place,
+    Answer, Budget, Form, Held, Item, Kind, Language, Output, Record, Reloaded, ReportEvent,
+    StateChange, place,
 };
 
 /// How often the same trouble is said.
@@ -151,6 +151,18 @@ impl Observer for Reporter {
         if let Some(name) = self.names.get_mut(target as usize) {
             name.language = Language::of(spec);
         }
+    }
+
+    fn regrouped(&mut self, change: &Regrouped) {
+        let Regrouped { gone, added, targets } = change;
+        log::info!("{targets} targets, {added} added, {} removed", gone.len());
+        // What finds no room is counted by the printer.
+        for summary in gone.iter().filter(|_| self.output.show.has(Kind::Summary)) {
+            drop(self.lines.offer(Item::Summary(Box::new(summary.clone()))));
+        }
+        let (at, removed) = (clock::wall(), gone.len());
+        let fresh = Reloaded { at, targets: *targets, added: *added, removed };
+        drop(self.lines.offer(Item::Reloaded(fresh)));
     }
 
     fn wants_sent(&self) -> bool {

@@ -20,7 +20,7 @@ use udp_core::error::describe;
 use udp_core::service::Spec;
 
 use crate::plan::Plan;
-use crate::probe::event::{End, Event, Observer, What};
+use crate::probe::event::{End, Event, Observer, Regrouped, What};
 use crate::probe::schedule::TargetId;
 use crate::probe::snapshot::{Snapshot, TargetSnapshot};
 use crate::probe::thresholds::Thresholds;
@@ -80,7 +80,6 @@ struct Target {
 pub(crate) struct Recording {
     path: PathBuf,
     control: Sender<Control>,
-    lines: Sender<Line>,
     shared: Arc<Shared>,
     ended: Receiver<()>,
 }
@@ -100,9 +99,8 @@ impl Recording {
             writer.serve(&orders);
             drop(done);
         })?;
-        let recorder =
-            Recorder { lines: lines.clone(), shared: shared.clone(), targets: Vec::new() };
-        Ok((recorder, Recording { path, control, lines, shared, ended }))
+        let recorder = Recorder { lines, shared: shared.clone(), targets: Vec::new() };
+        Ok((recorder, Recording { path, control, shared, ended }))
     }
 
     /// Opens the file and writes what runs.
@@ -133,13 +131,6 @@ impl Recording {
         let targets = snapshot.targets.iter().map(RunTarget::from).collect();
         if self.control.try_send(Control::Reopen(targets)).is_err() {
             log::warn!("the recording {} is stuck and not opened again", self.path.display());
-        }
-    }
-
-    /// A target is gone, and these were its figures.
-    pub(crate) fn gone(&self, summary: &Snapshot) {
-        if self.lines.try_send(Line::Summary(Box::new(summary.clone()))).is_err() {
-            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -185,6 +176,12 @@ impl Observer for Recorder {
     fn service(&mut self, target: TargetId, spec: &Spec) {
         if let Some(target) = self.targets.get_mut(target as usize) {
             target.language = Language::of(spec);
+        }
+    }
+
+    fn regrouped(&mut self, change: &Regrouped) {
+        for gone in &change.gone {
+            self.offer(Line::Summary(Box::new(gone.clone())));
         }
     }
 

@@ -17,6 +17,7 @@ use crossbeam_channel::{Receiver, Sender};
 use udp_core::Family;
 use udp_core::clock::{self, Mono};
 
+use super::discovery::Discovery;
 use super::incoming::now;
 use super::lookup::{Found, Resolver};
 use super::observers::Observers;
@@ -113,6 +114,8 @@ pub(crate) struct Engine {
     pub(crate) poller: Poller,
     pub(crate) calls: Receiver<Call>,
     pub(crate) resolver: Option<Resolver>,
+    /// Names of which each address is a target.
+    pub(crate) discovery: Option<Discovery>,
     pub(crate) fixed: Fixed,
     pub(crate) deadline: Option<Mono>,
     /// When the figures of an interval are told next, and how long it is.
@@ -152,7 +155,8 @@ impl Engine {
             }
             self.send_due();
             self.take_figures();
-            if self.targets.is_done(now) {
+            // Without an end, a run may for a while have no target at all.
+            if self.fixed.count.is_some() && self.targets.is_done(now) {
                 return self.drain();
             }
             self.wait(&mut ready);
@@ -269,6 +273,7 @@ impl Engine {
             self.deadline,
             interval,
             self.observers.lookups.next_due(),
+            self.discovery.as_ref().and_then(Discovery::next_due),
         ]
         .into_iter()
         .flatten()

@@ -92,7 +92,7 @@ impl Engine {
 
     fn figures(&self, id: TargetId) -> TargetSnapshot {
         let Fixed { thresholds, warnings, .. } = &self.fixed;
-        TargetSnapshot::of(self.targets.target(id), thresholds, warnings)
+        self.targets.target(id).figures(thresholds, warnings)
     }
 
     /// The figures of these targets until now, held against the thresholds.

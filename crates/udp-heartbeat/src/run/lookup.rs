@@ -23,17 +23,38 @@ const THREADS: usize = 8;
 /// Each name is looked up again after this long.
 const EVERY: Duration = Duration::from_secs(60);
 /// But not sooner than this.
-const AT_LEAST: Duration = Duration::from_secs(1);
+pub(super) const AT_LEAST: Duration = Duration::from_secs(1);
 
 /// What a look-up found.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) target: TargetId,
-    pub(crate) addresses: Result<Vec<SocketAddr>, String>,
+    pub(crate) question: Question,
+    pub(crate) addresses: Addresses,
 }
 
-/// Whose name it is, and its default port.
-type Question = (TargetId, Endpoint, u16);
+/// What is looked up: a name, and the port where it names none.
+#[derive(Debug)]
+pub(crate) struct Question {
+    /// Whose name it is; none where each of its addresses is to be a target.
+    pub(crate) target: Option<TargetId>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) port: u16,
+}
+
+/// At least one address, or why there is none.
+pub(crate) type Addresses = Result<Vec<SocketAddr>, String>;
+
+/// Looks up a name's addresses of a family; it may block.
+pub(crate) trait Lookup:
+    Fn(&Endpoint, Family, u16) -> Addresses + Clone + Send + 'static
+{
+}
+impl<F: Fn(&Endpoint, Family, u16) -> Addresses + Clone + Send + 'static> Lookup for F {}
+
+/// Asks the system's resolver.
+pub(crate) fn system(endpoint: &Endpoint, family: Family, port: u16) -> Addresses {
+    endpoint.resolve(Role::Ask, family, port).map_err(|error| error.to_string())
+}
 
 /// The threads, and what is still to be asked: one question for each name at most.
 #[derive(Debug)]
@@ -47,17 +68,22 @@ impl Resolver {
     ///
     /// # Errors
     /// When the system has not one thread for it.
-    pub(crate) fn start<F>(names: usize, family: Family, answer: F) -> std::io::Result<Resolver>
+    pub(crate) fn start<F>(
+        names: usize,
+        family: Family,
+        lookup: impl Lookup,
+        answer: F,
+    ) -> std::io::Result<Resolver>
     where
         F: Fn(Found) + Clone + Send + 'static,
     {
         let (questions, open): (_, Receiver<Question>) = bounded(THREADS);
         for number in 0..names.clamp(1, THREADS) {
-            let (open, answer) = (open.clone(), answer.clone());
+            let (open, lookup, answer) = (open.clone(), lookup.clone(), answer.clone());
             let work = move || {
-                for (target, endpoint, port) in open {
-                    let found = endpoint.resolve(Role::Ask, family, port);
-                    answer(Found { target, addresses: found.map_err(|error| error.to_string()) });
+                for question in open {
+                    let addresses = lookup(&question.endpoint, family, question.port);
+                    answer(Found { question, addresses });
                 }
             };
             match thread::Builder::new().name("resolver".into()).spawn(work) {
@@ -69,9 +95,9 @@ impl Resolver {
         Ok(Resolver { questions, waiting: VecDeque::new() })
     }
 
-    /// Asks for a target's addresses, with this port where it names none.
-    pub(crate) fn ask(&mut self, target: TargetId, endpoint: Endpoint, port: u16) {
-        self.waiting.push_back((target, endpoint, port));
+    /// Asks for a name's addresses.
+    pub(crate) fn ask(&mut self, question: Question) {
+        self.waiting.push_back(question);
         self.go_on();
     }
 
@@ -252,16 +278,17 @@ mod tests {
     fn more_names_than_threads_are_all_looked_up() {
         let (sender, found) = bounded(1);
         let answer = move |it| sender.send(it).unwrap();
-        let mut resolver = Resolver::start(3, Family::Any, answer).unwrap();
+        let mut resolver = Resolver::start(3, Family::Any, system, answer).unwrap();
         for target in 0..100 {
-            resolver.ask(target, "127.0.0.1".parse().unwrap(), 7000);
+            let endpoint = "127.0.0.1".parse().unwrap();
+            resolver.ask(Question { target: Some(target), endpoint, port: 7000 });
         }
         let mut all = Vec::new();
         for _ in 0..100 {
-            let Found { target, addresses } = found.recv().unwrap();
+            let Found { question, addresses } = found.recv().unwrap();
             resolver.go_on();
             assert_eq!(addresses.unwrap(), [SocketAddr::from(([127, 0, 0, 1], 7000))]);
-            all.push(target);
+            all.extend(question.target);
         }
         all.sort_unstable();
         assert!(all.into_iter().eq(0..100));

@@ -2,6 +2,7 @@
 //!
 //! No console, no signals, nothing of the process is changed: several run side by side.
 
+mod discovery;
 mod ending;
 mod engine;
 mod figures;
@@ -15,7 +16,10 @@ mod ports;
 mod prober;
 mod receive;
 mod refresh;
+mod resolve;
 mod setup;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use prober::Caller;
 pub use prober::Prober;

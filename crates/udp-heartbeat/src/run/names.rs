@@ -5,21 +5,62 @@ use std::time::Duration;
 
 use udp_core::clock::{self, Mono};
 
+use super::discovery::Key;
 use super::engine::Engine;
-use super::lookup::{Found, Reason, Resolver};
+use super::lookup::{Addresses, Found, Question, Reason, Resolver};
 use crate::probe::schedule::TargetId;
 
 /// A beat that is lost after this is as good as lost.
 const ALMOST: Duration = Duration::from_millis(10);
 
 impl Engine {
-    pub(super) fn found(&mut self, Found { target, addresses }: Found) {
+    pub(super) fn found(&mut self, Found { question, addresses }: Found) {
         let now = clock::mono();
         self.resolver.iter_mut().for_each(Resolver::go_on);
+        let Question { target, endpoint, port } = question;
+        let name = (endpoint, port);
+        match target {
+            Some(target) => self.found_of(target, addresses, now),
+            None if self.discovery.is_some() => self.found_each(&name, addresses, now),
+            // The start did not wait for it.
+            None => {
+                let targets: Vec<TargetId> = self.named(&name).collect();
+                for target in targets {
+                    self.found_of(target, addresses.clone(), now);
+                }
+            }
+        }
+    }
+
+    /// The targets of this name.
+    fn named(&self, name: &Key) -> impl Iterator<Item = TargetId> {
+        self.targets.present().filter(|target| self.targets.target(*target).key() == *name)
+    }
+
+    fn found_of(&mut self, target: TargetId, addresses: Addresses, now: Mono) {
         match self.observers.lookups.settle(target, addresses) {
             Some(Ok(addresses)) => self.follow(target, &addresses, now),
             Some(Err(reason)) => self.targets.unresolved(target, &reason, now, &mut self.observers),
             None => {}
+        }
+    }
+
+    /// Each of the addresses is a target of its own.
+    fn found_each(&mut self, name: &Key, addresses: Addresses, now: Mono) {
+        let Some(discovery) = &mut self.discovery else { return };
+        let (found, reason) = match addresses {
+            Ok(found) => (Some(found), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        if discovery.settle(name, found) {
+            let targets = discovery.targets();
+            self.regroup(targets);
+        }
+        let Some(reason) = reason else { return };
+        let one = self.named(name).next();
+        match one {
+            Some(one) => self.targets.unresolved(one, &reason, now, &mut self.observers),
+            None => log::warn!("{reason}"),
         }
     }
 
@@ -44,6 +85,13 @@ impl Engine {
     pub(super) fn look_up(&mut self, now: Mono) {
         let mut lost = std::mem::take(&mut self.observers.lost);
         for (target, reason) in lost.drain(..) {
+            if let Some(discovery) = &mut self.discovery {
+                let name = self.targets.target(target).key();
+                if reason == Reason::Lost && discovery.begin(&name, now) {
+                    self.ask_each(name);
+                }
+                continue;
+            }
             if reason == Reason::Lost
                 && let Some(addresses) = self.observers.lookups.kept(target)
             {
@@ -56,6 +104,15 @@ impl Engine {
         self.observers.lost = lost;
         while let Some(target) = self.observers.lookups.take(now) {
             self.ask(target);
+        }
+        while let Some(name) = self.discovery.as_mut().and_then(|it| it.take(now)) {
+            self.ask_each(name);
+        }
+    }
+
+    fn ask_each(&mut self, (endpoint, port): Key) {
+        if let Some(resolver) = &mut self.resolver {
+            resolver.ask(Question { target: None, endpoint, port });
         }
     }
 
@@ -78,8 +135,8 @@ impl Engine {
 
     pub(super) fn ask(&mut self, target: TargetId) {
         if let Some(resolver) = &mut self.resolver {
-            let entry = self.targets.target(target);
-            resolver.ask(target, entry.endpoint.clone(), entry.port);
+            let (endpoint, port) = self.targets.target(target).key();
+            resolver.ask(Question { target: Some(target), endpoint, port });
         }
     }
 }

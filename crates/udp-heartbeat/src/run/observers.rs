@@ -5,7 +5,7 @@ use std::sync::Arc;
 use udp_core::service::Spec;
 
 use super::lookup::{LookUps, Reason};
-use crate::probe::event::{Event, Observer, What};
+use crate::probe::event::{Event, Observer, Regrouped, What};
 use crate::probe::schedule::TargetId;
 
 /// The look-ups, and the observer.
@@ -38,6 +38,10 @@ impl Observer for Observers {
 
     fn service(&mut self, target: TargetId, spec: &Spec) {
         self.observer.service(target, spec);
+    }
+
+    fn regrouped(&mut self, change: &Regrouped) {
+        self.observer.regrouped(change);
     }
 
     fn wants_sent(&self) -> bool {

@@ -9,11 +9,13 @@ use udp_core::cli::Failure;
 use udp_core::clock;
 use udp_core::error::describe;
 
+use super::discovery::Discovery;
 use super::engine::{Batch, Call, Engine, Fixed};
-use super::lookup::Resolver;
+use super::lookup::{self, Lookup, Resolver};
 use super::observers::Observers;
 use super::poller::{Poller, Waker};
 use super::ports::Ports;
+use super::resolve::resolve;
 use super::setup;
 use crate::plan::Plan;
 use crate::probe::event::Observer;
@@ -72,7 +74,16 @@ impl Prober {
     /// # Errors
     /// A single name that does not resolve, an interval that needs [`Plan::fast`], an address that
     /// cannot be bound, or a system without a thread or socket to give.
-    pub fn new(mut plan: Plan, observer: impl Observer + Send + 'static) -> Result<Self, Failure> {
+    pub fn new(plan: Plan, observer: impl Observer + Send + 'static) -> Result<Self, Failure> {
+        Prober::resolved_by(lookup::system, plan, observer)
+    }
+
+    /// The same, with names looked up in this way.
+    pub(crate) fn resolved_by(
+        lookup: impl Lookup,
+        mut plan: Plan,
+        observer: impl Observer + Send + 'static,
+    ) -> Result<Self, Failure> {
         let thread_failed = |error: io::Error| {
             Failure::local(format!("cannot start a thread: {}", describe(&error)))
         };
@@ -87,10 +98,12 @@ impl Prober {
             let found = move |found| {
                 caller.call(Call::Found(found));
             };
-            let started = Resolver::start(names, plan.family, found);
+            let started = Resolver::start(names, plan.family, lookup.clone(), found);
             resolver = Some(started.map_err(thread_failed)?);
         }
-        let placed = setup::resolve(&plan, resolver.as_mut(), &calls)?;
+        let discovery = || Discovery::new(plan.shard, plan.default_port);
+        let mut discovery = plan.every_address.then(discovery);
+        let placed = resolve(&mut plan, discovery.as_mut(), resolver.as_mut(), &lookup, &calls)?;
         let mut ports = Ports::new(template, plan.backend, plan.length());
         let mut observers = Observers::new(Box::new(observer));
         let targets = setup::targets(&mut plan, &placed, &mut ports, &mut observers)?;
@@ -103,6 +116,7 @@ impl Prober {
             poller,
             calls,
             resolver,
+            discovery,
             deadline: plan.deadline.map(|deadline| now + deadline),
             intervals: plan.report_every.map(|every| (now + every, every)),
             fixed: Fixed {

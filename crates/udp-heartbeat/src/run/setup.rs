@@ -1,25 +1,22 @@
 //! What is done before the first beat: addresses, limits, the targets. It changes nothing of the process.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
 use udp_core::cli::Failure;
 use udp_core::cli::parse::ShownDuration;
 use udp_core::clock::{self, Mono, Wall};
-use udp_core::endpoint::{Role, host_port};
+use udp_core::endpoint::host_port;
 use udp_core::service::Nonces;
 use udp_core::socket::SocketConfig;
 use udp_core::source_port;
 use udp_core::stamp::Ssid;
 use udp_core::{ErrorClass, Family, Operation};
 
-use super::engine::Call;
-use super::lookup::Resolver;
 use super::observers::Observers;
 use super::ports::{LocalAddresses, Ports};
+use super::resolve::Placed;
 use crate::plan::Plan;
 use crate::probe::event::Observer;
 use crate::probe::format::{Format, Padding, StampSession};
@@ -29,8 +26,6 @@ use crate::probe::stats::distribution::Precision;
 use crate::probe::targets::{Listed, PortKey, PortOwner, Setup, Sharing, Targets};
 use udp_core::expect::Expectation;
 
-/// How long the start waits for all names to resolve; the rest resolve while it runs.
-const NAMES: Duration = Duration::from_secs(5);
 /// Up to so many targets have their figures at full precision.
 const FINE: usize = 100;
 /// Settled beats that all targets together remember, and the fewest and most of one.
@@ -44,9 +39,6 @@ const RESERVE: usize = 64;
 
 /// Why a target has no address at first.
 pub(super) const UNRESOLVED: &str = "its name has not resolved yet";
-
-/// What became of each target's name: its addresses, at least one, or why it has none.
-pub(super) type Placed = HashMap<TargetId, Result<Vec<SocketAddr>, String>>;
 
 /// The sockets' common options, and where they are bound: at an address of the target's family, so
 /// that targets of a family in which `--bind` has none are not asked.
@@ -66,54 +58,6 @@ pub(super) fn template(plan: &mut Plan) -> Result<(SocketConfig, LocalAddresses)
         _ => plan.family,
     };
     Ok((template, local))
-}
-
-/// Resolves every target. One that does not is the end of a run of one, and an event in a run of
-/// many, unless none of them does.
-pub(super) fn resolve(
-    plan: &Plan,
-    mut resolver: Option<&mut Resolver>,
-    calls: &Receiver<Call>,
-) -> Result<Placed, Failure> {
-    let mut placed = Placed::new();
-    let mut waiting = 0;
-    for (target, listed) in (0..).zip(&plan.targets) {
-        let endpoint = &listed.endpoint;
-        let port = listed.port(plan.default_port);
-        let asked = endpoint.is_name() && plan.targets.len() > 1;
-        match resolver.as_mut().filter(|_| asked) {
-            Some(resolver) => {
-                resolver.ask(target, endpoint.clone(), port);
-                waiting += 1;
-            }
-            None => {
-                let found = endpoint.resolve(Role::Ask, plan.family, port);
-                placed.insert(target, found.map_err(|error| error.to_string()));
-            }
-        }
-    }
-    let until = clock::mono() + NAMES;
-    while waiting > 0 {
-        let left = until.saturating_since(clock::mono());
-        match calls.recv_timeout(left) {
-            Ok(Call::Found(found)) => {
-                waiting -= 1;
-                resolver.iter_mut().for_each(|resolver| resolver.go_on());
-                placed.insert(found.target, found.addresses);
-            }
-            Ok(Call::Stop | Call::Snapshot(_) | Call::Meters(_) | Call::Do(_)) => {}
-            Err(_) => break,
-        }
-    }
-    let some = placed.values().any(Result::is_ok) || waiting > 0;
-    match placed.get(&0) {
-        Some(Err(reason)) if !some => {
-            let failure = Failure::usage(reason);
-            let hint = "targets are asked from --bind, which may be of the other family";
-            Err(if plan.local.bind.is_some() { failure.with_hint(hint) } else { failure })
-        }
-        _ => Ok(placed),
-    }
 }
 
 /// Refuses an interval below the floor of a target that is not of this host, unless that was allowed.
@@ -155,7 +99,8 @@ pub(super) fn targets(
     for (target, listed) in (0..).zip(std::mem::take(&mut plan.targets)) {
         let label = Arc::from(listed.label(plan.default_port));
         begin(observers, target, &label, &listed);
-        let is_name = listed.endpoint.is_name();
+        // Where each address is a target, none of them moves.
+        let moves = listed.endpoint.is_name() && !plan.every_address;
         targets.add(label, listed, stamp_session(), plan.count, now);
         match placed.get(&target) {
             Some(Ok(found)) => {
@@ -167,7 +112,7 @@ pub(super) fn targets(
             Some(Err(reason)) => targets.unresolved(target, reason, now, observers),
             None => targets.unresolved(target, UNRESOLVED, now, observers),
         }
-        if is_name {
+        if moves {
             observers.lookups.add(target, now);
         }
     }
@@ -195,6 +140,10 @@ pub(super) fn timeline(plan: &Plan, targets: &Targets, now: Mono) -> Timeline {
     let most = intervals.first().copied().unwrap_or(plan.interval);
     let count = u32::try_from(intervals.len()).unwrap_or(u32::MAX);
     let mut timeline = Timeline::new(plan.spacing, now, most, count);
+    if count == 0 {
+        // A timeline begins with one.
+        timeline.end(0);
+    }
     for (target, interval) in (0..).zip(intervals).filter(|(_, interval)| *interval != most) {
         // Spread over the interval, as the others are.
         timeline.set_interval(target, interval, now + interval * target / count);

@@ -97,6 +97,8 @@ pub(crate) struct Setup {
 pub(crate) struct Targets {
     setup: Setup,
     targets: Vec<Target>,
+    /// Those that there are, in the order of the list.
+    order: Vec<TargetId>,
     paths: Vec<Path>,
     by_address: HashMap<SocketAddr, PathId>,
     /// Places in `paths` that nobody needs any more.
@@ -134,6 +136,7 @@ impl Targets {
         Targets {
             setup,
             targets: Vec::new(),
+            order: Vec::new(),
             paths: Vec::new(),
             by_address: HashMap::new(),
             free_paths: Vec::new(),
@@ -169,7 +172,7 @@ impl Targets {
         let target = Target::new(label, listed, (format, stamp), &self.setup, count);
         let rest = self.setup.rules.timeout + self.setup.pool.linger;
         let over = |since: Mono| since + rest <= now;
-        match self.targets.iter_mut().position(|it| it.retired.is_some_and(over)) {
+        let id = match self.targets.iter_mut().position(|it| it.retired.is_some_and(over)) {
             Some(place) => {
                 self.targets[place] = target;
                 place as TargetId
@@ -178,11 +181,14 @@ impl Targets {
                 self.targets.push(target);
                 (self.targets.len() - 1) as TargetId
             }
-        }
+        };
+        self.order.push(id);
+        id
     }
 
     /// The target is none any more: it sends nothing, and what is under way answers nothing.
     pub(crate) fn retire(&mut self, target: TargetId, now: Mono) {
+        self.order.retain(|it| *it != target);
         let session = Session::new(&self.setup.rules);
         let entry = &mut self.targets[target as usize];
         let session = std::mem::replace(&mut entry.session, session);
@@ -205,9 +211,15 @@ impl Targets {
         }
     }
 
-    /// The targets there are.
+    /// The targets there are, in the order of the list.
     pub(crate) fn present(&self) -> impl Iterator<Item = TargetId> {
-        (0..).zip(&self.targets).filter(|(_, it)| it.retired.is_none()).map(|(id, _)| id)
+        self.order.iter().copied()
+    }
+
+    /// The targets there are stand in this order now.
+    pub(crate) fn put_in_order(&mut self, order: Vec<TargetId>) {
+        debug_assert_eq!(order.len(), self.order.len());
+        self.order = order;
     }
 
     pub(crate) fn target_mut(&mut self, target: TargetId) -> &mut Target {
@@ -272,7 +284,8 @@ impl Targets {
 
     /// Tells each target's figures since this was last called.
     pub(crate) fn tell_intervals(&mut self, now: Mono, observer: &mut dyn Observer) {
-        for (target, entry) in (0..).zip(&mut self.targets).filter(|(_, it)| it.retired.is_none()) {
+        for target in self.order.iter().copied() {
+            let entry = &mut self.targets[target as usize];
             let (address, figures) = (entry.address(), entry.session.take_interval());
             observer.observe(&Event { target, address, at: now, what: What::Interval { figures } });
         }

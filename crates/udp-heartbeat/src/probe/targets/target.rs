@@ -1,12 +1,11 @@
 //! One target: its name, its address, its session.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use udp_core::clock::Mono;
-use udp_core::endpoint::Endpoint;
+use udp_core::endpoint::{Endpoint, ip_text};
 use udp_core::service::{Kind, Spec};
 
 use super::asked::Leg;
@@ -14,10 +13,10 @@ use super::{PathId, Setup};
 use crate::probe::asking::Pace;
 use crate::probe::format::{Format, StampSession};
 use crate::probe::session::{Rules, Session};
+pub(crate) use crate::probe::snapshot::Labels;
+use crate::probe::snapshot::{Figures, StampSummary, TargetSnapshot};
+use crate::probe::thresholds::Thresholds;
 use crate::probe::window::Seq;
-
-/// What figures of a target are marked with, by name.
-pub(crate) type Labels = BTreeMap<String, String>;
 
 /// How often a target that names no service may be beaten without `--fast`.
 pub(crate) const FLOOR: Duration = Duration::from_millis(10);
@@ -26,6 +25,8 @@ pub(crate) const FLOOR: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub(crate) endpoint: Endpoint,
+    /// Which one of its name's addresses it is, where each is a target of its own.
+    pub(crate) at: Option<SocketAddr>,
     /// The service that it names, or that is given to it; none for the run's own beats.
     pub(crate) spec: Option<Spec>,
     /// As it was given, where that is a URL.
@@ -36,7 +37,7 @@ pub(crate) struct Listed {
 impl Listed {
     /// A target of the run's own beats.
     pub(crate) fn bare(endpoint: Endpoint) -> Self {
-        Listed { endpoint, spec: None, url: None, labels: Labels::new() }
+        Listed { endpoint, at: None, spec: None, url: None, labels: Labels::new() }
     }
 
     /// The service, if it is not what a bare target is.
@@ -46,10 +47,13 @@ impl Listed {
 
     /// What it is called, with the defaults filled in.
     pub(crate) fn label(&self, default_port: u16) -> String {
-        match self.own_spec() {
+        let label = match self.own_spec() {
             Some(spec) => spec.label(&self.endpoint),
             None => self.endpoint.label(default_port),
-        }
+        };
+        let Some(at) = self.at else { return label };
+        let host = self.endpoint.label(self.port(default_port));
+        label.replacen(&host, &format!("{host}@{}", ip_text(at)), 1)
     }
 
     /// As it was given.
@@ -60,6 +64,11 @@ impl Listed {
     /// Its port, unless it names one.
     pub(crate) fn port(&self, default_port: u16) -> u16 {
         self.own_spec().map_or(default_port, Spec::port)
+    }
+
+    /// What is looked up to find it.
+    pub(crate) fn key(&self, default_port: u16) -> (Endpoint, u16) {
+        key(&self.endpoint, self.port(default_port))
     }
 
     /// Its interval, by that of the run, which is everybody's if it was given.
@@ -76,6 +85,10 @@ impl Listed {
     pub(crate) fn service(&self) -> Option<&Spec> {
         self.spec.as_ref().filter(|spec| spec.service().is_some())
     }
+}
+
+fn key(endpoint: &Endpoint, port: u16) -> (Endpoint, u16) {
+    (endpoint.clone(), endpoint.port().unwrap_or(port))
 }
 
 /// A target.
@@ -160,6 +173,37 @@ impl Target {
             counter_probes: Vec::new(),
             retired: None,
         }
+    }
+
+    /// Its figures, held against `thresholds`.
+    pub(crate) fn figures(&self, thresholds: &Thresholds, warnings: &Thresholds) -> TargetSnapshot {
+        let session = &self.session;
+        let counts = *session.counts();
+        let missing = counts.unanswered();
+        let runs = session.runs();
+        TargetSnapshot {
+            label: self.label.to_string(),
+            labels: Labels::clone(&self.labels),
+            address: self.address(),
+            state: session.state(),
+            counts,
+            rtt: Figures::of(session.rtt(), missing),
+            jitter: session.jitter(),
+            loss_runs: runs.runs(),
+            longest_run: runs.longest(),
+            longest_outage: runs.longest_time(),
+            outage: runs.outage(),
+            stamp: StampSummary::of(session, missing),
+            reasons: (self.format.service())
+                .map(|_| session.reasons().cloned().unwrap_or_default()),
+            unmet: thresholds.unmet(&counts, session.rtt()),
+            warned: warnings.beyond("warn", &counts, session.rtt()),
+        }
+    }
+
+    /// What is looked up to find it.
+    pub(crate) fn key(&self) -> (Endpoint, u16) {
+        key(&self.endpoint, self.port)
     }
 
     /// Whether it may be sent to at this address as fast as it is.

@@ -96,7 +96,7 @@ impl Render<Item> for Json {
                 for target in &run.targets {
                     object("summary", run.at, Summary::of_target(run, target), out);
                 }
-                if run.targets.len() > 1 {
+                if run.targets.len() != 1 {
                     object("summary", run.at, Summary::of_all(run), out);
                 }
             }
