@@ -4,6 +4,7 @@
 mod archive;
 mod deb;
 mod image;
+mod kubernetes;
 mod pages;
 mod parts;
 mod programs;
@@ -44,7 +45,7 @@ struct Step {
     run: fn(&Dist) -> Result<()>,
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "pages", what: "manual pages and completions", quick: true, run: pages::make },
     Step { name: "shells", what: "bash, zsh and fish complete", quick: true, run: shells::check },
     Step {
@@ -63,6 +64,12 @@ const STEPS: [Step; 11] = [
     },
     Step { name: "rpm", what: "Fedora's package, by rpmlint", quick: false, run: rpm::make },
     Step { name: "rules", what: "Prometheus tries its rules", quick: true, run: rules::check },
+    Step {
+        name: "kubernetes",
+        what: "manifests, by Kubernetes' schemas",
+        quick: true,
+        run: kubernetes::check,
+    },
     Step { name: "parts", what: "bills of materials", quick: false, run: parts::make },
     Step {
         name: "image",
