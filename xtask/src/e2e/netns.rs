@@ -47,20 +47,14 @@ pub(crate) struct Net {
 
 /// One network namespace.
 pub(crate) struct Host {
-    name: String,
+    pub(crate) name: String,
 }
 
 impl Net {
     /// Two fresh hosts whose cable is up: `10.77.0.1` and `.3`, `fd77::1` and `::3` for the
     /// server, `10.77.0.2` and `fd77::2` for the asker, whose default route is the server.
     pub(crate) fn new() -> Result<Self> {
-        if !geteuid().is_root() {
-            return skip("network namespaces need root");
-        }
-        needs(&["ip", "nsenter", "nft", "tc", "setpriv", "prlimit"])?;
-        sweep();
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let number = begin()?;
         let net = Self { server: Host::new(number, "s")?, asker: Host::new(number, "a")? };
         net.lay_cable()?;
         Ok(net)
@@ -108,8 +102,20 @@ impl Net {
     }
 }
 
+/// The number of a net whose hosts are going to be made; a skip where that cannot be.
+pub(crate) fn begin() -> Result<u32> {
+    if !geteuid().is_root() {
+        return skip("network namespaces need root");
+    }
+    needs(&["ip", "nsenter", "nft", "tc", "setpriv", "prlimit"])?;
+    sweep();
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    Ok(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 impl Host {
-    fn new(number: u32, side: &str) -> Result<Self> {
+    /// A host of this net, called so in there.
+    pub(crate) fn new(number: u32, side: &str) -> Result<Self> {
         let host = Self { name: format!("{PREFIX}{}-{number}{side}", std::process::id()) };
         shell(&format!("ip netns add {}", host.name))?;
         Ok(host)

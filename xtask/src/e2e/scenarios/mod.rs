@@ -10,6 +10,7 @@ mod heartbeat_run;
 mod hostile;
 mod interop;
 mod live;
+mod mesh;
 mod output;
 mod payloads;
 mod ports;
@@ -43,6 +44,7 @@ pub(super) fn all() -> Vec<Scenario> {
     // Those that take longest stand first, so that none of them runs alone at the end.
     [
         soak::all(),
+        mesh::all(),
         faults::all(),
         hostile::all(),
         interop::all(),
