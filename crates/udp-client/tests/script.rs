@@ -281,12 +281,21 @@ fn a_service_is_asked_in_its_own_language() {
         socket.send_to(&[7; 48], from).unwrap();
         socket.send_to(&ntp(bytes, [0xe4, 0, 4, 0xe6]), from).unwrap();
     });
+    // RFC 8762 section 4.3.1: its number and times, then the beginning of what came.
+    let reflector = Peer::new(|socket, bytes, from, _| {
+        let own = [&[0, 0, 0, 9][..], &[1; 8], &[0, 1], &bytes[14..16], &[1; 8]].concat();
+        socket.send_to(&[&own, &bytes[..14], &[0, 0, 64, 0, 0, 0]].concat(), from).unwrap();
+    });
+    let echo = Peer::new(|socket, bytes, from, _| {
+        socket.send_to(bytes, from).unwrap();
+    });
     let silent = Peer::silent();
     let url = |peer: &Peer, keys: &str| format!("ntp://{}{keys}", peer.target());
+    let stamp = |peer: &Peer| format!("stamp://{}", peer.target());
     let (good, bad, silent) = (&good, &bad, url(&silent, ""));
     let closed = format!("ntp://{}", closed());
     let (unsynchronised, json) = (url(bad, ""), url(good, ""));
-    let cases: [(&[&str], i32, &str); 8] = [
+    let cases: [(&[&str], i32, &str); 10] = [
         (&[&url(good, "")], 0, "ntp stratum=3 refid=0.0.0.0 offset="),
         (&[&url(good, "?stratum=2")], 1, " ms unexpected\n"),
         (&[&unsynchronised], 1, "ntp unsynchronised  rtt="),
@@ -299,7 +308,11 @@ fn a_service_is_asked_in_its_own_language() {
             "\"service\":\"ntp\",\"verdict\":\"ok\",\"reason\":null,\"facts\":{",
         ),
         (&[&json, "-m", "hello"], 2, ""),
+        (&[&stamp(&reflector)], 0, "  sequence: 9\n  reflector_time_ns: 0\n"),
+        (&[&stamp(&echo), "-W", "50ms"], 1, "1 sent, 0 replied, 1 lost, 1 unsolicited\n"),
     ];
+    let explained = run(&[&silent, "-W", "50ms"], b"").err;
+    assert!(explained.contains("no answer; usual causes: "), "{explained}");
     for (arguments, code, shown) in cases {
         let finished = run(arguments, b"");
         let (out, err) = (&finished.out, &finished.err);

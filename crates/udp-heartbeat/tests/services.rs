@@ -48,6 +48,28 @@ fn an_answer_is_credited_by_its_own_identity() {
     assert_ne!(seen[0].bytes, seen[1].bytes);
 }
 
+/// Of several targets at one host it is the one whose beat it names; alone there, it is the only one.
+#[test]
+fn what_comes_from_another_port_is_counted_at_its_target() {
+    let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let astray = Peer::new(move |request| {
+        let answer = request.with(ntp(&request.bytes, GOOD));
+        let _ = other.send_to(&answer.bytes, request.from);
+        Vec::new()
+    });
+    let good = Peer::new(|request| vec![request.with(ntp(&request.bytes, GOOD))]);
+    let url = |peer: &Peer| format!("ntp://{}", peer.target());
+    for other in [url(&good), "ntp://127.0.0.9".into()] {
+        let targets = [other, url(&astray)];
+        let options = ["-c", "2", "-i", "50ms", "-W", "500ms", "--json", "-q"];
+        let finished = run(&[&targets[..], &options.map(String::from)].concat());
+        let lines = finished.stdout.lines().filter(|line| line.contains(r#""type":"summary""#));
+        let counted: Vec<bool> =
+            lines.map(|line| line.contains(r#""unsolicited":2,"#)).take(2).collect();
+        assert_eq!(counted, [false, true], "{}", finished.stdout);
+    }
+}
+
 #[test]
 fn the_verdict_decides_about_the_exit_code() {
     let peer = Peer::new(|request| vec![request.with(ntp(&request.bytes, "e40004e6"))]);

@@ -3,6 +3,7 @@
 //! One thread, one connected socket at a time: what others send never comes to it. A refusal is a
 //! hint (RFC 8085 §5.2), so the right answer is still waited for a while.
 
+mod stamp;
 pub(crate) mod usage;
 mod words;
 
@@ -24,6 +25,7 @@ use crate::network::Route;
 use crate::output::Output;
 use crate::stats::{Counts, Mode};
 use crate::transcript::Event;
+use stamp::Stamp;
 use words::{Answered, Words};
 
 /// How often a wait looks whether the program is to stop.
@@ -46,14 +48,14 @@ enum End {
 /// # Errors
 /// A target that does not resolve, or a local failure.
 pub(crate) fn run(config: &Config, spec: &Spec, console: &Console) -> Result<Exit, Failure> {
-    let Some(service) = spec.service() else { return Ok(Exit::Usage) };
+    let nonces = Nonces::new(Nonces::secret(), 1);
+    let stamp = Stamp::new(clock::wall(), nonces.short(1) | 1);
+    let service = spec.service().map_or(&stamp as &dyn Service, |service| &**service);
     let (peers, route) = Route::resolve(config)?;
     let signals = Signals::install(Hangup::Stop)?;
     let output = Output::start(None, config, console, &signals)?;
     let words = Words::new(config, spec, service.is_secret());
-    let nonces = Nonces::new(Nonces::secret(), 1);
-    let mut asking =
-        Asking { config, service: &**service, nonces, words, counts: Counts::default(), signals };
+    let mut asking = Asking { config, service, nonces, words, counts: Counts::default(), signals };
     let mut end = End::Silent;
     let mut failure = None;
     let mut last = peers[0];
@@ -75,7 +77,13 @@ pub(crate) fn run(config: &Config, spec: &Spec, console: &Console) -> Result<Exi
     }
     match end {
         End::Answered => {}
-        End::Silent => asking.counts.lost = 1,
+        End::Silent => {
+            asking.counts.lost = 1;
+            let causes = spec.entry().silence;
+            if !causes.is_empty() {
+                log::warn!("{}: no answer; usual causes: {causes}", host_port(last));
+            }
+        }
         End::Refused => asking.counts.refused = 1,
         End::Stopped => asking.counts.pending = 1,
     }
@@ -102,7 +110,8 @@ impl Asking<'_> {
         let socket = config.open()?.socket;
         let local = socket.local_addr().ok();
         let mut bytes = Vec::new();
-        let ask = Ask { number: 1, nonces: &self.nonces, peer, local, kept: &[] };
+        let name = self.config.target.name();
+        let ask = Ask { number: 1, nonces: &self.nonces, peer, name, local, kept: &[] };
         self.service.request(&ask, &mut bytes);
         let mut wait = self.config.settings.timeout;
         let (mut refused, mut waited, mut attempts) = (false, Duration::ZERO, 0);

@@ -16,11 +16,7 @@ pub(crate) fn target(text: &str) -> Result<(Endpoint, Option<Spec>), Failure> {
         failure.with_hint(hint.unwrap_or_else(|| "try --help".into()))
     })?;
     match spec.as_ref().map(Spec::kind) {
-        Some(Kind::Service(_)) => Ok((endpoint, spec)),
-        Some(Kind::Stamp) => {
-            let reason = "udp-client asks no STAMP reflector";
-            Err(Failure::usage(reason).with_hint(format!("udp-heartbeat -c 1 {text}")))
-        }
+        Some(Kind::Service(_) | Kind::Stamp) => Ok((endpoint, spec)),
         Some(Kind::Udp) if spec.as_ref().is_some_and(|spec| spec.accept().is_any()) => Err(
             Failure::usage("accept=any: every answer to udp:// is taken anyway, but for --expect"),
         ),

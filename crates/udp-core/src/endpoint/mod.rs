@@ -122,7 +122,15 @@ impl Endpoint {
 
     /// Whether the host is a name, whose addresses may change.
     pub fn is_name(&self) -> bool {
-        matches!(self.host, Host::Name(_))
+        self.name().is_some()
+    }
+
+    /// The host, if it is a name.
+    pub fn name(&self) -> Option<&str> {
+        match &self.host {
+            Host::Name(name) => Some(name),
+            _ => None,
+        }
     }
 }
 

@@ -6,14 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::spec::PATH;
 use super::wire::Reader;
 use super::{Ask, Asked, Entry, Identity, Key, Kind, Params, Reply, Service, Then, Verdict};
 
 pub(super) const ENTRY: Entry = Entry {
     scheme: "coap",
     port: 5683,
-    what: Some("PATH"),
-    asks: "GET of the path; without one a ping",
+    what: Some(PATH),
+    asks: "GET of the path (/: the root's); without one a ping",
     ok: "2.xx; the ping's answer",
     keys: &[Key::new("query", "QUERY", "the path's query (a%26b: two of them)")],
     facts: &["code"],
@@ -47,7 +48,7 @@ struct Coap {
 impl Coap {
     fn parse(params: &Params<'_>) -> Result<Kind, String> {
         let (what, query) = (params.what(), params.get("query"));
-        if what.is_none() && query.is_none() {
+        if what.is_none() && query.is_none() && !params.is_root() {
             return Ok(Kind::Service(Arc::new(Coap { options: None })));
         }
         let path = what.unwrap_or("").split('/').filter(|part| !part.is_empty());
@@ -120,8 +121,6 @@ impl Service for Coap {
         let shown = format!("{class}.{detail:02}");
         let verdict = match class {
             2 => Verdict::Ok,
-            // Too many requests (RFC 8516).
-            4 if detail == 29 => Verdict::Limited,
             4 => Verdict::Declined,
             5 => Verdict::Failing,
             _ => Verdict::Invalid,
@@ -193,6 +192,7 @@ mod tests {
         let cases = [
             ("coap:", "4000 MM"),
             // A delta of 15 from nothing takes a byte of its own.
+            ("coap:/", "5801 MM TT"),
             ("coap:?query=a", "5801 MM TT d10261"),
             ("coap:time", "5801 MM TT b474696d65"),
             ("coap:a/bc?query=1%26d%3d2", "5801 MM TT b161 026263 4131 03643d32"),
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn verdicts() {
-        use Verdict::{Declined, Failing, Invalid, Limited, Ok, Unexpected};
+        use Verdict::{Declined, Failing, Invalid, Ok, Unexpected};
         let cases = [
             ("coap:", "7000 MM", Ok, None, "0.00"),
             ("coap:", "6000 MM", Unexpected, Some("ACK"), "ACK"),
@@ -224,7 +224,7 @@ mod tests {
             ("coap:nope", "5884 1234 TT ff 4e6f", Declined, Some("4.04"), "4.04"),
             ("coap:nope?accept=4.04", "5884 1234 TT", Ok, Some("4.04"), "4.04"),
             ("coap:nope?accept=4.05", "5884 1234 TT", Declined, Some("4.04"), "4.04"),
-            ("coap:time", "589d 1234 TT", Limited, Some("4.29"), "4.29"),
+            ("coap:time", "589d 1234 TT", Declined, Some("4.29"), "4.29"),
             ("coap:time", "58a3 1234 TT", Failing, Some("5.03"), "5.03"),
             ("coap:time", "5860 1234 TT", Invalid, Some("3.00"), "3.00"),
             ("coap:time", "7000 MM", Declined, Some("RST"), "RST"),

@@ -106,6 +106,8 @@ pub struct Ask<'a> {
     pub nonces: &'a Nonces,
     /// Where the request is sent to.
     pub peer: SocketAddr,
+    /// The name that stood for it, for protocols that tell hosts of one address apart by it.
+    pub name: Option<&'a str>,
     /// Where it leaves from, if [`Service::wants_local`] and it is known.
     pub local: Option<SocketAddr>,
     /// What an earlier reply to this port asked to remember; empty at first.
@@ -135,10 +137,11 @@ pub struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// What the request of this beat was made of, to write it once more and compare.
+    /// What the request of this beat was made of but for the target's name, to write it once more and
+    /// compare.
     pub fn ask(&self, number: u64) -> Ask<'a> {
         let Asked { nonces, peer, local, kept, .. } = *self;
-        Ask { number, nonces, peer, local, kept }
+        Ask { number, nonces, peer, name: None, local, kept }
     }
 }
 

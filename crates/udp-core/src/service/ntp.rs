@@ -70,15 +70,17 @@ impl Service for Ntp {
     }
 
     fn recognise(&self, asked: &Asked<'_>, bytes: &[u8]) -> Option<Reply> {
-        let (packet, _extensions) = bytes.split_first_chunk::<LENGTH>()?;
-        let time = |at: usize| u64::from_be_bytes(std::array::from_fn(|n| packet[at + n]));
-        let short = |at: usize| u32::from_be_bytes(std::array::from_fn(|n| packet[at + n]));
-        let number = asked.nonces.of_long(time(24).to_be_bytes(), asked.last)?;
-        let (leap, mode, stratum) = (packet[0] >> 6, packet[0] & 7, packet[1]);
+        let number = asked.nonces.of_long(*bytes.get(24..)?.first_chunk()?, asked.last)?;
+        let (leap, mode, stratum) = (bytes[0] >> 6, bytes[0] & 7, bytes[1]);
         if mode != 4 {
             // Our own request, returned by an echo, has our nonce elsewhere; other modes are no reply.
             return None;
         }
+        let Some((packet, _extensions)) = bytes.split_first_chunk::<LENGTH>() else {
+            return Some(Reply::invalid(number, "malformed"));
+        };
+        let time = |at: usize| u64::from_be_bytes(std::array::from_fn(|n| packet[at + n]));
+        let short = |at: usize| u32::from_be_bytes(std::array::from_fn(|n| packet[at + n]));
         let refid: [u8; 4] = std::array::from_fn(|n| packet[12 + n]);
         let word = refid.split(|byte| *byte == 0).next().unwrap_or_default();
         let kiss = !word.is_empty() && word.iter().all(u8::is_ascii_graphic);
@@ -160,7 +162,7 @@ fn short_nanos(short: u32) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::testing::{Case, Fixture, fixture, hex};
+    use crate::service::testing::{Case, Fixture, fixture, hardened, hex};
 
     fn ask(keys: &str) -> Fixture {
         fixture(&format!("ntp:{keys}"))
@@ -249,7 +251,9 @@ mod tests {
         let it = ask("");
         let good = packet(&it, "240300e6", 1, 1);
         assert!(it.recognise(&good).is_some());
-        (0..good.len()).for_each(|length| assert_eq!(it.recognise(&good[..length]), None));
+        hardened(&it, std::slice::from_ref(&good), 24..32);
+        assert_eq!(it.recognise(&good[..31]), None);
+        assert_eq!(it.recognise(&good[..32]).map(|reply| reply.verdict), Some(Verdict::Invalid));
         for (at, byte) in [(0, 0x23), (0, 0x25), (24, !good[24]), (31, !good[31])] {
             let mut bytes = good.clone();
             bytes[at] = byte;

@@ -57,6 +57,8 @@ impl fmt::Debug for Secret {
 /// What was given: each key is one there is, has a value, and stands there once unless it repeats.
 pub struct Params<'a> {
     pub(super) what: Option<String>,
+    /// WHAT is `/` alone.
+    pub(super) root: bool,
     pub(super) pairs: Vec<(&'static str, String)>,
     pub(super) read: &'a ReadFile,
 }
@@ -65,6 +67,11 @@ impl Params<'_> {
     /// What stands behind the host and `/`.
     pub fn what(&self) -> Option<&str> {
         self.what.as_deref()
+    }
+
+    /// Whether `/` stands behind the host, and nothing else.
+    pub fn is_root(&self) -> bool {
+        self.root
     }
 
     /// The value of a key.

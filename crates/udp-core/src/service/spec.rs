@@ -34,6 +34,9 @@ pub struct Spec {
     tail: String,
 }
 
+/// What stands behind the host of a scheme where `/` is something else than nothing.
+pub(super) const PATH: &str = "PATH";
+
 /// The key that every service takes.
 const ACCEPT: Key = Key::new("accept", "CODE[,CODE]", "these answers are ok too; any: every one");
 
@@ -105,7 +108,7 @@ impl Spec {
             let form = format!("{scheme}:[WHAT][?KEY=VALUE]");
             return Err(format!("a service is given without its host: {form}"));
         }
-        match rest.starts_with('?') {
+        match rest.is_empty() || rest.starts_with('?') {
             true => Spec::new(scheme, rest, read),
             false => Spec::new(scheme, &format!("/{rest}"), read),
         }
@@ -119,6 +122,8 @@ impl Spec {
             let scheme = escape::escape(scheme.as_bytes());
             return Err(format!("no such scheme '{scheme}': there are {}", all.join(", ")));
         };
+        // `coap:/` is what `coap://HOST/` is: a path without parts.
+        let tail = if tail == "//" { "/" } else { tail };
         let (what, query) = match tail.split_once('?') {
             Some((what, query)) => (what, Some(query)),
             None => (tail, None),
@@ -144,13 +149,13 @@ impl Spec {
             }
             pairs.push((key.name, decoded(value)?));
         }
-        let params = Params { what, pairs, read };
+        let params = Params { what, root: tail == "/", pairs, read };
         let accept = params.get(ACCEPT.name).map(Accept::parse).transpose()?.unwrap_or_default();
         let kind = (entry.parse)(&params)?;
         if !matches!(kind, Kind::Service(_)) && accept != Accept::default() && !accept.is_any() {
             return Err(format!("an answer to {} has no code: accept=any alone", entry.scheme));
         }
-        let tail = if tail == "/" { "" } else { tail };
+        let tail = if params.root && entry.what != Some(PATH) { "" } else { tail };
         Ok(Spec { entry, kind, accept, tail: tail.to_owned() })
     }
 
@@ -205,7 +210,8 @@ impl Spec {
 /// As `--service` takes it.
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.entry.scheme, self.tail.strip_prefix('/').unwrap_or(&self.tail))
+        let tail = self.tail.strip_prefix('/').filter(|tail| !tail.is_empty());
+        write!(f, "{}:{}", self.entry.scheme, tail.unwrap_or(&self.tail))
     }
 }
 
@@ -278,6 +284,8 @@ mod tests {
                 "ntp:?stratum=3&offset=50ms",
             ),
             ("ntp://time.example/", "time.example", "ntp:"),
+            ("coap://h", "h", "coap:"),
+            ("coap://h/", "h", "coap:/"),
             ("udp://127.0.0.1:7", "127.0.0.1:7", "udp:"),
             ("stamp://h", "h", "stamp:"),
         ];
@@ -293,6 +301,7 @@ mod tests {
         };
         assert_eq!(label("dns://192.0.2.53/example.org"), "dns://192.0.2.53:53/example.org");
         assert_eq!(label("udp://192.0.2.53/"), "192.0.2.53:7000");
+        assert_eq!(label("coap://192.0.2.53/"), "coap://192.0.2.53:5683/");
     }
 
     #[test]
@@ -320,7 +329,7 @@ mod tests {
     #[test]
     fn secrets_come_from_files() {
         let pairs = |path: &str| vec![("secret-file", path.to_owned())];
-        let params = |path| Params { what: None, pairs: pairs(path), read: &read };
+        let params = |path| Params { what: None, root: false, pairs: pairs(path), read: &read };
         let secret = params("/secret").secret("secret-file").unwrap().unwrap();
         assert_eq!((secret.bytes(), format!("{secret:?}").as_str()), (&b"s3cret"[..], "Secret"));
         assert_eq!(params("/empty").secret("secret-file").unwrap_err(), "/empty is empty");

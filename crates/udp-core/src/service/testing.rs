@@ -18,6 +18,7 @@ pub(super) struct Fixture {
     pub(super) arrived: Wall,
     pub(super) kept: Vec<u8>,
     pub(super) by_port: Option<u64>,
+    pub(super) name: Option<&'static str>,
 }
 
 /// The service of that spec, asked at 192.0.2.1 and its port. The file `/secret` holds `testing123`.
@@ -33,6 +34,7 @@ pub(super) fn fixture(spec: &str) -> Fixture {
         arrived: Wall::from_nanos(1_700_000_000_000_000_000),
         kept: Vec::new(),
         by_port: Some(7),
+        name: None,
         spec,
     }
 }
@@ -56,7 +58,7 @@ impl Fixture {
     pub(super) fn request(&self, number: u64) -> Vec<u8> {
         let mut out = Vec::new();
         self.asked(|asked| {
-            let ask: Ask<'_> = asked.ask(number);
+            let ask = Ask { name: self.name, ..asked.ask(number) };
             self.spec.service().unwrap().request(&ask, &mut out);
         });
         out

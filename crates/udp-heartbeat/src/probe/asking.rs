@@ -52,7 +52,7 @@ impl Asking {
     pub(crate) fn length(&self) -> usize {
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, self.spec.port()));
         let mut out = Vec::new();
-        let ask = Ask { number: 1, nonces: &self.nonces, peer, local: None, kept: &[] };
+        let ask = Ask { number: 1, nonces: &self.nonces, peer, name: None, local: None, kept: &[] };
         self.service.request(&ask, &mut out);
         out.len()
     }
@@ -88,12 +88,13 @@ impl Pace {
         self.interval * self.factor
     }
 
-    /// An answer came; the new interval, if it is another one now.
-    pub(crate) fn answered(&mut self, verdict: Verdict, stop: bool) -> Option<Duration> {
+    /// An answer came, and was given this verdict; the new interval, if it is another one now. What says
+    /// slower is obeyed where it is accepted, too.
+    pub(crate) fn answered(&mut self, reply: &Reply, verdict: Verdict) -> Option<Duration> {
         let was = self.factor;
-        if stop {
+        if reply.stop {
             (self.factor, self.oks) = (SLOWEST, 0);
-        } else if verdict == Verdict::Limited {
+        } else if reply.verdict == Verdict::Limited {
             (self.factor, self.oks) = ((self.factor * 2).min(SLOWEST), 0);
         } else if verdict == Verdict::Ok && self.factor > 1 {
             self.oks += 1;
@@ -138,20 +139,26 @@ mod tests {
     #[test]
     fn it_goes_slower_and_faster_again() {
         let mut pace = Pace::new(Duration::from_secs(1));
-        let mut told = Vec::new();
-        let mut answer = |verdict, stop, times| {
-            for _ in 0..times {
-                told.extend(pace.answered(verdict, stop).map(|it| it.as_secs()));
-            }
-        };
-        answer(Verdict::Ok, false, 30);
-        answer(Verdict::Limited, false, 6);
-        answer(Verdict::Ok, false, 9);
-        answer(Verdict::Limited, false, 1);
-        answer(Verdict::Failing, false, 10);
-        answer(Verdict::Ok, false, 50);
-        answer(Verdict::Declined, true, 2);
-        assert_eq!(told, [2, 4, 8, 16, 8, 4, 2, 1, 16]);
+        let cases = [
+            (Verdict::Ok, Verdict::Ok, 30, &[][..]),
+            (Verdict::Limited, Verdict::Limited, 6, &[2, 4, 8, 16]),
+            (Verdict::Ok, Verdict::Ok, 9, &[]),
+            (Verdict::Limited, Verdict::Limited, 1, &[]),
+            (Verdict::Failing, Verdict::Failing, 10, &[]),
+            (Verdict::Ok, Verdict::Ok, 50, &[8, 4, 2, 1]),
+            // By `accept=` or `--alive`.
+            (Verdict::Limited, Verdict::Ok, 1, &[2]),
+            (Verdict::Unexpected, Verdict::Ok, 10, &[1]),
+            (Verdict::Declined, Verdict::Ok, 2, &[16]),
+        ];
+        for (said, verdict, times, expected) in cases {
+            // Of what is declined DENY and RSTR are meant.
+            let reply = Reply { stop: said == Verdict::Declined, ..Reply::new(1, said) };
+            let answers = std::iter::repeat_n((), times);
+            let told = answers.filter_map(|()| pace.answered(&reply, verdict));
+            let told: Vec<u64> = told.map(|interval| interval.as_secs()).collect();
+            assert_eq!(told, expected, "{said} {verdict}");
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! part of lost (RFC 6673). A refused beat is lost at once, but an ICMP message is only a hint (RFC
 //! 8085 §5.2): an answer within the timeout makes it received. Beats without a final class are
 //! always kept; of the others the last few, so that a second reply is known to be a duplicate (RFC
-//! 5560) and a late one to be late. A reply to an older one answers nothing.
+//! 5560) and a late one to be late; of older ones that were lost their number and time, as many, so that a
+//! late reply is late however old it is. A reply to any other answers nothing.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -101,6 +102,8 @@ pub(crate) struct Window {
     timeout: Duration,
     keep: usize,
     beats: VecDeque<Beat>,
+    /// Number and time of beats before those that were lost and never answered, in their order.
+    lost: VecDeque<(u64, Mono)>,
     /// The sequence number of the first one in `beats`; 1 at the start.
     first: u64,
     /// No beat below this is in flight.
@@ -111,7 +114,8 @@ pub(crate) struct Window {
 impl Window {
     /// A beat unanswered for `timeout` is lost. Of those that are settled, `keep` are remembered.
     pub(crate) fn new(timeout: Duration, keep: usize) -> Self {
-        Window { timeout, keep, beats: VecDeque::new(), first: 1, open: 1, in_flight: 0 }
+        let (beats, lost) = (VecDeque::new(), VecDeque::new());
+        Window { timeout, keep, beats, lost, first: 1, open: 1, in_flight: 0 }
     }
 
     /// The next beat's number.
@@ -158,7 +162,7 @@ impl Window {
     /// A reply to `seq` came at `at`, and this is what it says.
     pub(crate) fn arrive(&mut self, seq: Seq, at: Mono, verdict: Verdict) -> Arrival {
         let timeout = self.timeout;
-        let Some(beat) = self.get_mut(seq) else { return Arrival::Unsolicited };
+        let Some(beat) = self.get_mut(seq) else { return self.arrive_after_all(seq, at) };
         let after = at.saturating_since(beat.sent);
         let (class, arrival) = match beat.class {
             Class::InFlight | Class::Refused if after <= timeout => {
@@ -176,6 +180,15 @@ impl Window {
             self.settled();
         }
         arrival
+    }
+
+    /// A reply to a beat that is in the window no more.
+    fn arrive_after_all(&mut self, seq: Seq, at: Mono) -> Arrival {
+        let found = self.lost.binary_search_by_key(&seq.0, |(number, _)| *number);
+        match found.ok().and_then(|place| self.lost.remove(place)) {
+            Some((_, sent)) => Arrival::Late { after: at.saturating_since(sent), expired: false },
+            None => Arrival::Unsolicited,
+        }
     }
 
     /// The beat in flight was refused or failed. False if it is not in flight.
@@ -241,7 +254,12 @@ impl Window {
     pub(crate) fn forget_below(&mut self, seq: Seq) {
         let below = seq.0.min(self.open);
         while self.beats.len() > self.keep && self.first < below {
-            self.beats.pop_front();
+            if let Some(beat) = self.beats.pop_front().filter(|beat| beat.class == Class::Lost) {
+                self.lost.push_back((self.first, beat.sent));
+                if self.lost.len() > self.keep {
+                    self.lost.pop_front();
+                }
+            }
             self.first += 1;
         }
     }
@@ -249,7 +267,7 @@ impl Window {
     /// Beats that there is room for.
     #[cfg(test)]
     pub(crate) fn footprint(&self) -> usize {
-        self.beats.capacity()
+        self.beats.capacity() + self.lost.capacity()
     }
 
     fn index(&self, seq: Seq) -> Option<usize> {
@@ -371,5 +389,26 @@ mod tests {
         assert_eq!(window.beats.len(), 4);
         assert_eq!(window.arrive(slow, at(4), Verdict::Ok), Arrival::Unsolicited);
         assert_eq!(window.arrive(Seq(101), at(4), Verdict::Ok), Arrival::Duplicate(ms(3)));
+    }
+
+    #[test]
+    fn a_late_reply_is_late_however_old_it_is() {
+        let mut window = window();
+        for k in 0..20 {
+            let seq = window.announce(at(0), None);
+            if k % 2 == 1 {
+                window.arrive(seq, at(1), Verdict::Ok);
+            }
+        }
+        while window.expire(at(200)).is_some() {}
+        window.forget_below(window.next());
+        let late = Arrival::Late { after: ms(9000), expired: false };
+        // 1 to 16 are forgotten; of those that were lost the last four are known.
+        for (seq, arrival) in [(15, late), (9, late), (9, Arrival::Unsolicited)] {
+            assert_eq!(window.arrive(Seq(seq), at(9000), Verdict::Ok), arrival, "{seq}");
+        }
+        for seq in [7, 10] {
+            assert_eq!(window.arrive(Seq(seq), at(9000), Verdict::Ok), Arrival::Unsolicited);
+        }
     }
 }

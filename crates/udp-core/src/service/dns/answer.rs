@@ -10,6 +10,9 @@ use domain::rdata::AllRecordData;
 use super::{COOKIE, Demand, NSID};
 use crate::service::{Fact, Reply, Verdict};
 
+/// The length of a message without any section.
+const HEADER: usize = 12;
+
 /// A message that is a reply to a query.
 pub(super) struct Answer<'a> {
     message: Message<&'a [u8]>,
@@ -44,6 +47,8 @@ impl<'a> Answer<'a> {
         let mut questions = message.question();
         let question = match message.header_counts().qdcount() {
             0 => None,
+            // A header alone, as unbound says FORMERR: it counts a question that it leaves out.
+            1 if bytes.len() == HEADER => None,
             1 => Some(questions.next()?.ok()?),
             _ => return None,
         };
@@ -136,6 +141,9 @@ impl<'a> Answer<'a> {
     /// message is broken anywhere.
     fn records(&self, rtype: Rtype, class: Class, all: bool) -> Option<Records> {
         let mut records = Records::default();
+        if self.message.as_slice().len() == HEADER {
+            return (self.message.header_counts().ancount() == 0).then_some(records);
+        }
         let mut section = self.message.answer().ok()?;
         for record in section.by_ref() {
             let record = record.ok()?;

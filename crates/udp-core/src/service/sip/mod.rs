@@ -68,7 +68,11 @@ fn identity(ask: &Ask<'_>) -> [String; 3] {
 
 impl Service for Sip {
     fn request(&self, ask: &Ask<'_>, out: &mut Vec<u8>) {
-        let peer = uri_host(ask.peer);
+        let peer = match ask.name {
+            // A proxy serves domains, which it knows by their names.
+            Some(name) => format!("{name}:{}", ask.peer.port()),
+            None => uri_host(ask.peer),
+        };
         let local = ask.local.map_or_else(|| "unknown.invalid".to_owned(), uri_host);
         let here = ask.local.map_or_else(|| "unknown.invalid".to_owned(), without_port);
         let ([branch, call, tag], user, hops) = (identity(ask), &self.user, self.hops);

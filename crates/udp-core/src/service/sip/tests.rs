@@ -50,6 +50,10 @@ fn what_goes_out() {
     assert_eq!(it.recognise(&it.request(7)), None);
     it.peer = "[fe80::1%3]:5060".parse().unwrap();
     assert!(it.request(7).starts_with(b"OPTIONS sip:nobody@[fe80::1]:5060 SIP/2.0\r\n"));
+    it.name = Some("pbx.example.org");
+    let named = String::from_utf8(it.request(7)).unwrap();
+    assert!(named.starts_with("OPTIONS sip:nobody@pbx.example.org:5060 SIP/2.0\r\n"), "{named}");
+    assert!(named.contains("\r\nTo: <sip:nobody@pbx.example.org:5060>\r\n"), "{named}");
     for keys in ["user=a%20b", "user=a%0d%0ab", "hops=256", "user=<x>"] {
         let spec = format!("sip:?{keys}");
         assert!(crate::service::Spec::parse(&spec, &|_| Ok(vec![])).is_err(), "{keys}");

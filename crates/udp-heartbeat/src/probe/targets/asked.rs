@@ -15,6 +15,7 @@ use crate::probe::asking::Asking;
 use crate::probe::event::{Event, Observer, What};
 use crate::probe::format::Format;
 use crate::probe::schedule::TargetId;
+use crate::probe::verdict::Verdict;
 use crate::probe::window::{Class, Seq};
 
 /// Legs of one beat: past so many challenges the last one is its answer.
@@ -107,7 +108,9 @@ impl Targets {
         let path = &self.paths[route.path as usize];
         let slot = path.slot(target, route.port_id);
         let kept = slot.map_or(&[][..], |slot| path.kept(slot));
-        let ask = Ask { number: seq.0, nonces: asking.nonces(), peer: path.address, local, kept };
+        let name = entry.endpoint.name();
+        let (number, nonces, peer) = (seq.0, asking.nonces(), path.address);
+        let ask = Ask { number, nonces, peer, name, local, kept };
         asking.service().request(&ask, out);
     }
 
@@ -116,18 +119,17 @@ impl Targets {
         &self,
         target: TargetId,
         by_port: Option<Seq>,
-        datagram: &Datagram<'_>,
+        (kept, datagram): (&[u8], &Datagram<'_>),
     ) -> Option<Reply> {
         let entry = &self.targets[target as usize];
         let asking = entry.format.service()?;
-        let peer = self.path_at(datagram.port, datagram.from)?;
         let sent = |number| entry.session.beat(Seq(number)).map(|beat| self.on_wall(beat.sent));
         let asked = Asked {
             last: entry.session.next().0 - 1,
             nonces: asking.nonces(),
             peer: datagram.from,
             local: None,
-            kept: self.paths[peer as usize].kept(datagram.port.slot),
+            kept,
             by_port: by_port.map(|seq| seq.0),
             arrived: self.on_wall(datagram.at),
             sent: &sent,
@@ -169,7 +171,8 @@ impl Targets {
         let path = &mut self.paths[peer as usize];
         let (target, seq) = path.newest(datagram.port.slot)?;
         let outstanding = path.concerned(datagram.port.slot) == Owner::Beat((target, seq));
-        let Some(reply) = self.recognise(target, Some(seq), datagram) else {
+        let kept = self.paths[peer as usize].kept(datagram.port.slot);
+        let Some(reply) = self.recognise(target, Some(seq), (kept, datagram)) else {
             return Some(Match::nobodys(target));
         };
         let reply = self.go_on(peer, (target, seq), reply, outstanding, datagram)?;
@@ -191,15 +194,17 @@ impl Targets {
         target: TargetId,
         datagram: &Datagram<'_>,
     ) -> Option<Match> {
-        let Some(reply) = self.recognise(target, None, datagram) else {
+        let kept = self.paths[peer as usize].kept(datagram.port.slot);
+        let Some(reply) = self.recognise(target, None, (kept, datagram)) else {
             return Some(Match::nobodys(target));
         };
         let seq = Seq(reply.number);
         let beat = self.targets[target as usize].session.beat(seq);
         // From a path that it was not sent on it answers nothing.
-        let here = beat.filter(|beat| beat.route.is_none_or(|route| route.path == peer));
-        let Some(beat) = here else { return Some(Match::nobodys(target)) };
-        let open = matches!(beat.class, Class::InFlight | Class::Refused);
+        if beat.and_then(|beat| beat.route).is_some_and(|route| route.path != peer) {
+            return Some(Match::nobodys(target));
+        }
+        let open = beat.is_some_and(|it| matches!(it.class, Class::InFlight | Class::Refused));
         let reply = self.go_on(peer, (target, seq), reply, open, datagram)?;
         Some(Match::of(target, seq).saying(reply))
     }
@@ -277,9 +282,9 @@ impl Targets {
     }
 
     /// The service said how fast it may be asked.
-    pub(super) fn set_pace(&mut self, target: TargetId, reply: &Reply) {
+    pub(super) fn set_pace(&mut self, target: TargetId, reply: &Reply, verdict: Verdict) {
         let pace = &mut self.targets[target as usize].pace;
-        let interval = pace.answered(reply.verdict, reply.stop);
+        let interval = pace.answered(reply, verdict);
         self.paces.extend(interval.map(|interval| (target, interval)));
     }
 

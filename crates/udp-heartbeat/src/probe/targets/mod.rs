@@ -6,6 +6,7 @@
 //! many share a few sockets that are connected to nobody.
 
 mod asked;
+mod elsewhere;
 mod expiry;
 mod path;
 mod places;
@@ -14,7 +15,7 @@ mod send;
 mod target;
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +102,7 @@ pub(crate) struct Targets {
     order: Vec<TargetId>,
     paths: Vec<Path>,
     by_address: HashMap<SocketAddr, PathId>,
+    hosts: HashMap<IpAddr, Vec<PathId>>,
     /// Places in `paths` that nobody needs any more.
     free_paths: Vec<PathId>,
     /// When the first of the paths that were left is to be given up.
@@ -139,6 +141,7 @@ impl Targets {
             order: Vec::new(),
             paths: Vec::new(),
             by_address: HashMap::new(),
+            hosts: HashMap::new(),
             free_paths: Vec::new(),
             next_free: None,
             closing: Vec::new(),

@@ -262,6 +262,12 @@ impl Path {
         leased.pool.close_due(now).map(|port_id| leased.base + port_id.slot())
     }
 
+    /// The targets that have this address.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = TargetId> {
+        let leased = self.leased.iter().flat_map(|leased| leased.targets.iter().copied());
+        leased.chain(self.own.iter().filter(|own| own.left.is_none()).map(|own| own.target))
+    }
+
     /// One of the targets that have this address.
     pub(crate) fn some_target(&self) -> Option<TargetId> {
         let leased = self.leased.as_ref().and_then(|leased| leased.targets.first().copied());

@@ -133,6 +133,7 @@ impl Targets {
             }
         };
         self.by_address.insert(address, id);
+        self.note_host(id, address);
         id
     }
 
@@ -171,7 +172,9 @@ impl Targets {
         let id = due?;
         let path = &mut self.paths[id as usize];
         path.free_at = None;
-        self.by_address.remove(&path.address);
+        let address = path.address;
+        self.by_address.remove(&address);
+        self.forget_host(id, address);
         self.free_paths.push(id);
         // Shared ports stay; there are none of the path's own.
         Some(PortsToClose::All(PortOwner::Path(id)))

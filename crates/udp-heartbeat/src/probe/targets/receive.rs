@@ -54,7 +54,7 @@ impl Targets {
     /// A datagram arrived.
     pub(crate) fn arrive(&mut self, datagram: &Datagram<'_>, observer: &mut dyn Observer) {
         let Some(peer) = self.path_at(datagram.port, datagram.from) else {
-            return self.stray(datagram.from);
+            return self.elsewhere(datagram, observer);
         };
         let by_port = self.paths[peer as usize].newest(datagram.port.slot);
         if by_port.is_some_and(|(target, _)| self.is_asking(target)) {
@@ -187,7 +187,7 @@ impl Targets {
                 let counts = self.targets[target as usize].session.counts();
                 tell(What::Ended { seq, sent, end: End::Received(reply), counts, said });
                 if let Some(answer) = &answer {
-                    self.set_pace(target, answer);
+                    self.set_pace(target, answer, verdict);
                 }
                 self.settled(target, seq);
             }
