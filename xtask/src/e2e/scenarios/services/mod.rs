@@ -5,6 +5,7 @@ mod liar;
 mod real;
 mod rig;
 mod servers;
+mod together;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -14,7 +15,7 @@ use crate::e2e::check;
 use crate::e2e::runner::Scenario;
 
 pub(super) fn all() -> Vec<Scenario> {
-    [real::all(), liar::all()].into_iter().flatten().collect()
+    [together::all(), real::all(), liar::all()].into_iter().flatten().collect()
 }
 
 /// The summary's figures of one target that are compared.

@@ -1,5 +1,8 @@
 //! A real server in a network namespace, and the questions that all of them are put.
 
+use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -13,29 +16,37 @@ use crate::e2e::process::{Finished, Launch, Process};
 use crate::e2e::skip::skip;
 use crate::e2e::{check, json};
 
+/// A server of a Debian package.
+pub(super) struct Server {
+    pub(super) program: &'static str,
+    pub(super) package: &'static str,
+    /// What it answers when it is well.
+    pub(super) url: &'static str,
+    /// Writes its files, and says how it is started.
+    pub(super) prepare: fn(&Place<'_>) -> Result<Launch>,
+}
+
 /// A server that answers.
 pub(super) struct Rig<'a> {
-    context: &'a Context,
-    net: Net,
+    place: Place<'a>,
     server: Process,
-    url: String,
-    directory: TempDir,
 }
 
 /// A namespace and a directory, before there is a server.
 pub(super) struct Place<'a> {
     context: &'a Context,
-    net: Net,
+    net: Arc<Net>,
     directory: TempDir,
 }
 
 impl<'a> Place<'a> {
-    /// A skip where the program, which a Debian package has, is missing.
-    pub(super) fn new(context: &'a Context, program: &str, package: &str) -> Result<Self> {
+    /// A skip where the server's program is missing.
+    fn new(context: &'a Context, server: &Server, net: Arc<Net>) -> Result<Self> {
+        let Server { program, package, .. } = server;
         if !present(program) {
             return skip(&format!("{program} is missing (Debian package {package})"));
         }
-        Ok(Place { context, net: Net::new()?, directory: tempfile::tempdir()? })
+        Ok(Place { context, net, directory: tempfile::tempdir()? })
     }
 
     /// The directory's path.
@@ -59,27 +70,46 @@ impl<'a> Place<'a> {
         self.net.server.launch(self.context, program).directory(self.directory.path())
     }
 
-    /// Starts the server, and waits until `url` is answered.
-    pub(super) fn start(self, server: Launch, url: &str) -> Result<Rig<'a>> {
-        let url = url.replace("DIR", &self.path()?);
-        let Place { context, net, directory } = self;
-        let rig = Rig { context, net, server: server.spawn()?, url, directory };
+    /// A URL in which `DIR` stands for the directory.
+    pub(super) fn url(&self, url: &str) -> Result<String> {
+        Ok(url.replace("DIR", &self.path()?))
+    }
+
+    pub(super) fn heartbeat(&self) -> Launch {
+        self.net.server.launch(self.context, &self.context.programs.heartbeat)
+    }
+}
+
+impl Server {
+    /// Starts it in a namespace of its own, and waits until it answers.
+    pub(super) fn start<'a>(&self, context: &'a Context) -> Result<Rig<'a>> {
+        self.start_in(context, Arc::new(Net::new()?))
+    }
+
+    /// Starts it in a namespace, and waits until it answers.
+    pub(super) fn start_in<'a>(&self, context: &'a Context, net: Arc<Net>) -> Result<Rig<'a>> {
+        let place = Place::new(context, self, net)?;
+        let server = (self.prepare)(&place)?.spawn()?;
+        let rig = Rig { place, server };
         let end = Deadline::after(PATIENCE);
-        while rig.ask(&rig.url, &["-c", "1", "-W", "500ms", "-q"])?.exits(0).is_err() {
+        while rig.ask(self.url, &["-c", "1", "-W", "500ms", "-q"])?.exits(0).is_err() {
             if end.left().is_none() || !rig.server.runs()? {
                 let (out, err) = (rig.server.out.text(), rig.server.err.text());
-                bail!("no answer from {}: {out} {err}", rig.url);
+                bail!("no answer from {}: {out} {err}", self.url);
             }
         }
         Ok(rig)
     }
 }
 
-impl Rig<'_> {
+impl<'a> Rig<'a> {
+    /// Where it stands.
+    pub(super) fn place(&self) -> &Place<'a> {
+        &self.place
+    }
+
     fn heartbeat(&self, url: &str, options: &[&str]) -> Result<Launch> {
-        let directory = self.directory.path().to_str().context("a path that is not UTF-8")?;
-        let launch = self.net.server.launch(self.context, &self.context.programs.heartbeat);
-        Ok(launch.arg(url.replace("DIR", directory)).args(options))
+        Ok(self.place.heartbeat().arg(self.place.url(url)?).args(options))
     }
 
     fn ask(&self, url: &str, options: &[&str]) -> Result<Finished> {
@@ -87,7 +117,7 @@ impl Rig<'_> {
     }
 
     fn events(&self, run: &Finished) -> Result<Vec<Value>> {
-        json::events(self.context, "udp-heartbeat", &run.stdout)
+        json::events(self.place.context, "udp-heartbeat", &run.stdout)
     }
 
     /// Three beats are answered well, with these facts.
@@ -110,27 +140,90 @@ impl Rig<'_> {
         check::same(url, Some(reason), reply["reason"].as_str())
     }
 
-    /// A beat is not answered.
+    /// Asked too fast, it says so in this word, and is asked less often.
+    pub(super) fn slowed(&self, url: &str, reason: &str) -> Result<()> {
+        let run = self.ask(url, &["-c", "8", "-i", "50ms", "-W", "500ms", "--json"])?;
+        run.exits(1)?;
+        let events = self.events(&run)?;
+        let summary = summary(&events, url.split(':').next().unwrap_or_default())?;
+        let limited = summary["verdicts"]["limited"].as_u64().unwrap_or_default();
+        check::holds(&format!("{url} is limited: {summary}"), limited > 0)?;
+        check::same(url, Some(limited), summary["reasons"][reason].as_u64())
+    }
+
+    /// A beat is not answered, and its usual causes are said.
     pub(super) fn silent(&self, url: &str) -> Result<()> {
-        self.ask(url, &["-c", "1", "-W", "500ms", "-q"])?.exits(1).map(drop)
+        let run = self.ask(url, &["-c", "1", "-W", "500ms"])?;
+        run.exits(1)?;
+        check::holds(&format!("{url}: {}", run.err()), run.err().contains("usual causes"))
+    }
+
+    /// It hangs, and its socket is still there.
+    pub(super) fn hung(&self, url: &str) -> Result<()> {
+        self.server.signal(Signal::SIGSTOP)?;
+        let silent = self.silent(url);
+        self.server.signal(Signal::SIGCONT)?;
+        silent
     }
 
     /// So many beats leave while the server stands still; each is answered and matched once it goes on.
     pub(super) fn in_flight(&self, url: &str, beats: u64) -> Result<()> {
         self.server.signal(Signal::SIGSTOP)?;
+        let asking = self.asking(url, beats)?;
+        let sent = all_sent(&asking, beats);
+        self.server.signal(Signal::SIGCONT)?;
+        sent?;
+        self.matched(url, beats, asking)
+    }
+
+    /// The same for requests that are too large for the server's receive buffer: somebody on the way
+    /// keeps all of them, and hands them on one by one. `url` names 127.0.0.2.
+    pub(super) fn in_flight_on_the_way(&self, url: &str, port: u16, beats: u64) -> Result<()> {
+        let host = &self.place.net.server;
+        let between = host.bind((Ipv4Addr::new(127, 0, 0, 2), port))?;
+        let onward = host.bind((Ipv4Addr::LOCALHOST, 0))?;
+        onward.connect((Ipv4Addr::LOCALHOST, port))?;
+        [&between, &onward].iter().try_for_each(|it| it.set_read_timeout(Some(PATIENCE)))?;
+        let asking = self.asking(url, beats)?;
+        hand_on(&between, &onward, beats)?;
+        self.matched(url, beats, asking)
+    }
+
+    fn asking(&self, url: &str, beats: u64) -> Result<Process> {
         let count = beats.to_string();
         let options = ["-c", &count, "-i", "1ms", "-W", "15s", "--json"];
-        let asking = self.heartbeat(url, &options)?.spawn()?;
-        let sent = asking.out.wait_until(|bytes| {
-            let text = String::from_utf8_lossy(bytes);
-            (text.matches(r#""type":"sent""#).count() as u64 == beats).then_some(())
-        });
-        self.server.signal(Signal::SIGCONT)?;
-        sent.with_context(|| format!("{url}: {}", asking.err.text()))?;
+        self.heartbeat(url, &options)?.spawn()
+    }
+
+    fn matched(&self, url: &str, beats: u64, asking: Process) -> Result<()> {
         let run = asking.finish()?;
         let events = self.events(&run)?;
         let scheme = url.split(':').next().unwrap_or_default();
         check::same(url, Figures::all(beats), Figures::of(summary(&events, scheme)?)?)?;
         run.exits(0).map(drop)
     }
+}
+
+fn all_sent(asking: &Process, beats: u64) -> Result<()> {
+    let sent = asking.out.wait_until(|bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        (text.matches(r#""type":"sent""#).count() as u64 == beats).then_some(())
+    });
+    sent.with_context(|| asking.err.text())
+}
+
+/// Takes so many requests before the first of them goes on.
+fn hand_on(between: &UdpSocket, onward: &UdpSocket, requests: u64) -> Result<()> {
+    let mut buffer = [0; 2048];
+    let mut kept = Vec::new();
+    for _ in 0..requests {
+        let (length, from) = between.recv_from(&mut buffer).context("a request is missing")?;
+        kept.push((buffer[..length].to_vec(), from));
+    }
+    for (request, from) in kept {
+        onward.send(&request)?;
+        let length = onward.recv(&mut buffer).context("an answer is missing")?;
+        between.send_to(&buffer[..length], from)?;
+    }
+    Ok(())
 }

@@ -1,16 +1,169 @@
-//! The configuration of each real server: the least that makes it answer.
+//! Each real server: the least configuration that makes it answer, its command line, and where it is asked.
 
 use anyhow::Result;
 
-use super::rig::Place;
+use super::rig::{Place, Server};
+
+pub(super) const UNBOUND: Server = Server {
+    program: "unbound",
+    package: "unbound",
+    url: "dns://127.0.0.1/example.org",
+    prepare: |place| {
+        place.write("unbound.conf", UNBOUND_CONF)?;
+        Ok(place.launch("unbound").args(["-d", "-c", "unbound.conf"]))
+    },
+};
+
+pub(super) const BIND: Server = Server {
+    program: "named",
+    package: "bind9",
+    url: "dns://127.0.0.1/example.org",
+    prepare: |place| {
+        place.write("named.conf", BIND_CONF)?;
+        place.write("zone", BIND_ZONE)?;
+        Ok(place.launch("named").args(["-g", "-n", "1", "-c", "named.conf"]))
+    },
+};
+
+pub(super) const CHRONY: Server = Server {
+    program: "chronyd",
+    package: "chrony",
+    url: "ntp://127.0.0.1",
+    prepare: |place| {
+        place.write("chrony.conf", &format!("local stratum 3\n{CHRONY_CONF}"))?;
+        Ok(place.launch("chronyd").args(CHRONYD))
+    },
+};
+
+/// Without a source of time.
+pub(super) const CHRONY_ALONE: Server = Server {
+    url: "ntp://127.0.0.1?accept=unsynchronised",
+    prepare: |place| {
+        place.write("chrony.conf", CHRONY_CONF)?;
+        Ok(place.launch("chronyd").args(CHRONYD))
+    },
+    ..CHRONY
+};
+
+pub(super) const COTURN: Server = Server {
+    program: "turnserver",
+    package: "coturn",
+    url: "stun://127.0.0.1",
+    prepare: |place| {
+        let directory = place.path()?;
+        let files = [format!("--pidfile={directory}/pid"), format!("--db={directory}/db")];
+        Ok(place.launch("turnserver").args(TURNSERVER).args(files))
+    },
+};
+
+/// It answers nobody without credentials.
+pub(super) const COTURN_CLOSED: Server = Server {
+    url: "stun://127.0.0.1?accept=401",
+    prepare: |place| Ok((COTURN.prepare)(place)?.arg("--secure-stun")),
+    ..COTURN
+};
+
+pub(super) const SNMPD: Server = Server {
+    program: "snmpd",
+    package: "snmpd",
+    url: "snmp://127.0.0.1",
+    prepare: |place| {
+        place.write("snmpd.conf", SNMPD_CONF)?;
+        let server = place.launch("snmpd").env("SNMP_PERSISTENT_DIR", place.path()?);
+        Ok(server.args(["-f", "-C", "-c", "snmpd.conf", "-Lo", "-p", "pid"]))
+    },
+};
+
+pub(super) const FREERADIUS: Server = Server {
+    program: "freeradius",
+    package: "freeradius",
+    url: "radius://127.0.0.1?secret-file=DIR/secret",
+    prepare: |place| {
+        place.write("radiusd.conf", FREERADIUS_CONF)?;
+        place.write("secret", "testing123\n")?;
+        let server = place.launch("freeradius").args(["-f", "-l", "stdout", "-n", "radiusd", "-d"]);
+        Ok(server.arg(place.path()?))
+    },
+};
+
+pub(super) const KAMAILIO: Server = Server {
+    program: "kamailio",
+    package: "kamailio",
+    url: "sip://127.0.0.1",
+    prepare: |place| {
+        place.write("kamailio.cfg", KAMAILIO_CFG)?;
+        let server = place.launch("kamailio").args(["-DD", "-E", "-u", "root", "-g", "root"]);
+        let pid = format!("{}/pid", place.path()?);
+        Ok(server.args(["-f", "kamailio.cfg", "-P", &pid, "-Y"]).arg(place.path()?))
+    },
+};
+
+pub(super) const LIBCOAP: Server = Server {
+    program: "coap-server-notls",
+    package: "libcoap3-bin",
+    url: "coap://127.0.0.1/time",
+    prepare: |place| Ok(place.launch("coap-server-notls").args(["-A", "127.0.0.1", "-p", "5683"])),
+};
+
+pub(super) const NGTCP2: Server = Server {
+    program: "gtlsserver",
+    package: "ngtcp2-server",
+    url: "quic://127.0.0.1",
+    prepare: |place| {
+        certificate(place)?;
+        Ok(place.launch("gtlsserver").args(["-q", "127.0.0.1", "443", "key.pem", "cert.pem"]))
+    },
+};
+
+pub(super) const MUMBLE: Server = Server {
+    program: "murmurd",
+    package: "mumble-server",
+    url: "mumble://127.0.0.1",
+    prepare: |place| {
+        place.write("murmur.ini", MURMUR_INI)?;
+        // It becomes a user of its own.
+        place.run("chmod 777 .")?;
+        Ok(place.launch("murmurd").args(["-fg", "-ini", "murmur.ini"]))
+    },
+};
+
+pub(super) const OPENVPN: Server = Server {
+    program: "openvpn",
+    package: "openvpn",
+    url: "openvpn://127.0.0.1",
+    prepare: |place| Ok((OPENVPN_PEER.prepare)(place)?.args(OPENVPN_MODE)),
+};
+
+/// Point-to-point: one session at a time.
+pub(super) const OPENVPN_PEER: Server = Server {
+    prepare: |place| {
+        certificate(place)?;
+        Ok(place.launch("openvpn").args(OPENVPN_ARGS))
+    },
+    ..OPENVPN
+};
+
+pub(super) const STRONGSWAN: Server = Server {
+    program: "/usr/lib/ipsec/charon",
+    package: "strongswan-charon",
+    url: "ike://127.0.0.1",
+    prepare: |place| {
+        place.write("strongswan.conf", STRONGSWAN_CONF)?;
+        let configured = format!("{}/strongswan.conf", place.path()?);
+        // Its file of the process id has a fixed place, so that it gets a /run of its own.
+        let start = format!("mount -t tmpfs none /run; exec {}", STRONGSWAN.program);
+        let server = place.launch("unshare").args(["--mount", "sh", "-ec", &start]);
+        Ok(server.env("STRONGSWAN_CONF", configured))
+    },
+};
 
 /// A key and a certificate that it signed itself.
-pub(super) fn certificate(place: &Place<'_>) -> Result<()> {
+fn certificate(place: &Place<'_>) -> Result<()> {
     let new = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem";
     place.run(&format!("{new} -subj /CN=test -days 9 2>&1"))
 }
 
-pub(super) const UNBOUND: &str = r#"server:
+const UNBOUND_CONF: &str = r#"server:
   interface: 127.0.0.1
   do-daemonize: no
   username: ""
@@ -32,14 +185,37 @@ remote-control:
   control-enable: no
 "#;
 
-pub(super) const CHRONY: &str = "local stratum 3
-allow 127.0.0.1
+/// Two replies a second, and every second one above that cut short.
+const BIND_CONF: &str = r#"options {
+  directory "DIR";
+  listen-on port 53 { 127.0.0.1; };
+  listen-on-v6 { none; };
+  recursion no;
+  pid-file none;
+  session-keyfile none;
+  server-id "probe1";
+  rate-limit { responses-per-second 2; window 5; slip 2; };
+};
+controls { };
+zone "example.org" { type primary; file "zone"; };
+"#;
+
+const BIND_ZONE: &str = "$TTL 300
+@ SOA ns hostmaster 2026112601 3600 600 86400 300
+@ NS ns
+@ A 192.0.2.7
+ns A 192.0.2.53
+";
+
+const CHRONY_CONF: &str = "allow 127.0.0.1
 cmdport 0
 bindaddress 127.0.0.1
 pidfile DIR/pid
 ";
 
-pub(super) const COTURN: [&str; 9] = [
+const CHRONYD: [&str; 7] = ["-d", "-x", "-U", "-u", "root", "-f", "chrony.conf"];
+
+const TURNSERVER: [&str; 9] = [
     "-n",
     "--listening-ip=127.0.0.1",
     "--no-tls",
@@ -51,13 +227,13 @@ pub(super) const COTURN: [&str; 9] = [
     "--realm=example.org",
 ];
 
-pub(super) const SNMPD: &str = "agentAddress udp:127.0.0.1:161
+const SNMPD_CONF: &str = "agentAddress udp:127.0.0.1:161
 rocommunity public 127.0.0.1
 rouser nobody
 sysName a host
 ";
 
-pub(super) const FREERADIUS: &str = "prefix = /usr
+const FREERADIUS_CONF: &str = "prefix = /usr
 logdir = DIR
 run_dir = DIR
 security {
@@ -106,7 +282,7 @@ server probe {
 }
 ";
 
-pub(super) const KAMAILIO: &str = r#"fork=no
+const KAMAILIO_CFG: &str = r#"fork=no
 children=1
 log_stderror=yes
 listen=udp:127.0.0.1:5060
@@ -127,13 +303,14 @@ request_route {
 }
 "#;
 
-pub(super) const MURMUR: &str = "database=DIR/murmur.sqlite
+const MURMUR_INI: &str = "database=DIR/murmur.sqlite
 host=127.0.0.1
 users=10
 bandwidth=72000
 ";
 
-pub(super) const OPENVPN: [&str; 26] = [
+/// A device that needs no driver.
+const OPENVPN_ARGS: [&str; 18] = [
     "--tls-server",
     "--proto",
     "udp",
@@ -150,21 +327,15 @@ pub(super) const OPENVPN: [&str; 26] = [
     "--dh",
     "none",
     "--dev",
-    "tun",
-    "--mode",
-    "server",
-    "--server",
-    "10.8.0.0",
-    "255.255.255.0",
-    "--topology",
-    "subnet",
-    "--verb",
-    "1",
+    "null",
+    "--ifconfig-noexec",
 ];
 
-pub(super) const CHARON: &str = "/usr/lib/ipsec/charon";
+/// It may be asked more than 100 times in ten seconds.
+const OPENVPN_MODE: [&str; 7] =
+    ["--dev-type", "tun", "--mode", "server", "--connect-freq-initial", "10000", "10"];
 
-pub(super) const STRONGSWAN: &str = "charon {
+const STRONGSWAN_CONF: &str = "charon {
   load = random nonce aes sha1 sha2 hmac kdf openssl kernel-netlink socket-default stroke
   filelog {
     stderr {
