@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::build::Built;
 use crate::load::Framing;
+use crate::services;
 
 /// A server that can be started.
 #[derive(Clone, Debug)]
@@ -113,6 +114,10 @@ pub(crate) fn all(root: &Path, built: &Built, given: &[Given]) -> Vec<Contender>
         let bind = format!("0.0.0.0:{PORT}");
         let arguments = ["server", "-i", "0", "-d", "0", "-l", "0", "-b", &bind];
         all.push(Contender { echoes: false, ..new("irtt", &irtt, &arguments) });
+    }
+    if let Ok(own) = std::env::current_exe() {
+        let command = new("services", &own, &[services::ANSWER, PORT]);
+        all.push(Contender { echoes: false, ..command });
     }
     if let Some(socat) = find_program("socat") {
         // A process a datagram: the one way in which it keeps datagrams apart.

@@ -22,6 +22,7 @@ mod running;
 #[path = "../../src/say.rs"]
 mod say;
 mod scenario;
+mod services;
 mod stats;
 
 use std::process::ExitCode;
@@ -29,7 +30,12 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    if let Err(error) = command::run(&command::Args::parse()) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let result = match &words[..] {
+        [word, port] if word == services::ANSWER => services::serve(port),
+        _ => command::run(&command::Args::parse()),
+    };
+    if let Err(error) = result {
         say::complain(&format!("error: {error:#}"));
         return ExitCode::FAILURE;
     }

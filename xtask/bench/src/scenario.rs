@@ -44,11 +44,21 @@ pub(crate) struct Beats {
     pub(crate) client: Client,
     pub(crate) interval: Duration,
     pub(crate) targets: u32,
+    pub(crate) asks: Asks,
     /// The client stays on the generator's core, so that rows compare that differ in the client
     /// alone; else it runs where it likes.
     pub(crate) own_core: bool,
     /// More options for the client.
     pub(crate) options: &'static [&'static str],
+}
+
+/// What a beat is, where there are many targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    Plain,
+    Stamp,
+    /// One half each.
+    DnsAndNtp,
 }
 
 /// Who sends beats.

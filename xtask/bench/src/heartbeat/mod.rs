@@ -20,7 +20,7 @@ use super::figure::{Figure, Sample};
 use super::goal::{Against, Bound, Goal};
 use super::machine::{Cores, Pinned};
 use super::running::Running;
-use super::scenario::{Beats, Client, Lane, Scenario, Work};
+use super::scenario::{Asks, Beats, Client, Lane, Scenario, Work};
 
 /// The shortest run that says something, of one target and of many.
 const ONE_TARGET: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ const MANY_TARGETS: Duration = Duration::from_secs(3);
 const FIRST_TARGET: u32 = 0x7f14_0000;
 const MANY: u32 = 10_000;
 const KERNEL_STAMPS: &str = "heartbeat 1 ms, own core";
+const MANY_STAMP: &str = "heartbeat 10,000 × 1/s, STAMP";
+const MANY_SERVICES: &str = "heartbeat 10,000 × 1/s, DNS and NTP";
 const USER_STAMPS: &str = "heartbeat 1 ms, own core, `--io portable`";
 
 /// The clients of this machine.
@@ -77,7 +79,7 @@ impl Programs {
             Client::Irtt => clients::irtt(program, address, beats.interval, span),
             Client::Sockperf => clients::sockperf(program, address, beats.interval, span),
             Client::Heartbeat if beats.targets > 1 => {
-                let file = targets(address.port(), beats.targets)?;
+                let file = targets(address.port(), beats)?;
                 clients::many(program, file.path(), beats, span)
             }
             Client::Heartbeat => clients::heartbeat(program, address, beats, span),
@@ -86,11 +88,16 @@ impl Programs {
 }
 
 /// A file of so many targets, all of which one server answers.
-fn targets(port: u16, count: u32) -> Result<NamedTempFile> {
+fn targets(port: u16, beats: Beats) -> Result<NamedTempFile> {
     let mut text = String::new();
-    for i in 0..count {
+    for i in 0..beats.targets {
         let target = SocketAddr::from((Ipv4Addr::from(FIRST_TARGET + i), port));
-        text.push_str(&format!("{target}\n"));
+        text.push_str(&match beats.asks {
+            Asks::Plain => format!("{target}\n"),
+            Asks::Stamp => format!("stamp://{target}\n"),
+            Asks::DnsAndNtp if i % 2 == 0 => format!("dns://{target}/example.org\n"),
+            Asks::DnsAndNtp => format!("ntp://{target}\n"),
+        });
     }
     let mut file = NamedTempFile::new().context("no temporary file")?;
     file.write_all(text.as_bytes()).context("cannot write the targets")?;
@@ -105,6 +112,7 @@ pub(crate) fn scenario() -> Scenario {
             client,
             interval: Duration::from_micros(micros),
             targets,
+            asks: Asks::Plain,
             own_core: false,
             options: &[],
         }),
@@ -114,6 +122,13 @@ pub(crate) fn scenario() -> Scenario {
         let mut lane = beat(name, "raw", Client::Heartbeat, 1000, 1);
         if let Work::Beats(beats) = &mut lane.work {
             (beats.own_core, beats.options) = (true, options);
+        }
+        lane
+    };
+    let asking = |name: &str, asks| {
+        let mut lane = beat(name, "services", Client::Heartbeat, 1_000_000, MANY);
+        if let Work::Beats(beats) = &mut lane.work {
+            beats.asks = asks;
         }
         lane
     };
@@ -127,6 +142,8 @@ pub(crate) fn scenario() -> Scenario {
         beat("irtt 100 µs", "irtt", Client::Irtt, 100, 1),
         beat("heartbeat 10,000 × 1/s", "raw", Client::Heartbeat, 1_000_000, MANY),
         beat("heartbeat 10,000 × 10/s", "raw", Client::Heartbeat, 100_000, MANY),
+        asking(MANY_STAMP, Asks::Stamp),
+        asking(MANY_SERVICES, Asks::DnsAndNtp),
     ];
     let goal = |what, figure, lane, against, most| Goal {
         what,
@@ -168,6 +185,20 @@ pub(crate) fn scenario() -> Scenario {
             "heartbeat 10,000 × 10/s",
             Against::Nothing,
             55.0,
+        ),
+        goal(
+            "CPU a beat, DNS and NTP: STAMP",
+            Figure::CpuPerBeat,
+            MANY_SERVICES,
+            Against::Lane(MANY_STAMP),
+            1.3,
+        ),
+        goal(
+            "10,000 targets of DNS and NTP, beats lost",
+            Figure::Lost,
+            MANY_SERVICES,
+            Against::Nothing,
+            0.0,
         ),
         goal(
             "10,000 targets at 1/s, slots missed",
