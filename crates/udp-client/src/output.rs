@@ -129,11 +129,16 @@ impl Output {
         }
     }
 
+    /// Says how things stand, on stderr.
+    pub fn snapshot(&self, line: String) {
+        self.console.note(line);
+    }
+
     /// Hands on what is for stderr.
     fn note(&self, said: &mut PendingOutput) {
         for note in said.notes.drain(..) {
             match self.notes {
-                Notes::Apart => self.console.note(note),
+                Notes::Apart => self.console.complain(&note),
                 Notes::Together => {
                     said.out.extend_from_slice(note.as_bytes());
                     said.out.push(b'\n');
@@ -159,6 +164,7 @@ impl Output {
     /// A local failure: something could not be written.
     pub fn end(self, mut last: PendingOutput) -> Result<Reader, Failure> {
         self.note(&mut last);
+        self.console.settle();
         let Output { printer, signals, terminal, .. } = self;
         if terminal && signals.interrupted() {
             printer.handle().fresh_line();

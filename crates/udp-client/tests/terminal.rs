@@ -215,6 +215,30 @@ fn refusals_and_unusable_input_are_said_and_the_prompt_returns() {
     assert_eq!(code, Some(3));
 }
 
+/// By script and for bad usage, too; and the sums stand below it.
+#[test]
+fn what_went_wrong_is_red() {
+    let state = tempfile::tempdir().unwrap();
+    let target = closed().to_string();
+    let refusal = [&target, "-m", "x", "-W", "1"];
+    for (arguments, color, row, last) in [
+        (&refusal[..], "auto", 1, "nothing listens there\n1 sent, 0 replied, 0 lost, 1 refused"),
+        (&refusal, "never", 1, ", 1 refused"),
+        (&["--bogus"], "auto", 0, "try --help"),
+        (&["--bogus"], "never", 0, "try --help"),
+    ] {
+        let arguments = [arguments, &["--color", color]].concat();
+        let terminal = Terminal::start(&arguments, state.path());
+        let shown = Arc::clone(&terminal.shown);
+        let (_, screen) = terminal.end();
+        assert!(screen.ends_with(last), "{screen}");
+        let parser = shown.parser.lock().unwrap();
+        let cell = parser.screen().cell(row, 0).unwrap();
+        let red = cell.fgcolor() == vt100::Color::Idx(1);
+        assert_eq!(red, color == "auto", "{arguments:?}: {screen}");
+    }
+}
+
 #[test]
 fn a_terminal_without_escape_sequences_is_not_sent_any() {
     let state = tempfile::tempdir().unwrap();

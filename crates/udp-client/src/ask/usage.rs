@@ -2,18 +2,18 @@
 
 use udp_core::Endpoint;
 use udp_core::cli::{Failure, files};
-use udp_core::service::{self, Kind, Spec};
+use udp_core::service::{self, Kind, Spec, SpecError};
 
 use crate::args::Args;
 
 /// `SCHEME://HOST[:PORT][/WHAT][?KEY=VALUE…]`; `udp://` is what a bare target is.
 pub(crate) fn target(text: &str) -> Result<(Endpoint, Option<Spec>), Failure> {
-    let (endpoint, spec) = service::target(text, &files::secret).map_err(|(error, hint)| {
-        if error.starts_with("cannot read ") {
-            return Failure::local(error);
+    let (endpoint, spec) = service::target(text, &files::secret).map_err(|error| match error {
+        SpecError::Form(error, hint) => {
+            let failure = Failure::usage(format!("invalid value '{text}' for '[TARGET]': {error}"));
+            failure.with_hint(hint.unwrap_or_else(|| "try --help".into()))
         }
-        let failure = Failure::usage(format!("invalid value '{text}' for '[TARGET]': {error}"));
-        failure.with_hint(hint.unwrap_or_else(|| "try --help".into()))
+        of_a_file => of_a_file.into(),
     })?;
     match spec.as_ref().map(Spec::kind) {
         Some(Kind::Service(_) | Kind::Stamp) => Ok((endpoint, spec)),

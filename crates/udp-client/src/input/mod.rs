@@ -127,6 +127,8 @@ fn read_whole(coding: Coding, sender: &Sender<Feed>) {
     // One more than may be, to see that there is more.
     let feed = match io::stdin().take(limit as u64 + 1).read_to_end(&mut written) {
         Err(error) => Feed::Failed(cannot_read(&error)),
+        // An empty stdin is nothing to send, as where it is read by lines.
+        Ok(0) => Feed::End,
         Ok(_) if written.len() > limit => Feed::Items(vec![Err(too_long())]),
         Ok(_) => Feed::Items(vec![item(coding, written)]),
     };

@@ -49,15 +49,19 @@ impl Session {
     pub(super) fn event(&mut self, event: Event<'_>, at: Mono) {
         let at = self.wall_time(at);
         self.transcript.event(event, at, &mut self.said);
-        if self.config.source.is_prompt() && self.config.source != Source::ApartPrompt {
+        if self.config.source.is_prompt() {
             // A person at the prompt is to see everything in one place.
-            for note in self.said.notes.drain(..) {
-                let start = self.said.out.len();
-                self.said.out.extend_from_slice(note.as_bytes());
-                self.said.out.push(b'\n');
-                self.config.look.style.dress(&mut self.said.out, start, at, Tone::Bad);
+            for note in std::mem::take(&mut self.said.notes) {
+                self.line(&note, at, Tone::Bad);
             }
         }
+    }
+
+    fn line(&mut self, text: &str, at: Wall, tone: Tone) {
+        let start = self.said.out.len();
+        self.said.out.extend_from_slice(text.as_bytes());
+        self.said.out.push(b'\n');
+        self.config.look.style.dress(&mut self.said.out, start, at, tone);
     }
 
     pub(super) fn wall_time(&self, at: Mono) -> Wall {
@@ -68,7 +72,11 @@ impl Session {
 
     pub(super) fn snapshot(&mut self) {
         let in_flight = self.exchange.outstanding();
-        self.said.notes.push(format!("{}, {in_flight} in flight", self.exchange.counts()));
+        let line = format!("{}, {in_flight} in flight", self.exchange.counts());
+        match self.config.source.is_prompt() {
+            true => self.line(&line, clock::wall(), Tone::Plain),
+            false => self.output.snapshot(line),
+        }
     }
 
     /// Sums up.

@@ -104,8 +104,6 @@ struct Summary {
     refused: u64,
     pending: u64,
     late: u64,
-    /// Left out where there is none.
-    #[serde(skip_serializing_if = "is_zero")]
     duplicate: u64,
     unsolicited: u64,
     wrong: u64,
@@ -116,11 +114,6 @@ struct Summary {
     rtt_avg_ns: Option<u64>,
     rtt_max_ns: Option<u64>,
     rtt_mdev_ns: Option<u64>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 impl Transcript for Json {

@@ -31,18 +31,30 @@ const HELD: usize = 200;
 pub struct Console {
     lines: Option<Handle<Vec<u8>>>,
     timestamps: bool,
+    color: bool,
     held: Arc<Mutex<Option<VecDeque<Vec<u8>>>>>,
 }
 
 impl Console {
     /// Says `line` on stderr; waits for nothing.
     pub fn note(&self, line: impl Into<String>) {
-        let mut line: String = line.into();
-        if self.timestamps {
-            line.insert_str(0, &(clock::wall().rfc3339() + " "));
-        }
-        line.push('\n');
-        self.say(line.into_bytes());
+        let stamp = if self.timestamps { clock::wall().rfc3339() + " " } else { String::new() };
+        self.say(format!("{stamp}{}\n", line.into()).into_bytes());
+    }
+
+    /// The same for what went wrong.
+    pub fn complain(&self, line: &str) {
+        let (red, plain) = self.red();
+        self.note(format!("{red}{line}{plain}"));
+    }
+
+    /// Waits a moment until what was said is written, so that what stdout gets comes after it.
+    pub fn settle(&self) {
+        self.lines.iter().for_each(|lines| lines.wait_until_written(GRACE));
+    }
+
+    fn red(&self) -> (&'static str, &'static str) {
+        if self.color { ("\u{1b}[31m", "\u{1b}[0m") } else { ("", "") }
     }
 
     /// From now on, lines wait until [`release`](Self::release): a screen is shown on the terminal that
@@ -90,7 +102,6 @@ pub(super) struct Diagnostics {
     printer: Option<Printer<Vec<u8>>>,
     console: Console,
     timestamps: bool,
-    color: bool,
 }
 
 impl Diagnostics {
@@ -103,12 +114,13 @@ impl Diagnostics {
     pub(super) fn fail(self, failure: &Failure) -> Exit {
         let text = failure.to_string();
         let stamp = if self.timestamps { clock::wall().rfc3339() + " " } else { String::new() };
-        let lines: String = text.lines().map(|line| format!("{stamp}{line}\n")).collect();
-        let (red, plain) = if self.color { ("\u{1b}[31m", "\u{1b}[0m") } else { ("", "") };
+        let (red, plain) = self.console.red();
+        let lines = text.lines().map(|line| format!("{stamp}{red}{line}{plain}\n"));
+        let lines: String = lines.collect();
         self.finish();
         if takes_more(&io::stderr()) {
             // There is nowhere left to say that this failed.
-            let _ = io::stderr().write_all(format!("{red}{lines}{plain}").as_bytes());
+            let _ = io::stderr().write_all(lines.as_bytes());
         }
         failure.exit
     }
@@ -134,7 +146,9 @@ pub(super) fn start(verbose: u8, timestamps: bool, color: Color) -> Diagnostics 
     };
     let printer = Printer::start(io::stderr(), show, missed, CAPACITY, Policy::Lossy).ok();
     let lines = printer.as_ref().map(|printer| printer.handle().clone());
-    let console = Console { lines, timestamps, held: Arc::default() };
+    let color = color.on(&io::stderr());
+    let console = Console { lines, timestamps, color, held: Arc::default() };
+    let (red, plain) = console.red();
 
     let level = match verbose {
         0 => LevelFilter::Warn,
@@ -144,19 +158,19 @@ pub(super) fn start(verbose: u8, timestamps: bool, color: Color) -> Diagnostics 
     };
     let mut builder = Builder::new();
     builder.filter_level(level).parse_env(Env::new().filter("RUST_LOG"));
-    let color = color.on(&io::stderr());
     builder.write_style(if color { WriteStyle::Always } else { WriteStyle::Never });
     builder.format(move |out, record| {
-        let style = out.default_level_style(record.level());
+        let bad = record.level() <= Level::Warn;
+        let (red, plain) = if bad { (red, plain) } else { ("", "") };
         if timestamps {
             write!(out, "{} ", clock::wall().rfc3339())?;
         }
-        writeln!(out, "{style}{}{style:#}: {}", name(record.level()), record.args())
+        writeln!(out, "{red}{}: {}{plain}", name(record.level()), record.args())
     });
     builder.target(Target::Pipe(Box::new(LogSink(console.clone()))));
     // A second start in one process (tests) keeps the first logger.
     let _ = builder.try_init();
-    Diagnostics { printer, console, timestamps, color }
+    Diagnostics { printer, console, timestamps }
 }
 
 /// Whether `output` has room now: if not, what waits for it is not just late.

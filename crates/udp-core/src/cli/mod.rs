@@ -163,6 +163,26 @@ pub fn command<A: clap::CommandFactory>() -> clap::Command {
         .mut_args(values)
 }
 
+/// The command line with a subcommand in front of those common flags that stand before it, behind which
+/// clap takes it for a positional argument.
+fn subcommand_first(command: &clap::Command, mut line: Vec<OsString>) -> Vec<OsString> {
+    let mut at = 1;
+    while let Some(word) = line.get(at).and_then(|word| word.to_str()) {
+        let short = word.strip_prefix('-').unwrap_or_default();
+        at += match word {
+            "--color" => 2,
+            "--verbose" | "--timestamps" => 1,
+            _ if word.starts_with("--color=") => 1,
+            _ if !short.is_empty() && short.bytes().all(|it| matches!(it, b'v' | b'D')) => 1,
+            _ => break,
+        };
+    }
+    if line.get(at).is_some_and(|word| command.find_subcommand(word).is_some()) {
+        line[1..=at].rotate_right(1);
+    }
+    line
+}
+
 /// Parses the command line, runs the program, and says how it ended.
 ///
 /// Bad usage is one line on stderr and exit code 2; `--help` and `--version` go to stdout.
@@ -171,12 +191,18 @@ where
     A: clap::Parser + HasCommon,
     R: FnOnce(A, &Console) -> Result<Exit, Failure>,
 {
-    let parsed = command::<A>().try_get_matches().and_then(|matches| A::from_arg_matches(&matches));
+    let color = usage::wanted_color(std::env::args_os().skip(1));
+    let command = command::<A>().color(match color.on(&io::stdout()) {
+        true => clap::ColorChoice::Always,
+        false => clap::ColorChoice::Never,
+    });
+    let line = subcommand_first(&command, std::env::args_os().collect());
+    let parsed = command.try_get_matches_from(line).and_then(|it| A::from_arg_matches(&it));
     let args = match parsed {
         Ok(args) => args,
         Err(error) => {
             let timestamps = usage::wants_timestamps(&A::command(), std::env::args_os().skip(1));
-            return usage::report::<A>(&error, timestamps);
+            return usage::report::<A>(&error, timestamps, color);
         }
     };
     let common = args.common();

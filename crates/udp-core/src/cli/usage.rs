@@ -4,14 +4,19 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use clap::ValueEnum as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::parse::HINT;
-use super::{Exit, Failure};
+use super::{Color, Exit, Failure};
 use crate::error::describe;
 
 /// Prints what `error` has to say: help and version on stdout, anything else as a failure.
-pub(super) fn report<A: super::HasCommon>(error: &clap::Error, timestamps: bool) -> ExitCode {
+pub(super) fn report<A: super::HasCommon>(
+    error: &clap::Error,
+    timestamps: bool,
+    color: Color,
+) -> ExitCode {
     let failure = if error.use_stderr() {
         failure(error, A::hint)
     } else {
@@ -26,7 +31,7 @@ pub(super) fn report<A: super::HasCommon>(error: &clap::Error, timestamps: bool)
     };
     let line: Vec<OsString> = std::env::args_os().skip(1).collect();
     let exit = A::ended_by(&line, &failure);
-    let usual = super::logging::start(0, timestamps, super::Color::Auto).fail(&failure).into();
+    let usual = super::logging::start(0, timestamps, color).fail(&failure).into();
     exit.unwrap_or(usual)
 }
 
@@ -48,6 +53,21 @@ pub(super) fn wants_timestamps(
             _ => false,
         },
     )
+}
+
+/// What `--color` asks for, wherever it stands on a command line that may be wrong otherwise.
+pub(super) fn wanted_color(line: impl Iterator<Item = OsString>) -> Color {
+    let mut words = line.map(|word| word.to_string_lossy().into_owned());
+    let mut color = Color::Auto;
+    while let Some(word) = words.next().filter(|word| word != "--") {
+        let value = match word.strip_prefix("--color") {
+            Some("") => words.next().unwrap_or_default(),
+            Some(value) => value.trim_start_matches('=').to_owned(),
+            None => continue,
+        };
+        color = Color::from_str(&value, false).unwrap_or(color);
+    }
+    color
 }
 
 /// Writes help or the version, and finds out whether it was written: a stdout that is closed is
@@ -150,6 +170,18 @@ mod tests {
         ] {
             let words = line.split(' ').map(OsString::from);
             assert_eq!(wants_timestamps(&command, words), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_last_wish_for_colour_counts() {
+        for (line, expected) in [
+            ("-q", Color::Auto),
+            ("--color never --bogus", Color::Never),
+            ("--bogus --color=always", Color::Always),
+            ("--color x --color never -- --color always", Color::Never),
+        ] {
+            assert_eq!(wanted_color(line.split(' ').map(OsString::from)), expected, "{line}");
         }
     }
 
