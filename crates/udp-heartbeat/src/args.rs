@@ -10,7 +10,7 @@ use clap::{ArgGroup, Parser, ValueEnum};
 use udp_core::Endpoint;
 use udp_core::cli::{CommonArgs, Failure, HasCommon, parse, web};
 use udp_core::expect::{self, Regex};
-use udp_core::service::Spec;
+use udp_core::service::{Spec, SpecError};
 use udp_core::socket::{Dscp, Ecn};
 
 use crate::commands::Command;
@@ -314,12 +314,12 @@ pub(crate) enum Path {
 
 /// A target whose form is right; what its files hold is read later.
 fn target(text: &str) -> Result<String, String> {
-    let found = udp_core::service::target(text, &anything).map_err(parse::joined);
-    found.map(|_| text.to_owned())
+    let joined = |it: SpecError| parse::joined((it.to_string(), it.hint().map(String::from)));
+    udp_core::service::target(text, &anything).map(|_| text.to_owned()).map_err(joined)
 }
 
 /// The same for a service without its host.
-fn service(text: &str) -> Result<String, String> {
+fn service(text: &str) -> Result<String, SpecError> {
     Spec::parse(text, &anything).map(|_| text.to_owned())
 }
 

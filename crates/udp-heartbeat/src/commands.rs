@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use udp_core::cli::parse;
 
-/// What is done with recordings; as the first word alone, so that a target keeps its name.
+/// What is done with recordings; as the first word but for common flags, so that a target keeps its
+/// name.
 #[derive(Subcommand, Debug, Clone)]
 pub(crate) enum Command {
     /// Sum recordings up, or draw them

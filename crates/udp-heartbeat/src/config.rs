@@ -213,20 +213,16 @@ fn targets(args: &Args, files: &Files) -> Result<Vec<Listed>, Failure> {
 
 /// The service of targets that name none, with what its files hold.
 pub(crate) fn service(text: Option<&str>) -> Result<Option<Spec>, Failure> {
-    text.map(|text| Spec::parse(text, &cli::files::secret).map_err(unreadable)).transpose()
+    Ok(text.map(|text| Spec::parse(text, &cli::files::secret)).transpose()?)
 }
 
 /// The targets of the command line, whose form was found right before: only a file can be wrong.
 pub(crate) fn named(texts: &[String], service: Option<&Spec>) -> Result<Vec<Listed>, Failure> {
     let listed = texts.iter().map(|text| {
-        let listed = targets_file::named(text).map_err(|(error, _)| unreadable(error))?;
+        let listed = targets_file::named(text)?;
         Ok(Listed { spec: listed.spec.or_else(|| service.cloned()), ..listed })
     });
     listed.collect()
-}
-
-fn unreadable(error: String) -> Failure {
-    if error.starts_with("cannot read ") { Failure::local(error) } else { Failure::usage(error) }
 }
 
 /// Each of `targets` once, with defaults filled in; and those that stand twice.

@@ -5,9 +5,12 @@
 
 use serde::Deserialize;
 use udp_core::cli::{Fault, files};
-use udp_core::service::{self, Slip as Wrong, Spec};
+use udp_core::service::{self, Spec, SpecError};
 
 use crate::probe::targets::{Labels, Listed};
+
+/// What is wrong with a line, and the right form where it is obvious.
+type Wrong = (String, Option<String>);
 
 /// Labels that figures have of their own.
 const RESERVED: [&str; 8] =
@@ -55,7 +58,7 @@ fn lines(text: &str) -> Vec<(usize, Result<Listed, Wrong>)> {
 
 fn listed(target: &str, words: &[&str]) -> Result<Listed, Wrong> {
     let target = target.split('#').next().unwrap_or_default();
-    let listed = named(target).map_err(|(wrong, hint)| (format!("'{target}': {wrong}"), hint))?;
+    let listed = named(target).map_err(|error| wrong(target, &error))?;
     let mut labels = Labels::new();
     for word in words {
         let Some((name, value)) = word.split_once('=') else {
@@ -69,10 +72,13 @@ fn listed(target: &str, words: &[&str]) -> Result<Listed, Wrong> {
 }
 
 /// A target as it is typed, whose secrets are in files.
-pub(crate) fn named(text: &str) -> Result<Listed, Wrong> {
+pub(crate) fn named(text: &str) -> Result<Listed, SpecError> {
     let (endpoint, spec) = service::target(text, &files::secret)?;
-    let url = spec.is_some().then(|| text.to_owned());
-    Ok(Listed { spec, url, ..Listed::bare(endpoint) })
+    Ok(Listed { spec, given: Some(text.to_owned()), ..Listed::bare(endpoint) })
+}
+
+fn wrong(target: &str, error: &SpecError) -> Wrong {
+    (format!("'{target}': {error}"), error.hint().map(String::from))
 }
 
 fn insert(labels: &mut Labels, name: &str, value: &str) -> Result<(), Wrong> {
@@ -121,7 +127,7 @@ fn json(text: &str) -> Vec<(usize, Result<Listed, Wrong>)> {
         for target in targets {
             let listed = named(&target)
                 .map(|it| Listed { labels: labels.clone(), ..it })
-                .map_err(|(wrong, hint)| (format!("'{target}': {wrong}"), hint));
+                .map_err(|error| wrong(&target, &error));
             found.push((line_of(&target), listed));
         }
     }

@@ -107,11 +107,18 @@ fn names_that_do_not_resolve() {
     assert_eq!(finished.stdout.lines().last(), Some(all));
 }
 
+/// A file that is there and holds nothing is a file with an error.
 #[test]
-fn a_key_that_is_none_is_no_bad_usage() {
-    let finished = run(&["--stamp", "--stamp-key-file", "/dev/null"]);
-    assert_eq!((finished.code, finished.stdout.as_str()), (Some(4), ""));
-    assert_eq!(finished.stderr, "error: --stamp-key-file: the key is empty\n");
+fn files_without_a_key() {
+    for (options, said) in [
+        (&["--stamp", "--stamp-key-file", "/dev/null"][..], "/dev/null:1: the key is empty\n"),
+        (&["radius://127.0.0.1?secret-file=/dev/null"], "/dev/null:1: it is empty\n"),
+        (&["--service", "snmp:?community-file=/dev/null"], "/dev/null:1: it is empty\n"),
+    ] {
+        let finished = run(options);
+        let seen = (finished.code, finished.stdout.as_str(), finished.stderr.as_str());
+        assert_eq!(seen, (Some(2), "", said), "{options:?}");
+    }
 }
 
 #[test]
@@ -119,6 +126,8 @@ fn files_that_cannot_be_read() {
     for options in [
         &["--targets-file", "/nonexistent/targets"][..],
         &["--stamp", "--stamp-key-file", "/nonexistent/key"],
+        &["radius://127.0.0.1?secret-file=/nonexistent/secret"],
+        &["--service", "snmp:?community-file=/nonexistent/secret"],
     ] {
         let finished = run(options);
         assert_eq!((finished.code, finished.stdout.as_str()), (Some(4), ""), "{options:?}");
@@ -164,7 +173,9 @@ fn the_command_of_a_change() {
                    $UDP_DURATION $UDP_SENT $UDP_LOST\"; test $UDP_STATE = down";
     let options = ["-c", "14", "-i", "100ms", "-W", "150ms", "--down-after", "2"];
     let target = peer.target();
-    let arguments = [&[target.as_str()][..], &options, &["--on-change", command]].concat();
+    // As it was given.
+    let given = target.trim_start_matches("127.0.0.1");
+    let arguments = [&[given][..], &options, &["--on-change", command]].concat();
     let finished = run(&arguments);
     assert_eq!(finished.code, Some(0));
     let told: Vec<Vec<&str>> = finished
@@ -174,8 +185,8 @@ fn the_command_of_a_change() {
         .map(|line| line.split(' ').collect())
         .collect();
     assert_eq!(told.len(), 2, "{}", finished.stderr);
-    assert_eq!(told[0][..5], ["told", "down", "up", &target, &target]);
-    assert_eq!(told[1][..5], ["told", "up", "down", &target, &target]);
+    assert_eq!(told[0][..5], ["told", "down", "up", given, &target]);
+    assert_eq!(told[1][..5], ["told", "up", "down", given, &target]);
     for fields in &told {
         assert!(fields[5].ends_with('Z'), "{fields:?}");
         assert!(fields[6].parse::<f64>().is_ok(), "{fields:?}");

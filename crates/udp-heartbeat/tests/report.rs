@@ -151,11 +151,12 @@ fn how_it_ends() {
     fs::write(&empty, "no recording\n").unwrap();
     let pdf = file(&directory, "x.pdf");
     let svg = format!("{missing}.svg");
-    let cases: [(&[&str], i32, &str); 9] = [
+    let cases: [(&[&str], i32, &str); 10] = [
         (&["report"], 2, "error: the following required arguments were not provided: <FILE>..."),
         (&["report", &path, "-o", &pdf], 2, "no such kind of report"),
         (&["report", &empty], 2, "no recording"),
         (&["report", &missing], 4, "cannot read "),
+        (&["-vD", "--color", "never", "report", &missing], 4, "Z error: cannot read "),
         (&["report", &path, "-o", &svg], 4, "cannot write "),
         (&["compare", &path, &other], 2, "no target in common"),
         (&["compare", &path, &missing], 4, "cannot read "),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::endpoint::ResolveError;
 use crate::error::{Error, ErrorClass, Operation};
+use crate::service::SpecError;
 
 /// The exit codes, the same for every program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +79,11 @@ impl Failure {
         Failure { exit: Exit::Local, message: message.to_string(), hint: None, faults: Vec::new() }
     }
 
+    /// A file that holds no key or secret, which is all that it is for.
+    pub(super) fn empty_file(file: String, message: String) -> Self {
+        Failure::in_file(vec![Fault { file, line: 1, message, hint: None }])
+    }
+
     /// A file with bad lines.
     pub fn in_file(faults: Vec<Fault>) -> Self {
         Failure { faults, ..Failure::usage("") }
@@ -106,6 +112,17 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl From<SpecError> for Failure {
+    fn from(error: SpecError) -> Self {
+        let message = error.to_string();
+        match error {
+            SpecError::Form(_, hint) => Failure { hint, ..Failure::usage(message) },
+            SpecError::Unreadable(..) => Failure::local(message),
+            SpecError::Empty(file) => Failure::empty_file(file, "it is empty".into()),
+        }
+    }
+}
 
 impl From<ResolveError> for Failure {
     fn from(error: ResolveError) -> Self {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::Failure;
 use crate::error::describe;
-use crate::stamp::Key;
+use crate::stamp::{Key, KeyError};
 
 /// The longest key file, in bytes.
 const LONGEST_KEY: u64 = 64 * 1024;
@@ -46,11 +46,12 @@ fn cannot_read(name: &str, error: &io::Error) -> Failure {
 /// The key of STAMP's authenticated mode that `--stamp-key-file` names.
 ///
 /// # Errors
-/// A local failure: it cannot be read, or holds no key.
+/// A local failure: it cannot be read; a file with an error: it holds no key.
 pub fn stamp_key(path: &Path) -> Result<Key, Failure> {
     let content = read(path, LONGEST_KEY)?;
-    Key::from_file_bytes(&content)
-        .map_err(|error| Failure::local(format!("--stamp-key-file: {error}")))
+    let no_key =
+        |error: KeyError| Failure::empty_file(path.display().to_string(), error.to_string());
+    Key::from_file_bytes(&content).map_err(no_key)
 }
 
 /// The bytes of a file that holds a secret of a service.
@@ -73,6 +74,7 @@ pub fn warn_unchanged(failure: &Failure) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Exit;
 
     #[test]
     fn a_file_is_read_no_further_than_its_bound() {
@@ -82,6 +84,7 @@ mod tests {
         let missing = stamp_key(Path::new("/no/such/file")).unwrap_err();
         assert_eq!(missing.message, "cannot read /no/such/file: no such file or directory");
         let empty = stamp_key(Path::new("/dev/null")).unwrap_err();
-        assert_eq!(empty.message, "--stamp-key-file: the key is empty");
+        let said = (empty.to_string(), empty.exit);
+        assert_eq!(said, ("/dev/null:1: the key is empty".into(), Exit::Usage));
     }
 }

@@ -322,6 +322,11 @@ mod tests {
                 "a link-local address needs its zone",
                 "write [fe80::1%INTERFACE]:7000, such as [fe80::1%eth0]:7000",
             ),
+            (
+                "fe80::1:7000",
+                "a link-local address needs its zone",
+                "write [fe80::1%INTERFACE]:7000, such as [fe80::1%eth0]:7000",
+            ),
             ("300.1.1.1", "not a valid IPv4 address", "four numbers from 0 to 255: 192.0.2.1"),
             ("127.1:7000", "not a valid IPv4 address", "four numbers from 0 to 255: 192.0.2.1"),
             ("0x7f000001", "not a valid IPv4 address", "four numbers from 0 to 255: 192.0.2.1"),

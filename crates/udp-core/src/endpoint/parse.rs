@@ -105,7 +105,10 @@ fn missing_brackets(text: &str) -> Option<ParseEndpointError> {
     let ip: Ipv6Addr = host.split('%').next()?.parse().ok()?;
     let number: u16 = port.parse().ok().filter(|_| port.bytes().all(|b| b.is_ascii_digit()))?;
     let slip = ip.is_loopback() || ip.is_unspecified() || host.contains('%') || number >= 1024;
-    slip.then(|| ParseEndpointError::NoBrackets(format!("[{host}]:{port}")))
+    slip.then(|| match crate::zone::is_needed(ip) && !host.contains('%') {
+        true => ParseEndpointError::NoZone(ip, Some(port.into())),
+        false => ParseEndpointError::NoBrackets(format!("[{host}]:{port}")),
+    })
 }
 
 fn ends_in_a_number(host: &str) -> bool {

@@ -26,11 +26,11 @@ pub fn url(data: &[u8]) {
             let again = Spec::parse(&spec.to_string(), &secret);
             assert!(again.is_ok_and(|again| again == spec));
         }
-        Err(error) => one_line(&error),
+        Err(error) => one_line(&error.to_string()),
     }
-    if let Err((error, hint)) = target(text, &secret) {
-        one_line(&error);
-        hint.iter().for_each(one_line);
+    if let Err(error) = target(text, &secret) {
+        one_line(&error.to_string());
+        error.hint().into_iter().for_each(|hint| one_line(&hint));
     }
 }
 

@@ -41,7 +41,7 @@ struct A2s {
 }
 
 impl A2s {
-    fn parse(params: &Params<'_>) -> Result<Kind, String> {
+    fn parse(params: &Params) -> Result<Kind, String> {
         let players = params.parsed("players", "a number from 0 to 255")?.unwrap_or(0);
         Ok(Kind::Service(Arc::new(A2s { players })))
     }

@@ -37,7 +37,7 @@ struct Bedrock {
 }
 
 impl Bedrock {
-    fn parse(params: &Params<'_>) -> Result<Kind, String> {
+    fn parse(params: &Params) -> Result<Kind, String> {
         let any = params.one_of("edition", &["any"])?.is_some();
         Ok(Kind::Service(Arc::new(Bedrock { any })))
     }

@@ -46,7 +46,7 @@ struct Coap {
 }
 
 impl Coap {
-    fn parse(params: &Params<'_>) -> Result<Kind, String> {
+    fn parse(params: &Params) -> Result<Kind, String> {
         let (what, query) = (params.what(), params.get("query"));
         if what.is_none() && query.is_none() && !params.is_root() {
             return Ok(Kind::Service(Arc::new(Coap { options: None })));

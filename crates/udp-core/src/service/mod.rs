@@ -58,7 +58,7 @@ pub use fact::{Fact, Facts};
 pub use nonce::Nonces;
 pub use params::{Key, Params, ReadFile, Secret};
 pub use reply::{Reply, Then};
-pub use spec::{Kind, Slip, Spec, target};
+pub use spec::{Kind, Spec, SpecError, target};
 pub use verdict::Verdict;
 
 use std::fmt::Debug;
@@ -198,7 +198,7 @@ pub struct Entry {
     /// How replies are told apart.
     pub identity: Identity,
     /// Reads the keys.
-    pub parse: fn(&Params<'_>) -> Result<Kind, String>,
+    pub parse: fn(&Params) -> Result<Kind, String>,
 }
 
 /// Every service there is.

@@ -46,7 +46,7 @@ struct Ntp {
 }
 
 impl Ntp {
-    fn parse(params: &Params<'_>) -> Result<Ntp, String> {
+    fn parse(params: &Params) -> Result<Ntp, String> {
         const STRATUM: &str = "a number from 1 to 15";
         let stratum = params.parsed("stratum", STRATUM)?.unwrap_or(15);
         if !(1..=15).contains(&stratum) {

@@ -6,6 +6,7 @@ use std::io;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::SpecError;
 use crate::text::duration::duration;
 use crate::text::escape;
 
@@ -30,6 +31,11 @@ impl Key {
     pub const fn new(name: &'static str, value: &'static str, help: &'static str) -> Key {
         Key { name, value, help, repeats: false }
     }
+
+    /// Whether it names a file that holds a secret.
+    pub(super) fn names_a_file(&self) -> bool {
+        self.name.ends_with("-file")
+    }
 }
 
 /// Bytes of a file that are shown nowhere.
@@ -37,6 +43,20 @@ impl Key {
 pub struct Secret(Vec<u8>);
 
 impl Secret {
+    /// What a file holds, less one line end.
+    pub(super) fn read(path: &str, read: &ReadFile) -> Result<Secret, SpecError> {
+        let file = || path.to_owned();
+        let mut bytes =
+            read(path).map_err(|error| SpecError::Unreadable(file(), error.to_string()))?;
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+            if bytes.last() == Some(&b'\r') {
+                bytes.pop();
+            }
+        }
+        if bytes.is_empty() { Err(SpecError::Empty(file())) } else { Ok(Secret(bytes)) }
+    }
+
     #[cfg(test)]
     pub(super) fn new(bytes: &[u8]) -> Self {
         Secret(bytes.to_vec())
@@ -55,15 +75,16 @@ impl fmt::Debug for Secret {
 }
 
 /// What was given: each key is one there is, has a value, and stands there once unless it repeats.
-pub struct Params<'a> {
+pub struct Params {
     pub(super) what: Option<String>,
     /// WHAT is `/` alone.
     pub(super) root: bool,
     pub(super) pairs: Vec<(&'static str, String)>,
-    pub(super) read: &'a ReadFile,
+    /// What the files hold that keys name.
+    pub(super) secrets: Vec<(&'static str, Secret)>,
 }
 
-impl Params<'_> {
+impl Params {
     /// What stands behind the host and `/`.
     pub fn what(&self) -> Option<&str> {
         self.what.as_deref()
@@ -113,21 +134,10 @@ impl Params<'_> {
         self.get(name).map(parse).transpose()
     }
 
-    /// The bytes of the file that a key names, less one line end.
-    pub fn secret(&self, name: &str) -> Result<Option<Secret>, String> {
-        let Some(path) = self.get(name) else { return Ok(None) };
-        let mut bytes = (self.read)(path)
-            .map_err(|error| format!("cannot read {}: {error}", escape::escape(path.as_bytes())))?;
-        if bytes.last() == Some(&b'\n') {
-            bytes.pop();
-            if bytes.last() == Some(&b'\r') {
-                bytes.pop();
-            }
-        }
-        match bytes.is_empty() {
-            true => Err(format!("{} is empty", escape::escape(path.as_bytes()))),
-            false => Ok(Some(Secret(bytes))),
-        }
+    /// The bytes of the file that a key names.
+    pub fn secret(&self, name: &str) -> Option<Secret> {
+        let mut secrets = self.secrets.iter();
+        secrets.find(|(key, _)| *key == name).map(|(_, secret)| secret.clone())
     }
 }
 

@@ -39,7 +39,7 @@ struct Quic {
 }
 
 impl Quic {
-    fn parse(params: &Params<'_>) -> Result<Kind, String> {
+    fn parse(params: &Params) -> Result<Kind, String> {
         let number = |text: &str| match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
             Some(digits) if digits.starts_with('+') => None,
             Some(digits) => u32::from_str_radix(digits, 16).ok(),

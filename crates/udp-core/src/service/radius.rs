@@ -50,8 +50,8 @@ struct Radius {
 }
 
 impl Radius {
-    fn parse(params: &Params<'_>) -> Result<Kind, String> {
-        let secret = params.secret("secret-file")?.ok_or("radius needs secret-file=FILE")?;
+    fn parse(params: &Params) -> Result<Kind, String> {
+        let secret = params.secret("secret-file").ok_or("radius needs secret-file=FILE")?;
         let accounting = params.one_of("acct", &["1"])?.is_some();
         let signed = params.one_of("ma", &["required"])?.is_some();
         Ok(Kind::Service(Arc::new(Radius { secret, accounting, signed })))

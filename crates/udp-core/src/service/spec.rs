@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::params::{Params, ReadFile};
+use super::params::{Params, ReadFile, Secret};
 use super::{Accept, Entry, Identity, Key, Reply, SERVICES, Service, Verdict};
 use crate::Endpoint;
 use crate::endpoint::ParseEndpointError;
@@ -66,18 +66,56 @@ pub(super) const UDP: Entry = Entry {
     ..STAMP
 };
 
-/// What is wrong with a target, and the right form where it is obvious.
-pub type Slip = (String, Option<String>);
+/// Why a text is no target or service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpecError {
+    /// What was typed is wrong: in one line, and the right form where it is obvious.
+    Form(String, Option<String>),
+    /// A file that it names cannot be read, and why.
+    Unreadable(String, String),
+    /// A file that it names holds no secret.
+    Empty(String),
+}
+
+impl SpecError {
+    /// The right form, where it is obvious.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            SpecError::Form(_, hint) => hint.as_deref(),
+            SpecError::Unreadable(..) | SpecError::Empty(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SpecError::Form(message, _) => f.write_str(message),
+            SpecError::Unreadable(file, reason) => write!(f, "cannot read {file}: {reason}"),
+            SpecError::Empty(file) => write!(f, "{file} is empty"),
+        }
+    }
+}
+
+impl std::error::Error for SpecError {}
+
+impl From<String> for SpecError {
+    fn from(message: String) -> Self {
+        SpecError::Form(message, None)
+    }
+}
 
 /// A target as it is typed: its endpoint, and the service that it names, if it names one.
 ///
 /// # Errors
 /// What is wrong.
-pub fn target(text: &str, read: &ReadFile) -> Result<(Endpoint, Option<Spec>), Slip> {
+pub fn target(text: &str, read: &ReadFile) -> Result<(Endpoint, Option<Spec>), SpecError> {
     let parse = |text: &str| {
-        text.parse().map_err(|error: ParseEndpointError| (error.to_string(), error.hint()))
+        let form = |error: ParseEndpointError| SpecError::Form(error.to_string(), error.hint());
+        text.parse().map_err(form)
     };
-    match Spec::of_target(text, read).map_err(|error| (error, None))? {
+    match Spec::of_target(text, read)? {
         Some((host, spec)) => Ok((parse(host)?, Some(spec))),
         None => Ok((parse(text)?, None)),
     }
@@ -88,25 +126,28 @@ impl Spec {
     /// target.
     ///
     /// # Errors
-    /// One line that says what is wrong.
+    /// What is wrong.
     pub fn of_target<'a>(
         text: &'a str,
         read: &ReadFile,
-    ) -> Result<Option<(&'a str, Spec)>, String> {
+    ) -> Result<Option<(&'a str, Spec)>, SpecError> {
         let Some((scheme, rest)) = text.split_once("://") else { return Ok(None) };
         let (host, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if let Err(SpecError::Form(message, _)) = Entry::of(scheme) {
+            return Err(SpecError::Form(message, Some(format!("write udp://{host}, or {host}"))));
+        }
         Spec::new(scheme, tail, read).map(|spec| Some((host, spec)))
     }
 
     /// `SCHEME:[WHAT][?KEY=VALUE…]`.
     ///
     /// # Errors
-    /// One line that says what is wrong.
-    pub fn parse(text: &str, read: &ReadFile) -> Result<Spec, String> {
+    /// What is wrong.
+    pub fn parse(text: &str, read: &ReadFile) -> Result<Spec, SpecError> {
         let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
         if rest.starts_with("//") {
             let form = format!("{scheme}:[WHAT][?KEY=VALUE]");
-            return Err(format!("a service is given without its host: {form}"));
+            return Err(format!("a service is given without its host: {form}").into());
         }
         match rest.is_empty() || rest.starts_with('?') {
             true => Spec::new(scheme, rest, read),
@@ -114,14 +155,8 @@ impl Spec {
         }
     }
 
-    fn new(scheme: &str, tail: &str, read: &ReadFile) -> Result<Spec, String> {
-        // A scheme has no case (RFC 3986 §3.1).
-        let entry = SERVICES.iter().find(|it| it.scheme.eq_ignore_ascii_case(scheme));
-        let Some(entry) = entry else {
-            let all: Vec<&str> = SERVICES.iter().map(|entry| entry.scheme).collect();
-            let scheme = escape::escape(scheme.as_bytes());
-            return Err(format!("no such scheme '{scheme}': there are {}", all.join(", ")));
-        };
+    fn new(scheme: &str, tail: &str, read: &ReadFile) -> Result<Spec, SpecError> {
+        let entry = Entry::of(scheme)?;
         // `coap:/` is what `coap://HOST/` is: a path without parts.
         let tail = if tail == "//" { "/" } else { tail };
         let (what, query) = match tail.split_once('?') {
@@ -131,29 +166,36 @@ impl Spec {
         let what = decoded(what.strip_prefix('/').unwrap_or(what))?;
         let what = Some(what).filter(|what| !what.is_empty());
         if entry.what.is_none() && what.is_some() {
-            return Err(format!("{} takes nothing behind the host", entry.scheme));
+            return Err(format!("{} takes nothing behind the host", entry.scheme).into());
         }
         let mut pairs: Vec<(&'static str, String)> = Vec::new();
+        let mut secrets = Vec::new();
         for pair in query.into_iter().flat_map(|query| query.split('&')) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(key) = entry.all_keys().find(|key| key.name == name) else {
                 let all: Vec<&str> = entry.all_keys().map(|key| key.name).collect();
                 let (scheme, name) = (entry.scheme, escape::escape(name.as_bytes()));
-                return Err(format!("{scheme} has no key '{name}': there are {}", all.join(", ")));
+                let all = all.join(", ");
+                return Err(format!("{scheme} has no key '{name}': there are {all}").into());
             };
             if value.is_empty() {
-                return Err(format!("the key '{name}' has no value: {name}={}", key.value));
+                return Err(format!("the key '{name}' has no value: {name}={}", key.value).into());
             }
             if !key.repeats && pairs.iter().any(|(it, _)| *it == name) {
-                return Err(format!("the key '{name}' is given twice"));
+                return Err(format!("the key '{name}' is given twice").into());
             }
-            pairs.push((key.name, decoded(value)?));
+            let value = decoded(value)?;
+            if key.names_a_file() {
+                secrets.push((key.name, Secret::read(&value, read)?));
+            }
+            pairs.push((key.name, value));
         }
-        let params = Params { what, root: tail == "/", pairs, read };
+        let params = Params { what, root: tail == "/", pairs, secrets };
         let accept = params.get(ACCEPT.name).map(Accept::parse).transpose()?.unwrap_or_default();
         let kind = (entry.parse)(&params)?;
         if !matches!(kind, Kind::Service(_)) && accept != Accept::default() && !accept.is_any() {
-            return Err(format!("an answer to {} has no code: accept=any alone", entry.scheme));
+            let scheme = entry.scheme;
+            return Err(format!("an answer to {scheme} has no code: accept=any alone").into());
         }
         let tail = if params.root && entry.what != Some(PATH) { "" } else { tail };
         Ok(Spec { entry, kind, accept, tail: tail.to_owned() })
@@ -224,6 +266,16 @@ impl PartialEq for Spec {
 impl Eq for Spec {}
 
 impl Entry {
+    fn of(scheme: &str) -> Result<&'static Entry, SpecError> {
+        // A scheme has no case (RFC 3986 §3.1).
+        let entry = SERVICES.iter().find(|it| it.scheme.eq_ignore_ascii_case(scheme));
+        entry.copied().ok_or_else(|| {
+            let all: Vec<&str> = SERVICES.iter().map(|entry| entry.scheme).collect();
+            let (scheme, all) = (escape::escape(scheme.as_bytes()), all.join(", "));
+            format!("no such scheme '{scheme}': there are {all}").into()
+        })
+    }
+
     /// Its keys, with the one that all have.
     pub fn all_keys(&self) -> impl Iterator<Item = &'static Key> {
         self.keys.iter().chain(std::iter::once(&ACCEPT))
@@ -319,23 +371,27 @@ mod tests {
             ("dns://h/%zz", "'%zz': % is not followed by two hex digits"),
         ];
         for (text, expected) in cases {
-            let error = Spec::of_target(text, &read).unwrap_err();
+            let error = Spec::of_target(text, &read).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{text}: {error}");
         }
-        assert!(Spec::parse("dns://h/x", &read).unwrap_err().contains("without its host"));
-        assert!(Spec::parse("foo", &read).unwrap_err().starts_with("no such scheme 'foo'"));
+        let foreign = target("http://h:1/x", &read).unwrap_err();
+        assert_eq!(foreign.hint(), Some("write udp://h:1, or h:1"));
+        let error = |text: &str| Spec::parse(text, &read).unwrap_err().to_string();
+        assert!(error("dns://h/x").contains("without its host"));
+        assert!(error("foo").starts_with("no such scheme 'foo'"));
     }
 
     #[test]
     fn secrets_come_from_files() {
-        let pairs = |path: &str| vec![("secret-file", path.to_owned())];
-        let params = |path| Params { what: None, root: false, pairs: pairs(path), read: &read };
-        let secret = params("/secret").secret("secret-file").unwrap().unwrap();
+        let secret = Secret::read("/secret", &read).unwrap();
         assert_eq!((secret.bytes(), format!("{secret:?}").as_str()), (&b"s3cret"[..], "Secret"));
-        assert_eq!(params("/empty").secret("secret-file").unwrap_err(), "/empty is empty");
-        assert!(
-            params("/none").secret("secret-file").unwrap_err().starts_with("cannot read /none: ")
-        );
-        assert_eq!(params("/secret").secret("other").unwrap(), None);
+        let error = |text: &str| Spec::parse(text, &read).unwrap_err();
+        for key in ["radius:?secret-file", "snmp:?community-file"] {
+            assert_eq!(error(&format!("{key}=/empty")), SpecError::Empty("/empty".into()));
+            let missing = error(&format!("{key}=/none"));
+            assert!(matches!(missing, SpecError::Unreadable(file, _) if file == "/none"));
+        }
+        let form = error("radius:?secret-file=/secret&foo=1");
+        assert!(matches!(form, SpecError::Form(..)), "{form}");
     }
 }

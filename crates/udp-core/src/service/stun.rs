@@ -61,7 +61,7 @@ struct Stun {
 }
 
 impl Stun {
-    fn parse(method: u16, params: &Params<'_>) -> Result<Kind, String> {
+    fn parse(method: u16, params: &Params) -> Result<Kind, String> {
         let mapped = params.get("mapped").map(|text| {
             let both = text.parse::<SocketAddr>().map(|it| (it.ip(), Some(it.port())));
             let alone = || text.trim_matches(['[', ']']).parse().map(|ip| (ip, None));

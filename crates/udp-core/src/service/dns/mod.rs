@@ -88,7 +88,7 @@ struct Demand {
 }
 
 impl Dns {
-    fn parse(params: &Params<'_>) -> Result<Dns, String> {
+    fn parse(params: &Params) -> Result<Dns, String> {
         let what = params.what();
         let name = match what {
             Some(text) if text.contains("{n}") => {

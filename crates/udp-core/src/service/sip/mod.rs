@@ -46,7 +46,7 @@ struct Sip {
 }
 
 impl Sip {
-    fn parse(params: &Params<'_>) -> Result<Sip, String> {
+    fn parse(params: &Params) -> Result<Sip, String> {
         let is_user = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/%".contains(c);
         let user = match params.get("user") {
             Some(user) if !user.chars().all(is_user) => {

@@ -29,15 +29,15 @@ pub(crate) struct Listed {
     pub(crate) at: Option<SocketAddr>,
     /// The service that it names, or that is given to it; none for the run's own beats.
     pub(crate) spec: Option<Spec>,
-    /// As it was given, where that is a URL.
-    pub(crate) url: Option<String>,
+    /// As it was given; none for the default one.
+    pub(crate) given: Option<String>,
     pub(crate) labels: Labels,
 }
 
 impl Listed {
     /// A target of the run's own beats.
     pub(crate) fn bare(endpoint: Endpoint) -> Self {
-        Listed { endpoint, at: None, spec: None, url: None, labels: Labels::new() }
+        Listed { endpoint, at: None, spec: None, given: None, labels: Labels::new() }
     }
 
     /// The service, if it is not what a bare target is.
@@ -58,7 +58,7 @@ impl Listed {
 
     /// As it was given.
     pub(crate) fn given(&self) -> String {
-        self.url.clone().unwrap_or_else(|| self.endpoint.to_string())
+        self.given.clone().unwrap_or_else(|| self.endpoint.to_string())
     }
 
     /// Its port, unless it names one.
