@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use udp_core::Family;
 use udp_core::cli::web::{Bound, Page, Reply, Request, Site, Web, Weight};
 
@@ -54,7 +55,7 @@ impl Site for Sample {
 fn start() -> (Web, SocketAddr) {
     let endpoint = "127.0.0.1:0".parse().expect("an endpoint");
     let bound = Bound::bind(&endpoint, Family::Any).expect("binds");
-    let web = Web::start(bound, Arc::new(Sample)).expect("starts");
+    let web = Web::start(bound, Arc::new(Sample), None).expect("starts");
     let address = web.addresses()[0];
     (web, address)
 }
@@ -172,4 +173,71 @@ fn a_head_that_does_not_come_ends_the_connection() {
         let answer = ask(at, beginning);
         assert_eq!(answer.contains("200 OK"), beginning.ends_with("\n\r\n"), "{answer}");
     }
+}
+
+/// What heads are made of, well and badly.
+const PIECES: [&str; 24] = [
+    "GET ",
+    "HEAD ",
+    "POST ",
+    "get ",
+    "/",
+    "/metrics",
+    "/-/reload",
+    "http://x/metrics",
+    "?a=%zz",
+    " HTTP/1.1",
+    " HTTP/1.0",
+    "\r\n",
+    "\n",
+    "\r",
+    "Host: x\r\n",
+    "Content-Length: ",
+    "Content-Length : ",
+    "0",
+    "5",
+    "-1, 5",
+    "Transfer-Encoding: chunked\r\n",
+    "transfer-encoding:\tidentity\r\n",
+    " folded\r\n",
+    "Connection: keep-alive\r\n",
+];
+
+/// Whether a body is announced before the first head ends, read as generously as anybody may.
+fn announces_a_body(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head).to_lowercase().replace('\r', "");
+    let head = text.split("\n\n").next().unwrap_or_default();
+    head.lines().filter_map(|line| line.split_once(':')).any(|(name, value)| match name.trim() {
+        "transfer-encoding" => true,
+        "content-length" => value.trim() != "0",
+        _ => false,
+    })
+}
+
+#[test]
+fn whatever_the_head() {
+    let (_web, at) = start();
+    let piece = prop_oneof![
+        8 => prop::sample::select(&PIECES[..]).prop_map(|piece| piece.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 1..8),
+    ];
+    let mut runner = proptest::test_runner::TestRunner::default();
+    let heads = prop::collection::vec(piece, 0..12);
+    let held = runner.run(&heads, |pieces| {
+        let mut request = pieces.concat();
+        // Which ends whatever it has begun, and is answered if nothing was.
+        request.extend(b"\r\n\r\nGET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n");
+        let mut stream = connect(at);
+        let _ = stream.write_all(&request);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer);
+        prop_assert!(answer.is_empty() || answer.starts_with("HTTP/1."), "{answer}");
+        if announces_a_body(&request) {
+            prop_assert!(!answer.contains("200 OK"), "{answer}");
+        }
+        Ok(())
+    });
+    held.expect("every head is survived");
+    assert!(get(at, "/metrics").contains("200 OK"));
 }

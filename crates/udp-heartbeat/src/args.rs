@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{ArgGroup, Parser, ValueEnum};
+use clap::{ArgGroup, Parser};
 use udp_core::Endpoint;
 use udp_core::cli::{CommonArgs, Failure, HasCommon, parse, web};
 use udp_core::expect::{self, Regex};
 use udp_core::service::{Spec, SpecError};
 use udp_core::socket::{Dscp, Ecn};
 
+pub(crate) use crate::choices::{HistogramForm, Path, Schedule};
 use crate::commands::Command;
 use crate::probe::thresholds::RttLimit;
 use crate::report::{self, Show};
@@ -48,13 +49,13 @@ UDP_TARGET, UDP_ADDRESS, UDP_SINCE, UDP_DURATION (s), UDP_SENT, UDP_LOST, UDP_VE
 Signals:
   INT, TERM  stop, print the summary, exit by its verdict; a later INT ends at once
   USR1       print a line for each target on stderr (QUIT, from a terminal, too)
-  HUP        read --targets-file, --stamp-key-file and secrets, and open --record again; without
-             them, as TERM
+  HUP        read --targets-file, --stamp-key-file, --web-config and secrets, and open --record again;
+             without them, as TERM
 
 Environment: RUST_LOG (wins over -v), NO_COLOR
 
-Files: --targets-file, --stamp-key-file, --record; schema/heartbeat.schema.json describes --json,
-schema/recording.schema.json a recording
+Files: --targets-file, --stamp-key-file, --web-config, --record; schema/heartbeat.schema.json
+describes --json, schema/recording.schema.json a recording
 
 Exit codes:
   0  each target answered, every answer was ok, all thresholds held
@@ -262,6 +263,12 @@ pub struct Args {
     /// are no classic buckets, text has the sum and the count.
     #[arg(long, value_enum, value_name = "HOW", requires = "metrics", help_heading = PROMETHEUS, hide_short_help = true)]
     pub(crate) metrics_histograms: Option<HistogramForm>,
+    /// TLS, client certificates, passwords and headers of --metrics, as exporter-toolkit's FILE has them
+    ///
+    /// YAML; paths in it are relative to it. It and what it names are read again when they change. A file that
+    /// has turned bad lets nobody in until it is good again.
+    #[arg(long, value_name = "FILE", requires = "metrics", help_heading = PROMETHEUS, hide_short_help = true)]
+    pub(crate) web_config: Option<PathBuf>,
     /// Local address, and port, to send from
     ///
     /// Of a name, or of :PORT, the first address of each target's family.
@@ -294,24 +301,6 @@ impl HasCommon for Args {
     }
 }
 
-/// How beats are spaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Schedule {
-    /// One each interval
-    Periodic,
-    /// Exponential gaps, their mean the interval
-    Poisson,
-}
-
-/// Which way datagrams take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Path {
-    /// The fastest of this system
-    Auto,
-    /// The one that works everywhere
-    Portable,
-}
-
 /// A target whose form is right; what its files hold is read later.
 fn target(text: &str) -> Result<String, String> {
     let joined = |it: SpecError| parse::joined((it.to_string(), it.hint().map(String::from)));
@@ -327,17 +316,6 @@ fn service(text: &str) -> Result<String, SpecError> {
 #[expect(clippy::unnecessary_wraps, reason = "a reader of files may fail")]
 fn anything(_file: &str) -> std::io::Result<Vec<u8>> {
     Ok(b"anything".to_vec())
-}
-
-/// Which buckets there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum HistogramForm {
-    /// A series for each bucket
-    Classic,
-    /// In protobuf alone, finer; in text the sum and the count
-    Native,
-    /// No histogram at all
-    None,
 }
 
 /// A share in percent.

@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) output: Output,
     /// Where metrics are served, and which histograms they have.
     pub(crate) metrics: Option<(Endpoint, Option<HistogramForm>)>,
+    /// Who is let in there.
+    pub(crate) web_config: Option<PathBuf>,
 }
 
 /// Where targets and key come from, to be read again.
@@ -171,8 +173,8 @@ impl Config {
         };
         let output = Output { form, show, hex, stamp: args.stamp };
         let metrics = args.metrics.map(|endpoint| (endpoint, args.metrics_histograms));
-        let (on_change, record) = (args.on_change, args.record);
-        Ok(Config { plan, twice, sources, on_change, record, output, metrics })
+        let (on_change, record, web_config) = (args.on_change, args.record, args.web_config);
+        Ok(Config { plan, twice, sources, on_change, record, output, metrics, web_config })
     }
 }
 

@@ -44,6 +44,7 @@
 //! `examples/exporter.rs` is an exporter for Prometheus in fifty lines, imports and all.
 
 pub mod args;
+mod choices;
 mod commands;
 mod compare;
 mod config;

@@ -125,7 +125,10 @@ fn formats_pages_and_reload() {
     let file = path.to_str().unwrap();
     let target = peer.target();
     std::fs::write(&path, format!("{target} site=\"a\\b\n")).unwrap();
-    let exporter = Exporter::start(&["-q", "-i", "50ms", "--targets-file", file, "--json"]);
+    let record = path.with_extension("ndjson");
+    let recorded = ["--record", record.to_str().unwrap()];
+    let options = ["-q", "-i", "50ms", "--targets-file", file, "--json"];
+    let exporter = Exporter::start(&[&options[..], &recorded].concat());
     let named = labels(&target, ",site=\"\\\"a\\\\b\"");
     let sent = format!("udp_heartbeat_sent_total{named}");
     let before = exporter.scrape()[&sent];
@@ -143,12 +146,14 @@ fn formats_pages_and_reload() {
     let (_, body) = exporter.ask("GET", "/targets", "text/html");
     assert!(String::from_utf8(body).unwrap().contains(&format!("<td>{target}</td>")));
 
-    // Another target, then a bad file: the one that stays goes on.
+    // Another target, then a bad file: the one that stays goes on. The recording is opened again.
+    std::fs::remove_file(&record).unwrap();
     std::fs::write(&path, format!("{target} site=\"a\\b\n127.0.0.1:1\n")).unwrap();
     let (head, _) = exporter.ask("POST", "/-/reload", "");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     let after = exporter.scrape();
     assert!(after[&sent] >= before);
+    wait_until(|| record.exists());
     assert_eq!(after["udp_heartbeat_config_last_reload_successful"], 1.0);
     std::fs::write(&path, format!("{target} up=1 le=1\n")).unwrap();
     let (head, body) = exporter.ask("POST", "/-/reload", "");
@@ -159,6 +164,7 @@ fn formats_pages_and_reload() {
     assert_eq!(after["udp_heartbeat_config_last_reload_successful"], 0.0);
     assert!(after.contains_key(&format!("udp_heartbeat_sent_total{}", labels("127.0.0.1:1", ""))));
     std::fs::remove_file(&path).unwrap();
+    std::fs::remove_file(&record).unwrap();
 }
 
 #[test]

@@ -22,7 +22,8 @@ below 1024 and this server's own; broadcast sources; 16 prefixes in a row; a sou
 what would exceed the largest datagram. Each is counted by reason in the summary.
 
 Files: --access-file has `allow CIDR` or `deny CIDR` a line, # begins a comment. It and
---stamp-key-file are read again on SIGHUP; a bad file changes nothing and is reported.
+--stamp-key-file are read again on SIGHUP; a bad file changes nothing and is reported. --web-config
+and what it names are read whenever somebody asks.
 
 Environment: RUST_LOG (overrides -v), NO_COLOR; LISTEN_FDS, LISTEN_FDNAMES, NOTIFY_SOCKET (systemd:
 a socket named `stamp` is the reflector's).
@@ -142,6 +143,18 @@ pub struct Args {
     /// It needs a port; :9107 is every IPv4 address.
     #[arg(long, value_name = "ENDPOINT", value_parser = web::endpoint, help_heading = "Prometheus", hide_short_help = true)]
     pub metrics: Option<Endpoint>,
+    /// TLS, client certificates, passwords and headers of --metrics, as exporter-toolkit's FILE has them
+    ///
+    /// YAML; paths in it are relative to it. It and what it names are read again when they change. A file that
+    /// has turned bad lets nobody in until it is good again.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "metrics",
+        help_heading = "Prometheus",
+        hide_short_help = true
+    )]
+    pub web_config: Option<PathBuf>,
 
     /// No line per datagram
     #[arg(short, long, help_heading = "Output")]

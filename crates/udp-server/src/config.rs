@@ -1,5 +1,6 @@
 //! What runs: the options' meaning, with every default filled in and every contradiction dropped.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use udp_core::cli::{Failure, Style};
@@ -110,6 +111,8 @@ pub(crate) struct Config {
     pub(crate) count: Option<u64>,
     /// Where metrics are served.
     pub(crate) metrics: Option<Endpoint>,
+    /// Who is let in there.
+    pub(crate) web_config: Option<PathBuf>,
 }
 
 impl Config {
@@ -158,6 +161,7 @@ impl TryFrom<Args> for Config {
             interface: args.common.interface,
             binds: args.bind,
             metrics: args.metrics,
+            web_config: args.web_config,
             stamps: args.stamp,
             reply: if args.sink { Reply::Nothing } else { Reply::Echo(prefix) },
             format: if args.json { Format::Json } else { Format::Text },
@@ -216,6 +220,7 @@ mod tests {
             io: IoPath::Auto,
             busy_poll: None,
             metrics: None,
+            web_config: None,
             count: None,
         }
     }

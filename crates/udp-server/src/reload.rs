@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::Receiver;
+use udp_core::cli::web::Guard;
 use udp_core::cli::{Failure, files, notify};
 use udp_core::stamp::Key;
 
@@ -69,10 +70,11 @@ impl Sources {
     }
 
     /// Reads on each request, until nobody asks any more.
-    pub(crate) fn serve(&self, requests: &Receiver<()>, rules: &Current) {
+    pub(crate) fn serve(&self, requests: &Receiver<()>, rules: &Current, guard: Option<&Guard>) {
         for () in requests {
             notify::reloading();
             // What is bad was said.
+            let _ = guard.map(Guard::read_again);
             let _ = self.read_again(rules);
             notify::ready();
         }

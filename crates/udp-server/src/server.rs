@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded, never, select, tick};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
-use udp_core::cli::web::{Bound, Web};
+use udp_core::cli::web::{Bound, Guard, Web};
 use udp_core::cli::{Console, Exit, Failure, notify};
 use udp_core::endpoint::host_port;
 use udp_core::error::describe;
@@ -32,16 +32,18 @@ const DROPPED_EVERY: Duration = Duration::from_secs(1);
 /// What keeps it from starting: a name, a socket, a key file, a thread.
 pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
     let rules = Arc::new(Current::new(config.sources.read()?));
+    let guard = config.web_config.as_deref().map(Guard::open).transpose()?;
     let bound = config.metrics.as_ref().map(|at| Bound::bind(at, config.family)).transpose()?;
     let listeners = listeners::open_all(config, systemd::inherited()?)?;
     // Not before names are resolved: a resolver that hangs is ended by the first signal.
-    let hangup = if config.sources.any() { Hangup::Reload } else { Hangup::Stop };
+    let has_files = config.sources.any() || guard.is_some();
+    let hangup = if has_files { Hangup::Reload } else { Hangup::Stop };
     let signals = Signals::install(hangup)?;
     let services: Vec<Service> = listeners.iter().map(|l| l.service.clone()).collect();
     let stdout_log = StdoutLog::start(config.format, config.style)?;
     let workers = WorkerPool::start(config, listeners, &rules, &stdout_log)?;
-    let reload = reloader(&config.sources, &rules)?;
-    let web = bound.map(|bound| serve_metrics(bound, config, &workers, &rules, console));
+    let reload = reloader(&config.sources, &rules, guard.clone())?;
+    let web = bound.map(|bound| serve_metrics((bound, guard), config, &workers, &rules, console));
     let _web = web.transpose()?;
     notify::ready();
 
@@ -55,7 +57,7 @@ pub(crate) fn run(config: &Config, console: &Console) -> Result<Exit, Failure> {
 
 /// Serves the counts by HTTP, and says where.
 fn serve_metrics(
-    bound: Bound,
+    (bound, guard): (Bound, Option<Arc<Guard>>),
     config: &Config,
     workers: &WorkerPool,
     rules: &Arc<Current>,
@@ -64,18 +66,22 @@ fn serve_metrics(
     let (sources, rules) = (config.sources.clone(), Arc::clone(rules));
     let pages = Pages { binds: workers.binds(), sources, rules };
     let series = pages.series();
-    let web = Web::start(bound, Arc::new(pages))?;
+    let web = Web::start(bound, Arc::new(pages), guard)?;
     console.note(format!("metrics: {}, {series} series", web.urls("/metrics")));
     Ok(web)
 }
 
 /// Starts the thread that reads files again; a message asks it to.
-fn reloader(sources: &Sources, rules: &Arc<Current>) -> Result<Sender<()>, Failure> {
+fn reloader(
+    sources: &Sources,
+    rules: &Arc<Current>,
+    guard: Option<Arc<Guard>>,
+) -> Result<Sender<()>, Failure> {
     let (sender, requests) = bounded(1);
     let (sources, rules) = (sources.clone(), Arc::clone(rules));
     let thread = std::thread::Builder::new().name("reload".into());
     thread
-        .spawn(move || sources.serve(&requests, &rules))
+        .spawn(move || sources.serve(&requests, &rules, guard.as_deref()))
         .map_err(|error| Failure::local(format!("cannot start a thread: {}", describe(&error))))?;
     Ok(sender)
 }

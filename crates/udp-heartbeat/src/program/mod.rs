@@ -20,7 +20,7 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, select};
 use udp_core::cli::printer::{Handle, Policy, Printer, Reader, stdout};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
-use udp_core::cli::web::{Bound, Web};
+use udp_core::cli::web::{Bound, Guard, Web};
 use udp_core::cli::{self, Console, Exit, Failure, Style, notify};
 use udp_core::clock;
 use udp_core::error::describe;
@@ -40,7 +40,7 @@ use crate::report::{
 use crate::run::{Prober, precision};
 use hook::Hook;
 use metrics::Pages;
-use reload::{Ask, Reloads};
+use reload::{Around, Ask, Reloads};
 use reporter::Reporter;
 use say::{say_figures, say_snapshot};
 
@@ -117,7 +117,9 @@ impl Run {
         live: screen::Wanted,
         console: &Console,
     ) -> Result<Self, Failure> {
-        let Config { plan, twice, sources, on_change, record, output, metrics } = config;
+        let Config { plan, twice, sources, on_change, record, output, metrics, web_config } =
+            config;
+        let guard = web_config.as_deref().map(Guard::open).transpose()?;
         raise_descriptors();
         let limits = (&plan.warnings, &plan.thresholds);
         let reporter = make_reporter(output, plan.timeout, style, limits);
@@ -125,6 +127,8 @@ impl Run {
         let printer = printer.map_err(thread_failed)?;
         let hook = on_change.map(Hook::start).transpose().map_err(thread_failed)?.map(Arc::new);
         let (mut start, mut options) = (start(&plan), Options::of(&plan));
+        let services = plan.targets.iter().filter_map(Listed::service);
+        let facts: usize = services.map(|spec| spec.entry().facts.len()).sum();
         let bound = metrics.map(|(at, form)| Ok((Bound::bind(&at, plan.family)?, form)));
         let bound: Option<(Bound, _)> = bound.transpose().map_err(|it: Failure| it)?;
         let reporter = Reporter::new(output, printer.handle().clone(), hook.clone());
@@ -140,13 +144,17 @@ impl Run {
         }
         // Not before: there is nothing to sum up yet, and a resolver that hangs is ended by the
         // first signal.
-        let again = sources.any();
-        let hears = again || recording.is_some();
+        let hears = sources.any() || recording.is_some() || guard.is_some();
         let signals = Signals::install(if hears { Hangup::Reload } else { Hangup::Stop })?;
         let lines = Arc::new(printer.handle().clone());
         let reloads = Reloads::new();
-        let start_reload = || reload::start(sources, prober.caller(), reloads.clone());
-        let asks = again.then(start_reload).transpose().map_err(thread_failed)?;
+        let around = Around {
+            prober: Arc::downgrade(&prober),
+            recording: recording.clone(),
+            guard: guard.clone(),
+        };
+        let start_reload = || reload::start(sources, prober.caller(), reloads.clone(), around);
+        let asks = hears.then(start_reload).transpose().map_err(thread_failed)?;
         let (gone, web) = (Arc::new(AtomicBool::new(false)), None);
         let mut run =
             Run { prober, output, printer, lines, hook, signals, recording, gone, screen, web };
@@ -158,8 +166,12 @@ impl Run {
         run.announce(start, console);
         if let Some((bound, form)) = bound {
             let pages = Pages { prober: Arc::downgrade(&run.prober), form, reloads, asks };
-            let series = pages.series();
-            let web = Web::start(bound, Arc::new(pages))?;
+            // Which facts of a service are numbers, its answers show.
+            let series = match facts {
+                0 => pages.series().to_string(),
+                facts => format!("up to {}", pages.series() + facts),
+            };
+            let web = Web::start(bound, Arc::new(pages), guard)?;
             console.note(format!("metrics: {}, {series} series", web.urls("/metrics")));
             run.web = Some(web);
         }
@@ -226,8 +238,7 @@ impl Run {
     fn forward(&self, asks: Option<Sender<Ask>>, console: &Console) -> io::Result<()> {
         let (prober, gone) = (Arc::downgrade(&self.prober), self.gone.clone());
         let (console, signals) = (console.clone(), self.signals.clone());
-        let (on_terminal, recording) =
-            (self.output.form == Form::Text && io::stdout().is_terminal(), self.recording.clone());
+        let on_terminal = self.output.form == Form::Text && io::stdout().is_terminal();
         let lines = Arc::downgrade(&self.lines);
         let mut reader_gone = self.printer.reader_gone().clone();
         let work = move || {
@@ -243,18 +254,8 @@ impl Run {
                             with(&prober, Prober::stop);
                         }
                         Ok(SignalEvent::Reload) => {
-                            // Who reads files says by himself when that begins and ends.
-                            if asks.is_none() {
-                                notify::reloading();
-                            }
                             // One request that waits is as good as two.
                             let _ = asks.as_ref().map(|asks| asks.try_send(Ask::default()));
-                            if let Some(recording) = &recording {
-                                with(&prober, |it| recording.reopen(&it.snapshot()));
-                            }
-                            if asks.is_none() {
-                                notify::ready();
-                            }
                         }
                         Ok(SignalEvent::Snapshot) => with(&prober, |it| say_snapshot(it, &console)),
                         Err(_) => return,

@@ -1,14 +1,16 @@
-//! Reads the list of targets and the key again: on SIGHUP, and the list when it has changed.
+//! Reads the list of targets, the key and the web configuration again, and opens the recording again, on
+//! SIGHUP and POST /-/reload; and the list when it has changed.
 //!
 //! A thread of its own reads, so that no disk holds up a beat. What is bad changes nothing and is said.
 //! A file that is just being written is left alone until it has stayed the same for a while.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 use std::{fs, io, thread};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use udp_core::cli::web::Guard;
 use udp_core::cli::{Failure, files, notify};
 use udp_core::clock::{self, Wall};
 use udp_core::stamp::Key;
@@ -16,7 +18,8 @@ use udp_core::stamp::Key;
 use super::{PATIENCE, read_list, watchdog};
 use crate::config::{self, Sources};
 use crate::probe::targets::Listed;
-use crate::run::Caller;
+use crate::record::Recording;
+use crate::run::{Caller, Prober};
 use crate::targets_file;
 
 /// How often it is looked whether the list has changed, and how long it has to stay the same.
@@ -91,6 +94,7 @@ impl Sources {
         &self,
         asks: &Receiver<Ask>,
         reloads: &Reloads,
+        around: impl Fn() -> bool,
         found: impl Fn(Fresh, Ask),
         done: impl Fn(),
     ) {
@@ -113,10 +117,12 @@ impl Sources {
             if asked {
                 notify::reloading();
             }
+            let well = !asked || around();
             let fresh = self.read(asked);
-            reloads.note(fresh.is_ok());
+            reloads.note(fresh.is_ok() && well);
             let ask = ask.unwrap_or_default();
             match fresh {
+                Ok(_) if !self.any() => ask.answer(Ok(())),
                 Ok(fresh) => found(fresh, ask),
                 Err(failure) => {
                     files::warn_unchanged(&failure);
@@ -153,8 +159,31 @@ impl Sources {
     }
 }
 
+/// Who has a part in it, beside the targets and the key.
+#[derive(Debug)]
+pub(crate) struct Around {
+    pub(crate) prober: Weak<Prober>,
+    pub(crate) recording: Option<Recording>,
+    pub(crate) guard: Option<Arc<Guard>>,
+}
+
+impl Around {
+    /// Opens the recording again, and reads the web configuration. Whether that is good.
+    fn again(&self) -> bool {
+        if let (Some(recording), Some(prober)) = (&self.recording, self.prober.upgrade()) {
+            recording.reopen(&prober.snapshot());
+        }
+        self.guard.as_ref().is_none_or(|guard| guard.read_again().is_ok())
+    }
+}
+
 /// Starts the thread that reads files again where it is asked to.
-pub(crate) fn start(sources: Sources, caller: Caller, reloads: Reloads) -> io::Result<Sender<Ask>> {
+pub(crate) fn start(
+    sources: Sources,
+    caller: Caller,
+    reloads: Reloads,
+    around: Around,
+) -> io::Result<Sender<Ask>> {
     let (asks, asked) = bounded(1);
     let ready = caller.clone();
     let work = move || {
@@ -174,7 +203,7 @@ pub(crate) fn start(sources: Sources, caller: Caller, reloads: Reloads) -> io::R
             watchdog::came_by(&ready, PATIENCE);
             notify::ready();
         };
-        sources.watch(&asked, &reloads, found, done);
+        sources.watch(&asked, &reloads, || around.again(), found, done);
     };
     thread::Builder::new().name("files".into()).spawn(work)?;
     Ok(asks)

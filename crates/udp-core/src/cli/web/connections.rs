@@ -1,7 +1,7 @@
 //! Which connections there are, and which of them has to go for a new one.
 //!
-//! There is always room: for one more than [`MOST`] the one goes that has let us wait longest, by not
-//! asking or by not taking its answer. One that waits for us stays.
+//! For one more than [`MOST`] the one goes that has let us wait longest, by not asking or by not taking
+//! its answer. One that waits for us stays; where all do, there is no room.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -51,11 +51,9 @@ pub(super) enum Slow {
 }
 
 impl Connections {
-    /// Before one more is taken in: ends one if there are too many.
-    pub(super) fn make_room(&self) {
-        if self.lock().len() >= MOST {
-            self.end_one(Slow::Any);
-        }
+    /// Before one more is taken in: ends one if there are too many. Whether there is room.
+    pub(super) fn make_room(&self) -> bool {
+        self.lock().len() < MOST || self.end_one(Slow::Any)
     }
 
     /// Takes one in.

@@ -4,12 +4,21 @@
 //! bounded, a request's body is refused, and the pages that ask the program wait on threads apart.
 //! hyper speaks the protocol (RFC 9110, RFC 9112).
 
+mod alternative_names;
+mod coding;
+mod config;
 mod connections;
+mod conversation;
+mod guard;
 pub mod metrics;
 mod pages;
+mod passwords;
 mod server;
 mod site;
+mod tls;
+mod written;
 
+pub use guard::Guard;
 pub use pages::escape;
 pub use server::{Bound, Web};
 pub use site::{Page, Query, Reply, Request, Site, StatusCode, Weight};

@@ -1,7 +1,9 @@
 //! What a program shows, as its pages; and what they are asked for.
 
 pub use hyper::StatusCode;
-use hyper::header::{ACCEPT, HeaderMap};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName};
+
+use super::coding;
 
 /// What a program shows. Pages are asked for on threads that may wait.
 pub trait Site: Send + Sync + 'static {
@@ -62,7 +64,17 @@ impl Request {
 
     /// All that `Accept` says.
     pub fn accept(&self) -> String {
-        let values = self.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        self.list(&ACCEPT)
+    }
+
+    /// Whether the answer may be in gzip.
+    pub(super) fn takes_gzip(&self) -> bool {
+        coding::takes_gzip(&self.list(&ACCEPT_ENCODING))
+    }
+
+    /// A list that may stand in several headers (RFC 9110 section 5.3).
+    fn list(&self, name: &HeaderName) -> String {
+        let values = self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.collect::<Vec<_>>().join(",")
     }
 }
