@@ -19,8 +19,10 @@ use tempfile::TempDir;
 
 use super::IoPath;
 use super::context::Context;
+use super::netns::present;
 use super::process::{Launch, Process};
 use super::runner::Scenario;
+use super::skip::skip;
 use super::terminal::Terminal;
 use parse::{Block, Command, Group, Kind};
 
@@ -55,6 +57,10 @@ pub(crate) fn scenarios(root: &Path) -> Result<Vec<Scenario>> {
 }
 
 fn run(context: &Context, group: &Group) -> Result<()> {
+    let mut commands = group.blocks.iter().flat_map(|block| &block.commands);
+    if commands.any(|it| it.text.starts_with("prometheus ")) && !present("prometheus") {
+        return skip("prometheus is not installed (Debian's package prometheus)");
+    }
     let _port = context.default_port()?;
     let place = Place::new(context)?;
     let background = group.background.as_ref().map(|b| Background::start(&place, b)).transpose()?;
