@@ -7,7 +7,7 @@ mod common;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
-use common::{Peer, run, start, wait_until};
+use common::{Peer, run, start, start_saying_to, wait_until};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -76,6 +76,24 @@ fn a_reader_that_goes_away_ends_it_quietly() {
         child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
         assert_eq!((child.wait().unwrap().code(), errors.as_str()), (Some(0), ""));
     }
+}
+
+/// Far more is logged than the pipe holds, and nobody reads it: every beat is sent and told all the same.
+#[test]
+fn a_log_that_nobody_reads_holds_up_no_beat() {
+    let peer = Peer::new(|request| {
+        let strangers = (0..20).map(|_| request.with("who is this"));
+        strangers.chain([request.echo()]).collect()
+    });
+    let (unread, full) = std::io::pipe().unwrap();
+    let target = peer.target();
+    let arguments =
+        [target.as_str(), "--number", "-vv", "-D", "-c", "100", "-i", "20ms", "-W", "60s"];
+    let finished = start_saying_to(full.into(), &arguments).finish();
+    drop(unread);
+    let counts = finished.counts();
+    assert!(counts.contains(" 100 sent, 100 received, 0 lost (0.0%)"), "{counts}");
+    assert_eq!(finished.code, Some(0));
 }
 
 /// A second reply to the very last beat still counts.

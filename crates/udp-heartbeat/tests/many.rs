@@ -145,6 +145,20 @@ fn good_silent_and_refusing_targets_side_by_side() {
     }
 }
 
+/// Whosever a socket's errors are read for, each is told to the beat that it is about.
+#[test]
+fn a_refusal_is_told_to_the_target_that_was_refused() {
+    let targets: Vec<String> = (0..20).map(|_| closed().to_string()).collect();
+    let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+    for mode in ["--stamp", "--number"] {
+        let options = ["-c", "3", "-i", "50ms", "-W", "2s", "-q", "--json", mode];
+        let finished = run(&[&targets[..], &options].concat());
+        assert_eq!(finished.code, Some(3), "{}", finished.stdout);
+        let refused = finished.stdout.matches("\"refused\":3,").count();
+        assert_eq!(refused, targets.len(), "{mode}: {}", finished.stdout);
+    }
+}
+
 /// The same address by several names, in every mode: each target's replies are its own.
 #[test]
 fn one_address_several_times() {
@@ -189,6 +203,8 @@ fn a_file_of_targets() {
     let finished = run(&[&one, &again, "-c", "1", "-q"]);
     assert_eq!(finished.code, Some(0));
     assert!(finished.stdout.contains("\n1 sent, 1 received, "), "{}", finished.stdout);
+    let last = format!("{one} stands twice: asked and answered as one");
+    assert_eq!(finished.stdout.lines().last(), Some(last.as_str()));
     assert_eq!(finished.stderr, format!("warning: {one} stands twice and is one target\n"));
 }
 

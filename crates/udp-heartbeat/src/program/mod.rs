@@ -162,6 +162,7 @@ impl Run {
         for target in &twice {
             log::warn!("{target} stands twice and is one target");
         }
+        start.twice = twice;
         start.targets = targets.into_iter().map(StartTarget::from).collect();
         run.announce(start, console);
         if let Some((bound, form)) = bound {
@@ -228,7 +229,7 @@ impl Run {
         if start.interval < FLOOR && foreign > 0 {
             console.note(config::offered_rate(start.interval, foreign, start.bytes));
         }
-        if self.output.form == Form::Json {
+        if self.output.form == Form::Json || !start.twice.is_empty() {
             // A full channel at the very start is not to be expected; the printer counts it.
             drop(self.printer.handle().offer(Item::Start(Box::new(start))));
         }
@@ -294,6 +295,7 @@ fn start(plan: &Plan) -> Start {
     Start {
         at: clock::wall(),
         targets: Vec::new(),
+        twice: Vec::new(),
         mode: match plan.format {
             _ if plan.targets.iter().all(|target| target.service().is_some()) => SERVICE,
             Format::Plain { .. } => "plain",

@@ -43,6 +43,8 @@ pub(crate) struct Reloaded {
 pub(crate) struct Start {
     pub(crate) at: Wall,
     pub(crate) targets: Vec<StartTarget>,
+    /// Those that were named more than once.
+    pub(crate) twice: Vec<String>,
     pub(crate) mode: &'static str,
     /// Bytes of a beat.
     pub(crate) bytes: usize,

@@ -200,12 +200,20 @@ pub(crate) struct Running {
 
 /// Starts the program with these arguments.
 pub(crate) fn start<S: AsRef<str>>(arguments: &[S]) -> Running {
+    start_saying_to(Stdio::piped(), arguments)
+}
+
+/// The same with a stderr that is not read here, unless it is a pipe of this one's.
+pub(crate) fn start_saying_to<S: AsRef<str>>(stderr: Stdio, arguments: &[S]) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_udp-heartbeat"));
     command.args(arguments.iter().map(AsRef::as_ref)).env_remove("RUST_LOG");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
     let mut child = command.spawn().unwrap();
     let stdout = drain(child.stdout.take().unwrap());
-    let stderr = drain(child.stderr.take().unwrap());
+    let stderr = match child.stderr.take() {
+        Some(stderr) => drain(stderr),
+        None => drain(std::io::empty()),
+    };
     Running { child, stdout, stderr }
 }
 

@@ -30,11 +30,13 @@ pub(crate) struct Text {
     payload: Payload,
     timeout: Duration,
     style: Style,
+    /// Targets that were named more than once.
+    twice: Vec<String>,
 }
 
 impl Text {
     pub(crate) fn new(payload: Payload, timeout: Duration, style: Style) -> Self {
-        Text { payload, timeout, style }
+        Text { payload, timeout, style, twice: Vec::new() }
     }
 
     fn record(&self, record: &Record, out: &mut Vec<u8>) {
@@ -140,13 +142,18 @@ impl Render<Item> for Text {
     fn value(&mut self, item: Item, out: &mut Vec<u8>) {
         let start = out.len();
         match &item {
-            Item::Start(_) | Item::Reloaded(_) => {}
+            Item::Start(start) => self.twice.clone_from(&start.twice),
+            Item::Reloaded(_) => {}
             Item::Record(record) => {
                 self.record(record, out);
                 self.style.dress(out, start, record.at, tone(&record.event));
             }
             Item::Summary(summary) => {
                 summary::run(summary, out);
+                for target in &self.twice {
+                    let target = one_line(target);
+                    put(out, format_args!("{target} stands twice: asked and answered as one\n"));
+                }
                 self.style.dress(out, start, summary.at, Tone::Plain);
             }
         }
