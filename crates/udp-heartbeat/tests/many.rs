@@ -4,8 +4,10 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use common::exporter::Exporter;
 use common::{Finished, Peer, closed, run, start, wait_until};
 use nix::sys::signal::Signal;
 
@@ -223,5 +225,46 @@ fn a_snapshot_is_a_line_for_each_target() {
     for (line, peer) in lines.iter().zip([&one, &two]) {
         assert!(line.starts_with(&format!("{}: ", peer.target())), "{line}");
         assert!(line.contains(" sent, ") && line.ends_with(" ms, up"), "{line}");
+    }
+}
+
+/// A hundred of ten thousand are others after a reload: the rest keep every figure and miss no beat. A slot
+/// is missed only where a whole interval goes by, and no machine is that busy.
+#[test]
+fn a_reload_touches_only_what_it_changes() {
+    let peer = Echo::new();
+    let targets = Targets::new("reload", addresses(10_000, peer.port));
+    let options = ["-q", "-i", "5s", "-W", "10s", "--json"];
+    let exporter = Exporter::start(&[&targets.option()[..], &options].concat());
+    let beats = |count: u64| {
+        let until = peer.answered() + count;
+        wait_until(|| peer.answered() > until);
+    };
+    beats(12_000);
+    let before = exporter.scrape();
+    let others: Vec<String> = addresses(10_100, peer.port).skip(100).collect();
+    std::fs::write(&targets.0, others.join("\n")).unwrap();
+    let (head, _) = exporter.ask("POST", "/-/reload", "");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let sent = |scrape: &BTreeMap<String, f64>| {
+        let all =
+            scrape.iter().filter(|(series, _)| series.starts_with("udp_heartbeat_sent_total"));
+        all.map(|(series, sent)| (series.clone(), *sent)).collect::<BTreeMap<String, f64>>()
+    };
+    // Until each was sent one more beat.
+    let (old, mut after) = (sent(&before), BTreeMap::new());
+    wait_until(|| {
+        beats(1000);
+        after = exporter.scrape();
+        sent(&after).iter().all(|(series, sent)| sent > old.get(series).unwrap_or(&0.0))
+    });
+    let now = sent(&after);
+    let new = now.keys().filter(|series| !old.contains_key(*series)).count();
+    let gone = old.keys().filter(|series| !now.contains_key(*series)).count();
+    assert_eq!((gone, new, now.len()), (100, 100, 10_000));
+    for (series, was) in before.iter().filter(|(series, _)| series.contains("_total{target=")) {
+        assert!(after.get(series).is_none_or(|now| now >= was), "{series} was {was}");
+        let skipped = series.starts_with("udp_heartbeat_slots_skipped_total");
+        assert!(!skipped || after.get(series).is_none_or(|now| *now == 0.0), "{series}");
     }
 }

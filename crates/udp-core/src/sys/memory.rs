@@ -1,4 +1,4 @@
-//! How the kernel backs a buffer with memory. `madvise(2)`.
+//! How the kernel backs a buffer with memory. `madvise(2)`, `mallopt(3)`.
 
 /// Bytes of the smallest page of the supported machines; a hint may be given for less than asked.
 const PAGE: usize = 4096;
@@ -15,4 +15,12 @@ pub(crate) fn keep_small_pages(memory: &mut [u8]) {
         let _hint =
             unsafe { libc::madvise(aligned.as_mut_ptr().cast(), length, libc::MADV_NOHUGEPAGE) };
     }
+}
+
+/// Has every block of 128 KiB or more mapped by itself, so that it is given back when it is freed. Left alone,
+/// the C library takes ever larger blocks from its heap once such a one was freed, and leaves holes there.
+#[cfg(all(feature = "web", target_env = "gnu"))]
+pub(crate) fn map_large_blocks() {
+    // SAFETY: it sets a figure of the allocator, and is called before there are threads.
+    let _hint = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10) };
 }

@@ -4,7 +4,8 @@
 //! What is here does one system call and decides nothing: arguments come in as slices and
 //! integers, results go out as `io::Result`. Everything that interprets bytes (addresses, control
 //! messages) is safe code elsewhere. One unsafe operation a block, each with its reason. Man
-//! pages: `recvmmsg(2)`, `sendmmsg(2)`, `getsockopt(2)`, `madvise(2)`, `setpriority(2)`.
+//! pages: `recvmmsg(2)`, `sendmmsg(2)`, `getsockopt(2)`, `madvise(2)`, `mallopt(3)`,
+//! `setpriority(2)`.
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "system calls that std and socket2 do not offer")]
 
@@ -20,6 +21,8 @@ pub(crate) mod sockopt;
 mod stdout;
 
 pub(crate) use memory::keep_small_pages;
+#[cfg(all(feature = "web", target_env = "gnu"))]
+pub(crate) use memory::map_large_blocks;
 #[cfg(feature = "cli")]
 pub(crate) use priority::set_nice;
 pub(crate) use receive::{ReceiveCall, Taken};

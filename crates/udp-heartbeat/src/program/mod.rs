@@ -20,7 +20,7 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, select};
 use udp_core::cli::printer::{Handle, Policy, Printer, Reader, stdout};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
-use udp_core::cli::web::{Bound, Guard, Web};
+use udp_core::cli::web::{self, Bound, Guard, Web};
 use udp_core::cli::{self, Console, Exit, Failure, Style, notify};
 use udp_core::clock;
 use udp_core::error::describe;
@@ -119,6 +119,9 @@ impl Run {
     ) -> Result<Self, Failure> {
         let Config { plan, twice, sources, on_change, record, output, metrics, web_config } =
             config;
+        if metrics.is_some() {
+            web::give_back_memory();
+        }
         let guard = web_config.as_deref().map(Guard::open).transpose()?;
         raise_descriptors();
         let limits = (&plan.warnings, &plan.thresholds);

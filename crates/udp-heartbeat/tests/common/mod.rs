@@ -1,6 +1,9 @@
 //! A peer that answers by plan, and the built program with its output.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+#[cfg(unix)]
+pub(crate) mod exporter;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::{SocketAddr, UdpSocket};

@@ -26,6 +26,14 @@ pub use site::{Page, Query, Reply, Request, Site, StatusCode, Weight};
 use super::parse;
 use crate::Endpoint;
 
+/// Has large blocks of memory given back to the system as soon as they are freed, so that a large page costs
+/// little more than its size, and nothing between two requests. It is of the whole process: for a program's
+/// start, before there are threads.
+pub fn give_back_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    crate::sys::map_large_blocks();
+}
+
 /// Where to serve HTTP: it has no default port.
 ///
 /// # Errors

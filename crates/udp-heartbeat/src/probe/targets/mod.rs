@@ -100,6 +100,8 @@ pub(crate) struct Targets {
     targets: Vec<Target>,
     /// Those that there are, in the order of the list.
     order: Vec<TargetId>,
+    /// Those that were retired, in order of time, whose places are to be used again.
+    retired: VecDeque<TargetId>,
     paths: Vec<Path>,
     by_address: HashMap<SocketAddr, PathId>,
     hosts: HashMap<IpAddr, Vec<PathId>>,
@@ -139,6 +141,7 @@ impl Targets {
             setup,
             targets: Vec::new(),
             order: Vec::new(),
+            retired: VecDeque::new(),
             paths: Vec::new(),
             by_address: HashMap::new(),
             hosts: HashMap::new(),
@@ -174,11 +177,12 @@ impl Targets {
         let format = self.format(&listed);
         let target = Target::new(label, listed, (format, stamp), &self.setup, count);
         let rest = self.setup.rules.timeout + self.setup.pool.linger;
-        let over = |since: Mono| since + rest <= now;
-        let id = match self.targets.iter_mut().position(|it| it.retired.is_some_and(over)) {
-            Some(place) => {
-                self.targets[place] = target;
-                place as TargetId
+        let over = |id: &TargetId| self.target(*id).retired.is_some_and(|it| it + rest <= now);
+        let id = match self.retired.front().copied().filter(over) {
+            Some(id) => {
+                self.retired.pop_front();
+                self.targets[id as usize] = target;
+                id
             }
             None => {
                 self.targets.push(target);
@@ -192,6 +196,7 @@ impl Targets {
     /// The target is none any more: it sends nothing, and what is under way answers nothing.
     pub(crate) fn retire(&mut self, target: TargetId, now: Mono) {
         self.order.retain(|it| *it != target);
+        self.retired.push_back(target);
         let session = Session::new(&self.setup.rules);
         let entry = &mut self.targets[target as usize];
         let session = std::mem::replace(&mut entry.session, session);
