@@ -38,6 +38,10 @@ pub(crate) enum Figure {
     Lateness,
     /// The same, 99th percentile.
     Lateness99,
+    /// The longest time, in nanoseconds, from asking for metrics to their last byte.
+    Scrape,
+    /// Bytes by which the most resident memory grew once metrics were read.
+    ScrapeMemory,
 }
 
 /// The figures of one slice.
@@ -63,6 +67,8 @@ impl Figure {
             Self::Core => "core_percent",
             Self::Lateness => "late_p50_ns",
             Self::Lateness99 => "late_p99_ns",
+            Self::Scrape => "scrape_ns",
+            Self::ScrapeMemory => "scrape_memory_bytes",
         }
     }
 
@@ -85,6 +91,8 @@ impl Figure {
             Self::Core => "core %",
             Self::Lateness => "late p50 µs",
             Self::Lateness99 => "late p99 µs",
+            Self::Scrape => "scrape ms",
+            Self::ScrapeMemory => "scrape KiB",
         }
     }
 
@@ -99,8 +107,10 @@ impl Figure {
             | Self::Lateness
             | Self::Lateness99
             | Self::CpuPerBeat => format!("{:.1}", value / 1e3),
-            Self::IdleMemory | Self::PeakMemory | Self::BinarySize => grouped(value / 1024.0),
-            Self::FirstReply => format!("{:.1}", value / 1e6),
+            Self::IdleMemory | Self::PeakMemory | Self::BinarySize | Self::ScrapeMemory => {
+                grouped(value / 1024.0)
+            }
+            Self::FirstReply | Self::Scrape => format!("{:.1}", value / 1e6),
             Self::Missed | Self::Core | Self::Shown => format!("{value:.2}"),
         }
     }
@@ -108,10 +118,10 @@ impl Figure {
     /// The figure with its unit, for a goal.
     pub(crate) fn show_with_unit(self, value: f64) -> String {
         match self {
-            Self::IdleMemory | Self::PeakMemory | Self::BinarySize => {
+            Self::IdleMemory | Self::PeakMemory | Self::BinarySize | Self::ScrapeMemory => {
                 format!("{:.2} MiB", value / f64::from(1 << 20))
             }
-            Self::FirstReply => format!("{:.1} ms", value / 1e6),
+            Self::FirstReply | Self::Scrape => format!("{:.1} ms", value / 1e6),
             Self::Missed | Self::Core | Self::Shown => format!("{value:.2} %"),
             Self::Lost | Self::Bad => format!("{value:.0}"),
             Self::Cpu => format!("{} ns", self.show(value)),
@@ -126,7 +136,15 @@ impl Figure {
 
     /// Whether one bad slice is as bad as many: then the worst slice counts, not the median.
     pub(crate) fn worst_counts(self) -> bool {
-        matches!(self, Self::Lost | Self::Bad | Self::PeakMemory | Self::IdleMemory)
+        matches!(
+            self,
+            Self::Lost
+                | Self::Bad
+                | Self::PeakMemory
+                | Self::IdleMemory
+                | Self::Scrape
+                | Self::ScrapeMemory
+        )
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Beats {
     /// The client stays on the generator's core, so that rows compare that differ in the client
     /// alone; else it runs where it likes.
     pub(crate) own_core: bool,
+    /// Its metrics are read once a second.
+    pub(crate) scraped: bool,
     /// More options for the client.
     pub(crate) options: &'static [&'static str],
 }

@@ -19,6 +19,8 @@ use crate::figure::{Figure, Sample};
 use crate::proc;
 use crate::scenario::Beats;
 
+use super::scrape::{self, Scrapes};
+
 /// How much longer than asked a client may take.
 const GRACE: Duration = Duration::from_secs(15);
 /// Bytes of each datagram, where the client can be told.
@@ -57,8 +59,16 @@ pub(super) fn many(program: &Path, targets: &Path, beats: Beats, span: Duration)
     let mut file = OsString::from("--targets-file=");
     file.push(targets);
     let all = BEGINNING + span + ENDING;
-    let finished = run_watched(program, heartbeat_arguments(file, beats, all), span)?;
-    heartbeat_sample(&finished)
+    let mut arguments = heartbeat_arguments(file, beats, all);
+    let port = beats.scraped.then(scrape::free_port).transpose()?;
+    arguments.extend(port.map(|port| format!("--metrics=127.0.0.1:{port}").into()));
+    let (finished, scrapes) = run_watched(program, arguments, span, port)?;
+    let mut sample = heartbeat_sample(&finished)?;
+    if let Some(Scrapes { longest, memory }) = scrapes {
+        sample.insert(Figure::Scrape, longest.as_nanos() as f64);
+        sample.insert(Figure::ScrapeMemory, memory as f64);
+    }
+    Ok(sample)
 }
 
 fn heartbeat_arguments(target: OsString, beats: Beats, span: Duration) -> Vec<OsString> {
@@ -220,7 +230,12 @@ fn run(program: &Path, arguments: Vec<OsString>, span: Duration) -> Result<Finis
 }
 
 /// The same, of a span after its beginning and before its end.
-fn run_watched(program: &Path, arguments: Vec<OsString>, span: Duration) -> Result<Finished> {
+fn run_watched(
+    program: &Path,
+    arguments: Vec<OsString>,
+    span: Duration,
+    port: Option<u16>,
+) -> Result<(Finished, Option<Scrapes>)> {
     let (child, reader) = start_client(program, arguments)?;
     let look = |after: Duration| -> Result<(u64, Mono)> {
         // A child that has ended has no CPU time to be read.
@@ -228,12 +243,20 @@ fn run_watched(program: &Path, arguments: Vec<OsString>, span: Duration) -> Resu
         let cpu = proc::cpu_nanos(child.id()).filter(|nanos| *nanos > 0);
         Ok((cpu.context("it ended early")?, clock::mono()))
     };
-    let spans = look(BEGINNING).and_then(|before| Ok((before, look(span)?)));
+    let mut scrapes = None;
+    let spans = look(BEGINNING).and_then(|before| {
+        let reader = port.map(|port| scrape::start(port, child.id(), span));
+        let after = look(span)?;
+        let ended = reader.map(|reader| reader.join().unwrap_or_else(|_| bail!("it failed")));
+        scrapes = ended.transpose().context("no metrics")?;
+        Ok((before, after))
+    });
     let stdout = wait_for_end(&child, reader, program, ENDING + GRACE)?;
     let ((cpu_before, start), (cpu_after, end)) = spans?;
     let seconds = end.saturating_since(start).as_secs_f64();
     let share = seconds / (BEGINNING + span + ENDING).as_secs_f64();
-    Ok(Finished { stdout, cpu_nanos: (cpu_after - cpu_before) as f64, seconds, share })
+    let cpu_nanos = (cpu_after - cpu_before) as f64;
+    Ok((Finished { stdout, cpu_nanos, seconds, share }, scrapes))
 }
 
 fn start_client(

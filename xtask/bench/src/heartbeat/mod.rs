@@ -5,6 +5,7 @@
 //! are compared; the server stays on its own.
 
 mod clients;
+mod scrape;
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -31,6 +32,8 @@ const MANY: u32 = 10_000;
 const KERNEL_STAMPS: &str = "heartbeat 1 ms, own core";
 const MANY_STAMP: &str = "heartbeat 10,000 × 1/s, STAMP";
 const MANY_SERVICES: &str = "heartbeat 10,000 × 1/s, DNS and NTP";
+const UNSCRAPED: &str = "heartbeat 10,000 × 1/s";
+const SCRAPED: &str = "heartbeat 10,000 × 1/s, scraped";
 const USER_STAMPS: &str = "heartbeat 1 ms, own core, `--io portable`";
 
 /// The clients of this machine.
@@ -114,6 +117,7 @@ pub(crate) fn scenario() -> Scenario {
             targets,
             asks: Asks::Plain,
             own_core: false,
+            scraped: false,
             options: &[],
         }),
     };
@@ -132,6 +136,10 @@ pub(crate) fn scenario() -> Scenario {
         }
         lane
     };
+    let mut scraped = beat(SCRAPED, "raw", Client::Heartbeat, 1_000_000, MANY);
+    if let Work::Beats(beats) = &mut scraped.work {
+        beats.scraped = true;
+    }
     let lanes = vec![
         beat("heartbeat 1 ms", "raw", Client::Heartbeat, 1000, 1),
         stamps(KERNEL_STAMPS, &[]),
@@ -140,7 +148,8 @@ pub(crate) fn scenario() -> Scenario {
         beat("sockperf 1 ms", "sockperf", Client::Sockperf, 1000, 1),
         beat("heartbeat 100 µs", "raw", Client::Heartbeat, 100, 1),
         beat("irtt 100 µs", "irtt", Client::Irtt, 100, 1),
-        beat("heartbeat 10,000 × 1/s", "raw", Client::Heartbeat, 1_000_000, MANY),
+        beat(UNSCRAPED, "raw", Client::Heartbeat, 1_000_000, MANY),
+        scraped,
         beat("heartbeat 10,000 × 10/s", "raw", Client::Heartbeat, 100_000, MANY),
         asking(MANY_STAMP, Asks::Stamp),
         asking(MANY_SERVICES, Asks::DnsAndNtp),
@@ -172,13 +181,7 @@ pub(crate) fn scenario() -> Scenario {
             0.65,
         ),
         goal("median round trip: irtt", Figure::RttMedian, "heartbeat 1 ms", irtt, 0.5),
-        goal(
-            "10,000 targets at 1/s",
-            Figure::Core,
-            "heartbeat 10,000 × 1/s",
-            Against::Nothing,
-            12.0,
-        ),
+        goal("10,000 targets at 1/s", Figure::Core, UNSCRAPED, Against::Nothing, 12.0),
         goal(
             "10,000 targets at 10/s",
             Figure::Core,
@@ -203,9 +206,31 @@ pub(crate) fn scenario() -> Scenario {
         goal(
             "10,000 targets at 1/s, slots missed",
             Figure::Missed,
-            "heartbeat 10,000 × 1/s",
+            UNSCRAPED,
             Against::Nothing,
             0.0,
+        ),
+        goal(
+            "10,000 targets, how late sends are when scraped: when not",
+            Figure::Lateness99,
+            SCRAPED,
+            Against::Lane(UNSCRAPED),
+            1.2,
+        ),
+        goal(
+            "10,000 targets scraped, slots missed",
+            Figure::Missed,
+            SCRAPED,
+            Against::Nothing,
+            0.1,
+        ),
+        goal("10,000 targets, a scrape", Figure::Scrape, SCRAPED, Against::Nothing, 1e9),
+        goal(
+            "10,000 targets, memory for a scrape",
+            Figure::ScrapeMemory,
+            SCRAPED,
+            Against::Nothing,
+            67_108_864.0,
         ),
         // A core that is hardly taken means nothing if beats were left out.
         goal(
