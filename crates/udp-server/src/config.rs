@@ -1,4 +1,4 @@
-//! What runs: the options' meaning, with every default filled in and every contradiction dropped.
+//! What runs: the options' meaning, with every default filled in and every contradiction refused.
 
 use std::path::PathBuf;
 use std::time::Duration;
