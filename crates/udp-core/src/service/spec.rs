@@ -172,17 +172,19 @@ impl Spec {
         let mut secrets = Vec::new();
         for pair in query.into_iter().flat_map(|query| query.split('&')) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let Some(key) = entry.all_keys().find(|key| key.name == name) else {
+            let wrong = |what: String| {
                 let all: Vec<&str> = entry.all_keys().map(|key| key.name).collect();
-                let (scheme, name) = (entry.scheme, escape::escape(name.as_bytes()));
-                let all = all.join(", ");
-                return Err(format!("{scheme} has no key '{name}': there are {all}").into());
+                Err(format!("{what}: there are {}", all.join(", ")).into())
+            };
+            let Some(key) = entry.all_keys().find(|key| key.name == name) else {
+                let name = escape::escape(name.as_bytes());
+                return wrong(format!("{} has no key '{name}'", entry.scheme));
             };
             if value.is_empty() {
-                return Err(format!("the key '{name}' has no value: {name}={}", key.value).into());
+                return wrong(format!("the key '{name}' has no value, {name}={}", key.value));
             }
             if !key.repeats && pairs.iter().any(|(it, _)| *it == name) {
-                return Err(format!("the key '{name}' is given twice").into());
+                return wrong(format!("the key '{name}' is given twice"));
             }
             let value = decoded(value)?;
             if key.names_a_file() {
@@ -362,9 +364,12 @@ mod tests {
             ("gopher://h", "no such scheme 'gopher': there are dns, "),
             ("ntp://h/x", "ntp takes nothing behind the host"),
             ("ntp://h?foo=1", "ntp has no key 'foo': there are stratum, "),
-            ("ntp://h?stratum", "the key 'stratum' has no value: stratum=MAX"),
-            ("ntp://h?stratum=", "the key 'stratum' has no value: stratum=MAX"),
-            ("ntp://h?stratum=1&stratum=1", "the key 'stratum' is given twice"),
+            ("ntp://h?stratum", "the key 'stratum' has no value, stratum=MAX: there are stratum, "),
+            ("ntp://h?stratum=", "the key 'stratum' has no value, stratum=MAX"),
+            (
+                "ntp://h?stratum=1&stratum=1",
+                "the key 'stratum' is given twice: there are stratum, ",
+            ),
             ("ntp://h?stratum=x", "stratum=x: a number from 1 to 15"),
             ("ntp://h?", "ntp has no key ''"),
             ("ntp://h?accept=", "the key 'accept' has no value"),

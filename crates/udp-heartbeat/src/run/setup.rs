@@ -75,7 +75,7 @@ fn admit(plan: &Plan, placed: &Placed) -> Result<(), Failure> {
             let hint = match listed.service() {
                 Some(spec) => {
                     let (scheme, floor) = (spec.entry().scheme, ShownDuration(floor));
-                    format!("a {scheme} server may take more than one in {floor} for an attack")
+                    format!("{scheme} servers may take more than one in {floor} for an attack")
                 }
                 None => "below 10ms a path other than loopback may be loaded by it".into(),
             };
