@@ -1,6 +1,8 @@
 //! `--web-config`: the same files as exporter-toolkit takes, and who is let in by them.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -10,6 +12,7 @@ use tempfile::TempDir;
 use super::http::{Answer, address, ask_tls, get, request};
 use super::promtool;
 use crate::e2e::check;
+use crate::e2e::clock::PATIENCE;
 use crate::e2e::context::Context;
 use crate::e2e::netns::present;
 use crate::e2e::process::Launch;
@@ -288,6 +291,23 @@ pub(super) fn who_is_let_in(context: &Context) -> Result<()> {
     check::same("no file", 500, get(&at, "/metrics", ALICE)?.status)?;
     write("")?;
     check::same("everybody", 200, get(&at, "/metrics", "")?.status)?;
+    // A connection that is kept ends when TLS is another.
+    let mut kept = TcpStream::connect(&at)?;
+    kept.set_read_timeout(Some(PATIENCE))?;
+    let again = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (healthy, mut answer) = (&b"udp-server is Healthy.\n"[..], Vec::new());
+    kept.write_all(again)?;
+    while !answer.ends_with(healthy) {
+        let mut byte = [0];
+        kept.read_exact(&mut byte)?;
+        answer.push(byte[0]);
+    }
+    write(TLS)?;
+    kept.write_all(again)?;
+    let mut rest = Vec::new();
+    // Closed, or reset for what it had not read.
+    let _ = kept.read_to_end(&mut rest);
+    check::same("an answer without TLS", "", &*String::from_utf8_lossy(&rest))?;
     let said = server.interrupt()?.exits(0)?.err();
     let bad = said.matches("nobody is answered until it is good again").count();
     check::same("a bad file is said once", 3, bad)
