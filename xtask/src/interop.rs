@@ -1,6 +1,6 @@
-//! The independent implementations of STAMP that the end-to-end run talks to: the program
-//! `stamp-suite` from crates.io and scapy from PyPI, each of one exact version, installed below the
-//! target directory and nowhere else.
+//! What the end-to-end run holds the programs against: the independent implementations of STAMP, which are
+//! the program `stamp-suite` from crates.io and scapy from PyPI, and NumPy and SciPy for statistics; each of one
+//! exact version, installed below the target directory and nowhere else.
 //!
 //! What is there is asked for its version, so that a second run installs nothing, a half-finished
 //! one is mended, and a new pin is noticed.
@@ -18,6 +18,7 @@ use crate::say;
 const SUITE: &str = "1.0.0";
 /// The version of scapy stands where pip reads it, beside its hash.
 const REQUIREMENTS: &str = include_str!("../interop/requirements.txt");
+const STATISTICS: &str = include_str!("../interop/statistics.txt");
 
 /// Where the other implementations are.
 pub(crate) struct Tools {
@@ -41,7 +42,13 @@ impl Tools {
 
     fn has_scapy(&self) -> bool {
         let ask = "import scapy.contrib.stamp; print(scapy.VERSION)";
-        says(&self.python, &["-c", ask], scapy_version())
+        says(&self.python, &["-c", ask], version("scapy"))
+    }
+
+    fn has_statistics(&self) -> bool {
+        let ask = "import numpy, scipy; print(numpy.__version__, scipy.__version__)";
+        let versions = format!("{} {}", version("numpy"), version("scipy"));
+        says(&self.python, &["-Bc", ask], &versions)
     }
 }
 
@@ -51,11 +58,21 @@ pub(crate) fn find() -> Result<Tools, String> {
     let missing = if !tools.has_suite() {
         format!("stamp-suite {SUITE}")
     } else if !tools.has_scapy() {
-        format!("scapy {}", scapy_version())
+        format!("scapy {}", version("scapy"))
     } else {
         return Ok(tools);
     };
-    Err(format!("{missing} is not installed: `cargo xtask interop` does that"))
+    Err(not_there(&missing))
+}
+
+/// A Python that has NumPy and SciPy, or what is missing.
+pub(crate) fn statistics() -> Result<PathBuf, String> {
+    let tools = directory().map(|d| Tools::below(&d)).map_err(|error| format!("{error:#}"))?;
+    if tools.has_statistics() { Ok(tools.python) } else { Err(not_there("SciPy")) }
+}
+
+fn not_there(missing: &str) -> String {
+    format!("{missing} is not installed: `cargo xtask interop` does that")
 }
 
 /// Installs what is not there yet.
@@ -68,8 +85,12 @@ pub(crate) fn prepare() -> Result<()> {
     if !tools.has_scapy() {
         install_scapy(&directory, &tools)?;
     }
-    find().map_err(|reason| anyhow::anyhow!("installed, and still {reason}"))?;
-    say::line(&format!("stamp-suite {SUITE} and scapy {} are ready", scapy_version()));
+    if !tools.has_statistics() {
+        install_from("statistics.txt", &tools)?;
+    }
+    find().and(statistics()).map_err(|reason| anyhow::anyhow!("installed, and still {reason}"))?;
+    let versions = ["scapy", "numpy", "scipy"].map(|name| format!("{name} {}", version(name)));
+    say::line(&format!("stamp-suite {SUITE}, {} are ready", versions.join(", ")));
     Ok(())
 }
 
@@ -89,12 +110,17 @@ fn install_suite(directory: &Path) -> Result<()> {
 }
 
 fn install_scapy(directory: &Path, tools: &Tools) -> Result<()> {
-    let requirements = workspace_root()?.join("xtask/interop/requirements.txt");
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(directory.join("scapy")))?;
+    install_from("requirements.txt", tools)
+}
+
+/// Nothing is kept that the tests do not need: neither what was fetched nor compiled modules.
+fn install_from(requirements: &str, tools: &Tools) -> Result<()> {
     run(Command::new(&tools.python)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(["--no-cache-dir", "--no-compile"])
         .args(["--only-binary", ":all:", "--require-hashes", "--requirement"])
-        .arg(requirements))
+        .arg(workspace_root()?.join("xtask/interop").join(requirements)))
 }
 
 /// `interop` in the target directory, wherever that is.
@@ -111,9 +137,11 @@ fn directory() -> Result<PathBuf> {
     Ok(Path::new(target).join("interop"))
 }
 
-fn scapy_version() -> &'static str {
-    let pinned = REQUIREMENTS.lines().find_map(|line| line.strip_prefix("scapy=="));
-    pinned.and_then(|rest| rest.split_whitespace().next()).unwrap_or("without a pin")
+/// The version of a package that pip is told.
+fn version(package: &str) -> &'static str {
+    let lines = REQUIREMENTS.lines().chain(STATISTICS.lines());
+    let mut pins = lines.filter_map(|line| line.strip_prefix(package)?.strip_prefix("=="));
+    pins.next().and_then(|rest| rest.split_whitespace().next()).unwrap_or("without a pin")
 }
 
 /// Whether `program` is there and prints just this.
@@ -141,9 +169,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_of_scapy_is_the_one_that_pip_is_given() {
-        assert!(scapy_version().starts_with(|c: char| c.is_ascii_digit()), "{}", scapy_version());
-        assert_eq!(REQUIREMENTS.matches("--hash=sha256:").count(), 1);
+    fn versions_are_those_that_pip_is_given() {
+        for package in ["scapy", "numpy", "scipy"] {
+            assert!(version(package).starts_with(|c: char| c.is_ascii_digit()), "{package}");
+        }
+        for pins in [REQUIREMENTS, STATISTICS] {
+            let unhashed =
+                pins.lines().filter(|it| it.contains("==") && !it.contains("--hash=sha256:"));
+            assert_eq!(unhashed.count(), 0);
+        }
     }
 
     #[test]

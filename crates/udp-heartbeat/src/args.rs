@@ -14,7 +14,7 @@ use udp_core::service::{Spec, SpecError};
 use udp_core::socket::{Dscp, Ecn};
 
 pub(crate) use crate::choices::{HistogramForm, Path, Schedule};
-use crate::commands::Command;
+use crate::commands::{Command, Sort};
 use crate::probe::thresholds::RttLimit;
 use crate::report::{self, Show};
 use crate::shard::Shard;
@@ -220,6 +220,9 @@ pub struct Args {
     /// Print the figures of each interval of DUR, a line a target
     #[arg(long, value_name = "DUR", value_parser = parse::positive_duration, help_heading = OUTPUT, hide_short_help = true)]
     pub(crate) report_every: Option<Duration>,
+    /// The order of several targets in the summary; loss: the worst first
+    #[arg(long, value_enum, value_name = "HOW", default_value = "given", conflicts_with = "nagios", help_heading = OUTPUT, hide_short_help = true)]
+    pub(crate) sort: Sort,
     /// One JSON object a line instead of text (schema/heartbeat.schema.json)
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use udp_core::cli::parse;
 
 /// What is done with recordings; as the first word but for common flags, so that a target keeps its
@@ -13,6 +13,15 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Compare two recordings
     Compare(CompareArgs),
+}
+
+/// The order of targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sort {
+    /// As they were named
+    Given,
+    /// That of which most was lost first
+    Loss,
 }
 
 /// `report`.
@@ -35,6 +44,9 @@ pub(crate) struct ReportArgs {
     /// the summary, an object a target.
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
+    /// The order of several targets; loss: the worst first
+    #[arg(long, value_enum, value_name = "HOW", default_value = "given")]
+    pub(crate) sort: Sort,
 }
 
 /// `compare`.

@@ -16,6 +16,7 @@ use udp_core::text::hex;
 use udp_core::{Endpoint, Family};
 
 use crate::args::{Args, HistogramForm, Path, Schedule};
+use crate::commands::Sort;
 use crate::plan::{Local, Plan};
 use crate::probe::format::{Format, Padding};
 use crate::probe::schedule::Spacing;
@@ -41,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) on_change: Option<std::ffi::OsString>,
     pub(crate) record: Option<PathBuf>,
     pub(crate) output: Output,
+    pub(crate) sort: Sort,
     /// Where metrics are served, and which histograms they have.
     pub(crate) metrics: Option<(Endpoint, Option<HistogramForm>)>,
     /// Who is let in there.
@@ -174,7 +176,8 @@ impl Config {
         let output = Output { form, show, hex, stamp: args.stamp };
         let metrics = args.metrics.map(|endpoint| (endpoint, args.metrics_histograms));
         let (on_change, record, web_config) = (args.on_change, args.record, args.web_config);
-        Ok(Config { plan, twice, sources, on_change, record, output, metrics, web_config })
+        let sort = args.sort;
+        Ok(Config { plan, twice, sources, on_change, record, output, sort, metrics, web_config })
     }
 }
 

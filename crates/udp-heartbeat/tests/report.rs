@@ -141,6 +141,51 @@ fn what_is_written_is_what_the_recording_holds() {
     }
 }
 
+/// What no beat has is in the summaries: in those of targets where one ran alone, else in that of all.
+#[test]
+fn what_is_of_whole_runs_is_summed_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let [one, two, out] = ["one", "two", "all.json"].map(|name| file(&directory, name));
+    let rest = r#""sent":1,"received":1,"lost":0,"unsolicited_from""#;
+    let end = |target: &str, drops: u32, from: &str| {
+        let at = "2026-05-04T12:01:00.000000Z";
+        format!(
+            r#"{{"type":"summary","v":1,"ts":"{at}","target":{target},{rest}:{from},"kernel_drops":{drops}}}"#
+        ) + "\n"
+    };
+    let of = |id: &str, label: &str| {
+        recording(label, [Some(5)]).replace(r#""id":"a""#, &format!(r#""id":"{id}""#))
+    };
+    fs::write(&one, of("x", "a:1") + &end(r#""a:1""#, 3, r#"{"address":"192.0.2.9","port":9}"#))
+        .unwrap();
+    let several = of("y", "b:1") + &end(r#""b:1""#, 4, "null") + &end("null", 4, "null");
+    fs::write(&two, several).unwrap();
+    let text = run(&["report", &one, &two]).stdout;
+    let last = "unsolicited: first from ('192.0.2.9', 9)\nkernel drops: 7 (receive buffer full)\n";
+    assert!(text.ends_with(last), "{text}");
+    assert_eq!(run(&["report", &one, &two, "-o", &out]).code, Some(0));
+    let targets: Vec<Value> = fs::read_to_string(out)
+        .unwrap()
+        .lines()
+        .map(|it| serde_json::from_str(it).unwrap())
+        .collect();
+    assert_eq!((targets.len(), targets[1]["kernel_drops"].as_u64()), (2, Some(7)));
+}
+
+#[test]
+fn the_worst_target_comes_first_if_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(&directory, "x");
+    let beats = |lost: usize| (0..4).map(move |n| (n >= lost).then_some(5));
+    let all = [("a:1", 1), ("b:1", 4), ("c:1", 0), ("d:1", 1)];
+    fs::write(&path, all.map(|(label, lost)| recording(label, beats(lost))).concat()).unwrap();
+    let order = |options: &[&str]| {
+        let text = run(&[&["report", &path], options].concat()).stdout;
+        text.lines().skip(1).take(4).map(|line| line[..1].to_owned()).collect::<String>()
+    };
+    assert_eq!((order(&[]), order(&["--sort", "loss"])), ("abcd".into(), "badc".into()));
+}
+
 #[test]
 fn how_it_ends() {
     let directory = tempfile::tempdir().unwrap();

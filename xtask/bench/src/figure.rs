@@ -42,6 +42,12 @@ pub(crate) enum Figure {
     Scrape,
     /// Bytes by which the most resident memory grew once metrics were read.
     ScrapeMemory,
+    /// CPU nanoseconds of the thread that sends and receives, for each beat sent.
+    OwnPerBeat,
+    /// Nanoseconds from start to end.
+    Wall,
+    /// Bytes of what was written.
+    OutputSize,
 }
 
 /// The figures of one slice.
@@ -69,6 +75,9 @@ impl Figure {
             Self::Lateness99 => "late_p99_ns",
             Self::Scrape => "scrape_ns",
             Self::ScrapeMemory => "scrape_memory_bytes",
+            Self::OwnPerBeat => "own_cpu_per_beat_ns",
+            Self::Wall => "took_ns",
+            Self::OutputSize => "output_bytes",
         }
     }
 
@@ -93,6 +102,9 @@ impl Figure {
             Self::Lateness99 => "late p99 µs",
             Self::Scrape => "scrape ms",
             Self::ScrapeMemory => "scrape KiB",
+            Self::OwnPerBeat => "its thread's CPU µs a beat",
+            Self::Wall => "took s",
+            Self::OutputSize => "output KiB",
         }
     }
 
@@ -107,9 +119,13 @@ impl Figure {
             | Self::Lateness
             | Self::Lateness99
             | Self::CpuPerBeat => format!("{:.1}", value / 1e3),
-            Self::IdleMemory | Self::PeakMemory | Self::BinarySize | Self::ScrapeMemory => {
-                grouped(value / 1024.0)
-            }
+            Self::IdleMemory
+            | Self::PeakMemory
+            | Self::BinarySize
+            | Self::ScrapeMemory
+            | Self::OutputSize => grouped(value / 1024.0),
+            Self::OwnPerBeat => format!("{:.2}", value / 1e3),
+            Self::Wall => format!("{:.2}", value / 1e9),
             Self::FirstReply | Self::Scrape => format!("{:.1}", value / 1e6),
             Self::Missed | Self::Core | Self::Shown => format!("{value:.2}"),
         }
@@ -118,7 +134,11 @@ impl Figure {
     /// The figure with its unit, for a goal.
     pub(crate) fn show_with_unit(self, value: f64) -> String {
         match self {
-            Self::IdleMemory | Self::PeakMemory | Self::BinarySize | Self::ScrapeMemory => {
+            Self::IdleMemory
+            | Self::PeakMemory
+            | Self::BinarySize
+            | Self::ScrapeMemory
+            | Self::OutputSize => {
                 format!("{:.2} MiB", value / f64::from(1 << 20))
             }
             Self::FirstReply | Self::Scrape => format!("{:.1} ms", value / 1e6),
@@ -130,7 +150,9 @@ impl Figure {
             | Self::Rtt99
             | Self::Lateness
             | Self::Lateness99
+            | Self::OwnPerBeat
             | Self::CpuPerBeat => format!("{} µs", self.show(value)),
+            Self::Wall => format!("{} s", self.show(value)),
         }
     }
 

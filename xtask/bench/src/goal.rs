@@ -21,6 +21,8 @@ pub(crate) enum Against {
     Lane(&'static str),
     /// The best of all lanes whose name begins so.
     BestOf(&'static str),
+    /// The same figure of this lane, taken away: the bound is in the figure's own unit.
+    Beyond(&'static str),
     /// Nothing: the bound is in the figure's own unit.
     Nothing,
 }
@@ -70,6 +72,10 @@ impl Goal {
         let theirs = match self.against {
             Against::Nothing => return Ok(ours.into_iter().flatten().collect()),
             Against::Lane(lane) => find(lane, self.figure)?,
+            Against::Beyond(lane) => {
+                let pairs = ours.into_iter().zip(find(lane, self.figure)?);
+                return Ok(pairs.filter_map(|(ours, theirs)| Some(ours? - theirs?)).collect());
+            }
             Against::BestOf(beginning) => {
                 let mut best = ours.clone();
                 for lane in rounds.lanes().iter().filter(|lane| lane.starts_with(beginning)) {
@@ -85,7 +91,7 @@ impl Goal {
 
     /// The measured value as the table shows it, of this many of the figure's units.
     pub(crate) fn show(&self, value: f64) -> String {
-        if self.against == Against::Nothing {
+        if matches!(self.against, Against::Nothing | Against::Beyond(_)) {
             self.figure.show_with_unit(value)
         } else if value >= 10.0 {
             format!("{value:.1} ×")
@@ -148,6 +154,11 @@ mod tests {
             (goal(Figure::Rate, "ours", Against::Lane("theirs"), Bound::AtLeast(0.5)), Some(true)),
             (goal(Figure::Rate, "ours", Against::Lane("theirs"), Bound::AtLeast(2.0)), Some(false)),
             (goal(Figure::Cpu, "ours", Against::Nothing, Bound::AtMost(2.0)), Some(true)),
+            (goal(Figure::Cpu, "ours", Against::Beyond("theirs"), Bound::AtMost(-1.5)), Some(true)),
+            (
+                goal(Figure::Cpu, "ours", Against::Beyond("theirs"), Bound::AtMost(-1.6)),
+                Some(false),
+            ),
             // One bad round is enough.
             (goal(Figure::Lost, "ours", Against::Nothing, Bound::AtMost(2.0)), Some(false)),
             (

@@ -24,6 +24,7 @@ mod say;
 mod scenario;
 mod services;
 mod stats;
+mod work;
 
 use std::process::ExitCode;
 

@@ -16,6 +16,11 @@ pub(crate) fn cpu_nanos(pid: u32) -> Option<u64> {
     Some(threads_nanos(&home).unwrap_or(own) + children)
 }
 
+/// The same of its first thread alone, where this kernel keeps nanoseconds.
+pub(crate) fn thread_nanos(pid: u32) -> Option<u64> {
+    schedstat_nanos(&fs::read_to_string(format!("/proc/{pid}/task/{pid}/schedstat")).ok()?)
+}
+
 /// Resident bytes now, and the most there ever were. None if the process is gone.
 pub(crate) fn memory(pid: u32) -> Option<(u64, u64)> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -27,10 +32,13 @@ fn threads_nanos(home: &Path) -> Option<u64> {
     for thread in fs::read_dir(home.join("task")).ok()? {
         // A thread may end while we look.
         let Ok(text) = fs::read_to_string(thread.ok()?.path().join("schedstat")) else { continue };
-        let nanos: u64 = text.split_whitespace().next()?.parse().ok()?;
-        sum = Some(sum.unwrap_or(0) + nanos);
+        sum = Some(sum.unwrap_or(0) + schedstat_nanos(&text)?);
     }
     sum
+}
+
+fn schedstat_nanos(text: &str) -> Option<u64> {
+    text.split_whitespace().next()?.parse().ok()
 }
 
 /// User and system time of the process and of its children that have ended.

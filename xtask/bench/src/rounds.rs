@@ -112,6 +112,10 @@ impl Field<'_> {
                 let open = Load { pace: Pace::Open(capacity * times), ..open };
                 self.offer(&lane.contender, &open, effort)
             }
+            Work::See(seeing) => {
+                let server = self.running.get(&lane.contender).context("not running")?;
+                self.heartbeat.see(seeing, server, effort.slice)
+            }
             Work::Beats(beats) => {
                 let server = self.running.get(&lane.contender).context("not running")?;
                 self.heartbeat.measure(beats, server, self.cores, effort.slice)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::figure::Figure;
 use crate::goal::{Against, Bound, Goal};
 use crate::load::{Load, Pace, Sending, Size, Waiting};
+pub(crate) use crate::work::{Asks, Beats, Client, Seeing};
 
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
@@ -36,39 +37,8 @@ pub(crate) enum Work {
     Start,
     /// A client sends beats to the server.
     Beats(Beats),
-}
-
-/// How often beats are sent, and to how many.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Beats {
-    pub(crate) client: Client,
-    pub(crate) interval: Duration,
-    pub(crate) targets: u32,
-    pub(crate) asks: Asks,
-    /// The client stays on the generator's core, so that rows compare that differ in the client
-    /// alone; else it runs where it likes.
-    pub(crate) own_core: bool,
-    /// Its metrics are read once a second.
-    pub(crate) scraped: bool,
-    /// More options for the client.
-    pub(crate) options: &'static [&'static str],
-}
-
-/// What a beat is, where there are many targets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asks {
-    Plain,
-    Stamp,
-    /// One half each.
-    DnsAndNtp,
-}
-
-/// Who sends beats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Client {
-    Heartbeat,
-    Irtt,
-    Sockperf,
+    /// Somebody looks at what the heartbeat does.
+    See(Seeing),
 }
 
 /// Staying awake with a pause in which replies collect.
@@ -111,6 +81,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         start(),
     ];
     all.push(super::heartbeat::scenario());
+    all.push(super::heartbeat::seeing::scenario());
     all
 }
 
@@ -365,7 +336,7 @@ mod tests {
                     lanes.contains(lane)
                         || (given.contains(&lane) && scenario.open_to_peers.is_some())
                 };
-                if let Against::Lane(lane) = goal.against {
+                if let Against::Lane(lane) | Against::Beyond(lane) = goal.against {
                     assert!(known(lane), "{}: {lane}", scenario.name);
                 }
                 if let Against::BestOf(beginning) = goal.against {

@@ -63,6 +63,11 @@ impl Context {
         }
     }
 
+    /// A Python with NumPy and SciPy; a skip where it is not installed.
+    pub(crate) fn statistics(&self) -> Result<PathBuf> {
+        interop::statistics().or_else(|missing| skip(&missing))
+    }
+
     /// Any program, kept away from the user's home.
     pub(crate) fn launch(&self, program: &PathBuf) -> Launch {
         Launch::new(program).env("HOME", self.home.path()).env("XDG_STATE_HOME", self.home.path())

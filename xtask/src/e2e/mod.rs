@@ -20,6 +20,7 @@ mod raw;
 mod readme;
 mod runner;
 mod scenarios;
+mod screenshot;
 mod skip;
 mod terminal;
 

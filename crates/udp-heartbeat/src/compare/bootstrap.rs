@@ -15,9 +15,13 @@ const DRAWS: usize = 1000;
 /// Beats that are drawn in all, so that a million of them take no minute.
 const EFFORT: usize = 300_000_000;
 
-/// The figures of a sample, drawn again and again: p50, p90, p99 as places in the order of all values, and the
-/// share of lost beats.
-pub(super) struct Draws(pub(super) Vec<[f64; 4]>);
+/// A sample, drawn again and again.
+pub(super) struct Draws {
+    /// p50, p90, p99 and loss of each draw.
+    pub(super) figures: Vec<[f64; 4]>,
+    /// How many blocks a draw has.
+    pub(super) blocks: f64,
+}
 
 /// Draws from a sample; None if it is too short for how much its beats resemble each other.
 pub(super) fn draw(sample: &Sample, random: &mut fastrand::Rng) -> Option<Draws> {
@@ -44,7 +48,8 @@ pub(super) fn draw(sample: &Sample, random: &mut fastrand::Rng) -> Option<Draws>
         }
         sample.figures(&counts, lost)
     };
-    Some(Draws((0..draws).map(draw).collect()))
+    let figures = (0..draws).map(draw).collect();
+    Some(Draws { figures, blocks: count as f64 / length as f64 })
 }
 
 /// So many beats that what goes on between blocks has little to do with what went on within them: that of

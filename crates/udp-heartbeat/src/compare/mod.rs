@@ -16,6 +16,8 @@ use sample::Sample;
 
 /// The risk of an interval of 95 %.
 const RISK: f64 = 0.05;
+/// What leaves out half the risk at each end of the normal law, where 1 to 4 figures share it.
+const NORMAL: [f64; 4] = [1.959_964, 2.241_403, 2.393_980, 2.497_705];
 
 /// What became of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,16 +110,18 @@ fn figure(
     let Some((before, after)) = old.zip(new) else { return unknown };
     let change = relative(before, after);
     let Some((a, b)) = draws else { return Figure { change, ..unknown } };
-    let pairs = || a.0.iter().zip(&b.0).map(|(a, b)| (a[which], b[which]));
+    let pairs = || a.figures.iter().zip(&b.figures).map(|(a, b)| (a[which], b[which]));
+    let blocks = a.blocks.min(b.blocks);
     let mut differences: Vec<f64> =
         pairs().map(|(a, b)| b - a).filter(|it| it.is_finite()).collect();
     differences.sort_by(f64::total_cmp);
-    let (low, high) = bounds(&differences, RISK / judged.max(1) as f64);
+    let (low, high) = bounds(&differences, judged, after - before, blocks);
     let chance = low <= 0.0 && 0.0 <= high;
     let mut changes: Vec<f64> = pairs().filter_map(|(a, b)| relative(a, b)).collect();
     changes.sort_by(f64::total_cmp);
     // Where nothing was lost in some draws, there is no share of nothing.
-    let between = (changes.len() == a.0.len().min(b.0.len())).then(|| bounds(&changes, RISK));
+    let between = change.filter(|_| changes.len() == a.figures.len().min(b.figures.len()));
+    let between = between.map(|change| bounds(&changes, 1, change, blocks));
     let beyond = change.is_none_or(|it| it.abs() > tolerance);
     let verdict = match (chance || !beyond, after > before) {
         (true, _) => Verdict::Same,
@@ -135,13 +139,25 @@ fn relative(old: f64, new: f64) -> Option<f64> {
     }
 }
 
-/// What leaves out half the risk at each end of sorted values.
-fn bounds(sorted: &[f64], risk: f64) -> (f64, f64) {
-    let at = |share: f64| {
-        let index = (share * sorted.len().saturating_sub(1) as f64).round() as usize;
-        sorted.get(index).copied().unwrap_or_default()
+/// What leaves out half the risk at each end of what was drawn, if `share` figures have to share it; wider
+/// around what was `measured` the fewer blocks there are.
+fn bounds(sorted: &[f64], share: usize, measured: f64, blocks: f64) -> (f64, f64) {
+    let (share, risk) = (share.clamp(1, NORMAL.len()), RISK / share.max(1) as f64);
+    let wider = widening(NORMAL[share - 1], blocks);
+    let at = |place: f64| {
+        let index = (place * sorted.len().saturating_sub(1) as f64).round() as usize;
+        measured + (sorted.get(index).copied().unwrap_or(measured) - measured) * wider
     };
     (at(risk / 2.0), at(1.0 - risk / 2.0))
+}
+
+/// By what factor draws of few blocks lie too close together: Student's law takes the place of the normal one
+/// (its quantile by Fisher's expansion), and a mean of N blocks lacks an Nth of the variance.
+fn widening(normal: f64, blocks: f64) -> f64 {
+    let (z, freedom) = (normal, blocks - 1.0);
+    let first = (z.powi(3) + z) / (4.0 * freedom);
+    let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * freedom * freedom);
+    (z + first + second) / z / (1.0 - 1.0 / blocks).sqrt()
 }
 
 #[cfg(test)]
@@ -163,6 +179,16 @@ mod tests {
 
     fn verdicts(old: &Sample, new: &Sample) -> [Verdict; 4] {
         figures(old, new, 5.0, 1).map(|it| it.verdict)
+    }
+
+    #[test]
+    fn few_blocks_make_wide_intervals() {
+        // Student's quantiles for 7 and 29 degrees of freedom, from tables.
+        for (blocks, student) in [(8.0, 2.3646), (30.0, 2.0452)] {
+            let expected = student / NORMAL[0] / (1.0_f64 - 1.0 / blocks).sqrt();
+            assert!((widening(NORMAL[0], blocks) / expected - 1.0).abs() < 0.005, "{blocks}");
+        }
+        assert!(widening(NORMAL[3], 1e6) < 1.0001);
     }
 
     #[test]

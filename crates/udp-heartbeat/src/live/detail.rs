@@ -68,7 +68,9 @@ fn figures(
     put(buffer, (x, area.y), last.len(), &last, look.style(Sense::Plain));
     let judged = model.snapshot.as_ref().is_some_and(|snapshot| snapshot.judged);
     let mut y = area.y + 1;
-    for line in statistics(target, judged).lines().skip(1) {
+    // On a low screen the graph takes precedence over the last lines.
+    let room = usize::from(area.height.saturating_sub(1 + GRAPH)).max(1);
+    for line in statistics(target, judged).lines().skip(1).take(room) {
         if y < area.bottom() {
             put(buffer, (area.x, y), area.width.into(), line, look.style(Sense::Plain));
             y += 1;

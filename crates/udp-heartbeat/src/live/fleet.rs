@@ -27,6 +27,8 @@ const FIGURES: [Figure; 5] = [
 const WIDE: u16 = 100;
 /// The least graph.
 const GRAPH: u16 = 10;
+/// A name up to so long, which any IPv4 address with its port is, takes precedence over figures.
+const NAME: u16 = 21;
 
 /// Where the columns stand.
 struct Columns {
@@ -40,7 +42,7 @@ impl Columns {
     fn of(width: u16, longest: usize) -> Columns {
         let state = if width >= WIDE { 10 } else { 1 };
         let figure = |count: usize| FIGURES.iter().take(count).map(|it| it.1 + 1).sum::<u16>();
-        let least = 12.min(u16::try_from(longest).unwrap_or(12));
+        let least = NAME.min(u16::try_from(longest).unwrap_or(NAME));
         let fits = |count: &usize| state + 1 + least + figure(*count) + 1 + GRAPH <= width;
         let figures = (0..=FIGURES.len()).rev().find(fits).unwrap_or(0);
         let rest = width.saturating_sub(state + 1 + figure(figures) + 1);

@@ -195,10 +195,7 @@ impl Model {
         match self.sort {
             Sort::Given => {}
             Sort::State => listed.sort_by_key(|target| std::cmp::Reverse(badness(target.state))),
-            Sort::Loss => listed.sort_by(|a, b| {
-                let share = |it: &TargetSnapshot| it.counts.loss_percent().unwrap_or(-1.0);
-                share(b).total_cmp(&share(a))
-            }),
+            Sort::Loss => listed.sort_by(|a, b| a.counts.worst_first(&b.counts)),
             Sort::P50 => listed.sort_by_key(|it| std::cmp::Reverse(it.rtt.percentiles.p50)),
             Sort::P99 => listed.sort_by_key(|it| {
                 let Some(p99) = it.rtt.percentiles.p99 else {

@@ -95,10 +95,10 @@ const FLEET: &str =
 ";
 
 const SMALL: &str = " udp-heartbeat sort given  08:00:59 UTC
-  target         loss%   last 1m (ms)
-+ 192.0.2.1:700    0.0  10.00 ##########
-~ 192.0.2.2:700   10.0  48.00 +X*XX+X*XX
-X [2001:db8::3]  100.0      - XXXXXXXXXX
+  target             loss% 1m (ms)
++ 192.0.2.1:7000       0.0 #############
+~ 192.0.2.2:7000      10.0 *X**X+X+X*X*X
+X [2001:db8::3]:862  100.0 XXXXXXXXXXXXX
 
 
 
@@ -134,6 +134,9 @@ fn one_target_has_figures_graph_lengths_and_changes() {
     let lossy = frame(&mut model, PLAIN, (80, 24));
     let texts = ["~ degraded", "last 48.00 ms", "  28.39+      0", "  40.29+     24 ####"];
     texts.iter().for_each(|text| assert!(lossy.contains(text), "{text}: {lossy}"));
+    // A graph has room on the least screen.
+    let small = frame(&mut model, PLAIN, (40, 10));
+    assert!(small.contains("\nlost ") && small.contains(" now\n"), "{small}");
     assert_eq!(press(&mut model, "\u{1b}"), Action::Nothing);
     assert!(frame(&mut model, PLAIN, (80, 24)).contains("3 targets"));
 }

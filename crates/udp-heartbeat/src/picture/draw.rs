@@ -45,6 +45,11 @@ pub(super) fn words(out: &mut String, class: &str, anchor: &str, (x, y): (f64, f
     );
 }
 
+/// About how wide words are.
+pub(super) fn width_of(text: &str) -> f64 {
+    text.chars().count() as f64 * 6.8
+}
+
 pub(super) fn line(out: &mut String, class: &str, from: (f64, f64), to: (f64, f64)) {
     let [x1, y1, x2, y2] = [from.0, from.1, to.0, to.1].map(At);
     put(out, format_args!(r#"<path class="{class}" d="M{x1} {y1}L{x2} {y2}"/>"#));

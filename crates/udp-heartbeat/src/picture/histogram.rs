@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use udp_core::text::units::Millis;
 
-use super::draw::{bar, line, milliseconds, words};
+use super::draw::{bar, line, milliseconds, width_of, words};
 use super::latency::{LEFT, RIGHT, WIDTH};
 use crate::probe::stats::distribution::Percentile;
 use crate::recorded::{Class, Target};
 
-const TOP: f64 = 30.0;
+/// Above the bars: rows of names.
+const TOP: f64 = 9.0 + ROW * ROWS as f64;
+const ROWS: usize = 5;
+const ROW: f64 = 12.0;
 const PLOT: f64 = 120.0;
 pub(super) const HEIGHT: f64 = TOP + PLOT + 26.0;
 pub(super) const BARS: usize = 60;
@@ -60,30 +63,27 @@ pub(super) fn draw(out: &mut String, target: &Target, bins: &[Bin], y: f64) {
     }
     line(out, "ax", (LEFT, bottom), (WIDTH - RIGHT, bottom));
     for (value, step) in ticks(least / 1e6, most / 1e6) {
-        let at = x(value * 1e6);
+        let (at, label) = (x(value * 1e6), milliseconds(value, step));
         line(out, "ax", (at, bottom), (at, bottom + 4.0));
-        words(
-            out,
-            "d",
-            "middle",
-            (at.clamp(LEFT + 12.0, WIDTH - RIGHT - 16.0), bottom + 17.0),
-            &milliseconds(value, step),
-        );
+        let half = width_of(&label) / 2.0;
+        let inside = at.clamp(LEFT + half, WIDTH - RIGHT - half);
+        words(out, "d", "middle", (inside, bottom + 17.0), &label);
     }
     words(out, "d", "end", (LEFT - 6.0, bottom + 17.0), "ms");
     words(out, "d", "end", (LEFT - 6.0, y + TOP + 4.0), &highest.to_string());
     words(out, "d", "end", (LEFT - 6.0, bottom), "0");
-    let mut free = [f64::MIN; 2];
+    let mut free = [f64::MIN; ROWS];
     for (percent, value) in percentiles(target) {
         let at = x(value.as_nanos() as f64);
         line(out, "p", (at, y + TOP - 6.0), (at, bottom));
-        // Names that would lie upon each other take turns in two rows.
         let name = format!("p{percent} {}", Millis(value));
-        let wide = name.len() as f64 * 6.6;
-        let row = usize::from(free[1] < at - wide / 2.0 && free[0] >= at - wide / 2.0);
-        let centre = at.clamp(LEFT + wide / 2.0, WIDTH - RIGHT - wide / 2.0);
-        words(out, "t", "middle", (centre, y + TOP - 9.0 - 11.0 * row as f64), &name);
-        free[row] = centre + wide / 2.0 + 4.0;
+        let half = width_of(&name) / 2.0;
+        let centre = at.clamp(LEFT + half, WIDTH - RIGHT - half);
+        // There are as many rows as names.
+        if let Some(row) = free.iter().position(|end| *end < centre - half) {
+            words(out, "t", "middle", (centre, y + TOP - 9.0 - ROW * row as f64), &name);
+            free[row] = centre + half + 4.0;
+        }
     }
 }
 
@@ -101,6 +101,9 @@ fn ticks(least: f64, most: f64) -> Vec<(f64, f64)> {
     let ticks: Vec<_> = all.filter(|(it, _)| (least..=most).contains(it)).collect();
     if ticks.len() >= 2 {
         return ticks;
+    }
+    if most - least < least * 1e-3 {
+        return vec![(least, 1e-3)];
     }
     // Within one step of such a scale: equal steps.
     let step = super::draw::step(most - least, 5.0);

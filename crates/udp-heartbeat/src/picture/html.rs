@@ -73,11 +73,16 @@ fn head(out: &mut String, all: &Recorded, span: Span) {
         ),
     );
     for (count, what) in [
-        (all.not_recorded, "lines were not recorded, because the file was slow"),
-        (all.unreadable, "lines of the recording cannot be read"),
+        (all.not_recorded, "not recorded, because the file was slow"),
+        (all.unreadable, "unreadable"),
     ] {
         if count > 0 {
-            put(out, format_args!("<p class=\"warn\">{count} {what}.</p>"));
+            put(
+                out,
+                format_args!(
+                    "<p class=\"warn\">Lines of the recording that are {what}: {count}.</p>"
+                ),
+            );
         }
     }
 }
@@ -126,6 +131,9 @@ fn section(
         format_args!("<section aria-labelledby=\"t{n}\"><h2 id=\"t{n}\">{}</h2>", Text(&of.label)),
     );
     let mut about = of.address.map(|it| it.to_string()).into_iter().collect::<Vec<_>>();
+    if of.interval != all.rules().0 {
+        about.push(format!("a beat each {}", ShownDuration(of.interval)));
+    }
     about.extend(of.labels.iter().map(|(name, value)| format!("{name}={value}")));
     if !about.is_empty() {
         put(out, format_args!("<p class=\"dim\">{}</p>", Text(&about.join(" · "))));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use udp_core::text::units::Millis;
 
-use super::draw::{At, bar, line, milliseconds, put, step, time, times, words};
+use super::draw::{At, bar, line, milliseconds, put, step, time, times, width_of, words};
 use super::series::{Slice, Span, fitting, slices};
 use crate::probe::state::State;
 use crate::recorded::{Class, Target};
@@ -83,6 +83,9 @@ pub(super) fn draw(out: &mut String, target: &Target, span: Span, y: f64) {
             put(out, format_args!(r#"<circle class="dot" cx="{x}" cy="{y}" r="1.6"/>"#));
         }
     }
+    if slices.iter().all(|it| it.rtts.is_empty()) {
+        words(out, "d", "middle", (WIDTH / 2.0, y + TOP + PLOT / 2.0), "no replies");
+    }
     cut(out, &frame, &slices, edges);
     losses(out, &frame, &slices, edges);
     states(out, &frame, target);
@@ -93,6 +96,9 @@ fn top(slices: &[Slice]) -> f64 {
     let most =
         |of: fn(&Slice) -> Option<u64>| slices.iter().filter_map(of).max().unwrap_or(0) as f64;
     let greatest = most(|it| it.rtts.last().copied());
+    if greatest <= 0.0 {
+        return 1.0;
+    }
     let median = most(|it| it.percentile(50).or(it.rtts.first().copied()));
     let mut nineties: Vec<u64> = slices.iter().filter_map(|it| it.percentile(90)).collect();
     nineties.sort_unstable();
@@ -117,7 +123,7 @@ fn grid(out: &mut String, frame: &Frame) {
     for (at, label) in times(frame.span.from, frame.span.to) {
         let x = frame.x(at);
         line(out, "g", (x, frame.y + TOP), (x, below - 12.0));
-        let inside = x.clamp(LEFT + 20.0, WIDTH - RIGHT - 20.0);
+        let inside = x.clamp(LEFT + 20.0, WIDTH - width_of(&label) / 2.0);
         words(out, "d", "middle", (inside, below), &label);
     }
     words(out, "d", "end", (LEFT - 6.0, bottom + GAP + LOSS / 2.0 + 4.0), "loss");

@@ -28,7 +28,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.4rem 0}
 th,td{padding:.2rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}\
 th:first-child,td:first-child{text-align:left}thead th{background:var(--soft)}\
 .x{overflow-x:auto}\
-.f{display:flex;flex-wrap:wrap;gap:0 2.5rem}figure{margin:.8rem 0}figure svg{display:block;width:100%;height:auto}\
+.f{display:flex;flex-wrap:wrap;gap:0 2.5rem}figure{margin:.8rem 0}figure{overflow-x:auto}figure svg{display:block;width:100%;min-width:45rem;height:auto}\
 summary{cursor:pointer;color:var(--dim)}dt{font-weight:600;margin-top:.5rem}dd{margin:0 0 0 1rem}\
-@media print{body{max-width:none;padding:0;font-size:11px}h2{break-after:avoid}figure,table{break-inside:avoid}\
+@media print{body{max-width:none;padding:0;font-size:11px}h2{break-after:avoid}figure svg{min-width:0}figure,table{break-inside:avoid}\
 details:not([open]){display:none}}";

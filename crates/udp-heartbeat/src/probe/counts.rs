@@ -1,5 +1,7 @@
 //! Counts of a target's beats by how they ended: `sent = received + lost + failed + pending`.
 
+use std::cmp::Ordering;
+
 use crate::probe::verdict::Verdicts;
 
 /// How many beats ended how.
@@ -51,6 +53,13 @@ impl Counts {
     pub fn loss_percent(&self) -> Option<f64> {
         let settled = self.received + self.lost;
         (settled > 0).then(|| self.lost as f64 / settled as f64 * 100.0)
+    }
+
+    /// The one of which more was lost comes first; nothing that left this host is as bad as all lost.
+    pub(crate) fn worst_first(&self, other: &Counts) -> Ordering {
+        let share =
+            |it: &Counts| it.loss_percent().unwrap_or(if it.nothing_left() { 100.0 } else { -1.0 });
+        share(other).total_cmp(&share(self))
     }
 
     /// Whether beats were due and none of them ever left this host.

@@ -53,6 +53,8 @@ pub struct TargetSnapshot {
     pub labels: Labels,
     /// Where it is now; none while its name does not resolve.
     pub address: Option<SocketAddr>,
+    /// How far apart its beats are, unless it asks for less.
+    pub interval: Duration,
     /// How it is.
     pub state: State,
     /// How many beats ended how.

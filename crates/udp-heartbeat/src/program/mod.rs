@@ -26,6 +26,7 @@ use udp_core::clock;
 use udp_core::error::describe;
 
 use crate::args::Args;
+use crate::commands::Sort;
 use crate::config::{self, Config, Files};
 use crate::plan::Plan;
 use crate::probe::format::Format;
@@ -97,6 +98,7 @@ fn read_list(path: &Path) -> Result<(String, Vec<u8>), Failure> {
 struct Run {
     prober: Arc<Prober>,
     output: Output,
+    sort: Sort,
     printer: Printer<Item>,
     /// For those who must not keep the printer from its end.
     lines: Arc<Handle<Item>>,
@@ -117,7 +119,7 @@ impl Run {
         live: screen::Wanted,
         console: &Console,
     ) -> Result<Self, Failure> {
-        let Config { plan, twice, sources, on_change, record, output, metrics, web_config } =
+        let Config { plan, twice, sources, on_change, record, output, sort, metrics, web_config } =
             config;
         if metrics.is_some() {
             web::give_back_memory();
@@ -159,8 +161,19 @@ impl Run {
         let start_reload = || reload::start(sources, prober.caller(), reloads.clone(), around);
         let asks = hears.then(start_reload).transpose().map_err(thread_failed)?;
         let (gone, web) = (Arc::new(AtomicBool::new(false)), None);
-        let mut run =
-            Run { prober, output, printer, lines, hook, signals, recording, gone, screen, web };
+        let mut run = Run {
+            prober,
+            output,
+            sort,
+            printer,
+            lines,
+            hook,
+            signals,
+            recording,
+            gone,
+            screen,
+            web,
+        };
         run.forward(asks.clone(), console).map_err(thread_failed)?;
         for target in &twice {
             log::warn!("{target} stands twice and is one target");
@@ -186,7 +199,7 @@ impl Run {
         watchdog::start(&self.prober.caller()).map_err(thread_failed)?;
         self.screen.show(&self.prober, console)?;
         notify::ready();
-        let snapshot = self.prober.run();
+        let mut snapshot = self.prober.run();
         notify::stopping();
         self.screen.leave();
         let passed = snapshot.targets.iter().all(TargetSnapshot::passed);
@@ -198,13 +211,18 @@ impl Run {
             target.unmet.iter().for_each(|unmet| log::warn!("{}: {unmet}", target.label));
         }
         say_figures(&snapshot);
-        let Run { prober, output, printer, lines, hook, signals, recording, gone, web, .. } = self;
+        let Run {
+            prober, output, sort, printer, lines, hook, signals, recording, gone, web, ..
+        } = self;
         let shown = !gone.load(Ordering::Relaxed) && output.show.has(Kind::Summary);
         // With the reporter, and its ways to the printer and to the command.
         drop((web, prober, lines));
         let recorded = recording.is_none_or(|it| it.finish(snapshot.clone()));
         let ended = clock::mono();
         let patient = || !signals.stopped() && clock::mono().saturating_since(ended) < PATIENCE;
+        if sort == Sort::Loss {
+            snapshot.targets.sort_by(|a, b| a.counts.worst_first(&b.counts));
+        }
         let reader =
             printer.end(shown.then(|| Item::Summary(Box::new(snapshot))), patient).outcome()?;
         if let Some(hook) = hook.and_then(Arc::into_inner) {

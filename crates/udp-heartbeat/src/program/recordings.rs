@@ -10,11 +10,11 @@ use udp_core::cli::{Exit, Failure, Style, Tone};
 use udp_core::clock;
 use udp_core::error::describe;
 
-use crate::commands::{Command, CompareArgs, ReportArgs};
+use crate::commands::{Command, CompareArgs, ReportArgs, Sort};
 use crate::compare::{self, Comparison};
 use crate::picture;
 use crate::recorded::{Recorded, csv};
-use crate::report::{Form, Item, Output, Show, reporter};
+use crate::report::{Form, Item, Output, Show, each_target, reporter};
 
 /// What a report is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +36,20 @@ pub(super) fn run(command: &Command, style: Style) -> Result<Exit, Failure> {
 /// Sums recordings up, or draws them.
 fn report(args: &ReportArgs, style: Style) -> Result<Exit, Failure> {
     let out = args.output.as_deref().map(|path| kind(path).map(|kind| (path, kind))).transpose()?;
-    let recorded = read(&args.files)?;
+    let mut recorded = read(&args.files)?;
+    if args.sort == Sort::Loss {
+        recorded.worst_first();
+    }
     let Some((path, kind)) = out else {
-        return print(summary(&recorded, Form::Text, style));
+        return print(summary(&recorded, style));
     };
     let written = match kind {
         Kind::Csv => write(path, |file| csv::write(&recorded, file)),
-        Kind::Json => write(path, |file| file.write_all(&each_target(&recorded))),
+        Kind::Json => {
+            let mut text = Vec::new();
+            each_target(&recorded.snapshot(), &mut text);
+            write(path, |file| file.write_all(&text))
+        }
         Kind::Svg => write(path, |file| file.write_all(picture::svg(&recorded).as_bytes())),
         Kind::Html => {
             let page = picture::page(&recorded, &recorded.snapshot());
@@ -130,25 +137,14 @@ fn read(paths: &[PathBuf]) -> Result<Recorded, Failure> {
 }
 
 /// The summary as it is printed at the end of a run.
-fn summary(recorded: &Recorded, form: Form, style: Style) -> Vec<u8> {
-    let output =
-        Output { form, show: Show::EVERYTHING, hex: false, stamp: recorded.mode() == "stamp" };
+fn summary(recorded: &Recorded, style: Style) -> Vec<u8> {
+    let (form, show) = (Form::Text, Show::EVERYTHING);
+    let output = Output { form, show, hex: false, stamp: recorded.mode() == "stamp" };
     let (none, timeout) = (Default::default(), Duration::ZERO);
     let mut text = Vec::new();
     let summary = Item::Summary(Box::new(recorded.snapshot()));
     reporter(output, timeout, style, (&none, &none)).value(summary, &mut text);
     text
-}
-
-/// The same as JSON, without the line of all targets together.
-fn each_target(recorded: &Recorded) -> Vec<u8> {
-    let mut lines = summary(recorded, Form::Json, Style::default());
-    if recorded.targets.len() > 1 {
-        let end = lines.len().saturating_sub(1);
-        let last = lines.iter().take(end).rposition(|it| *it == b'\n').map_or(0, |it| it + 1);
-        lines.truncate(last);
-    }
-    lines
 }
 
 fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {

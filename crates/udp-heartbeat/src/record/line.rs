@@ -12,12 +12,12 @@ use udp_core::endpoint::ip_text;
 
 use super::clocks::Clocks;
 use crate::probe::event::End;
-use crate::probe::schedule::Spacing;
+use crate::probe::schedule::TargetId;
 use crate::probe::snapshot::{Snapshot, TargetSnapshot};
 use crate::probe::state::{Change, State};
 use crate::probe::targets::Labels;
 use crate::probe::verdict::Verdict;
-use crate::report::{Item, Json, Language, Record, ReportEvent, Start, StateChange};
+use crate::report::{Item, Json, Language, Record, ReportEvent, Settings, Start, StateChange};
 
 /// What is recorded of the options, beyond what [`Start`] has: enough to compute every figure again.
 #[derive(Debug, Clone)]
@@ -57,12 +57,14 @@ pub(crate) struct RunTarget {
     pub(super) label: String,
     pub(super) address: Option<SocketAddr>,
     pub(super) labels: Labels,
+    pub(super) interval: Duration,
     pub(super) state: State,
 }
 
-/// One line, but for the run's.
+/// One line, but for the run's; a target's name is none, and stands before all that is said of the target.
 #[derive(Debug)]
 pub(super) enum Line {
+    Target(TargetId, Arc<str>, Language),
     Beat(Beat),
     Late(Late),
     State(Box<StateLine>),
@@ -72,15 +74,14 @@ pub(super) enum Line {
 /// A beat whose class is known.
 #[derive(Debug)]
 pub(super) struct Beat {
-    pub(super) label: Arc<str>,
-    pub(super) language: Language,
+    pub(super) target: TargetId,
     pub(super) at: Mono,
     pub(super) seq: u64,
     pub(super) sent: Mono,
     pub(super) end: Ended,
-    pub(super) reason: Option<Box<str>>,
-    /// Duplicates, unsolicited datagrams and skipped slots since the target's beat before.
-    pub(super) more: [u64; 3],
+    pub(super) reason: Option<Arc<str>>,
+    /// Duplicates, unsolicited datagrams and skipped slots since the target's beat before, if any.
+    pub(super) more: Option<Box<[u64; 3]>>,
 }
 
 /// How it ended.
@@ -108,7 +109,7 @@ impl From<End<'_>> for Ended {
 /// A reply to a beat that was lost.
 #[derive(Debug)]
 pub(super) struct Late {
-    pub(super) label: Arc<str>,
+    pub(super) target: TargetId,
     pub(super) at: Mono,
     pub(super) seq: u64,
     pub(super) rtt: Duration,
@@ -117,7 +118,7 @@ pub(super) struct Late {
 /// A change of state.
 #[derive(Debug)]
 pub(super) struct StateLine {
-    pub(super) label: Arc<str>,
+    pub(super) target: TargetId,
     pub(super) address: Option<SocketAddr>,
     pub(super) at: Mono,
     pub(super) change: Change,
@@ -130,6 +131,7 @@ pub(super) struct StateLine {
 #[derive(Debug)]
 pub(super) struct Lines {
     pub(super) clocks: Clocks,
+    targets: Vec<(Arc<str>, Language)>,
     stamp: bool,
     /// What is the same here and in `--json`.
     json: Json,
@@ -137,7 +139,12 @@ pub(super) struct Lines {
 
 impl Default for Lines {
     fn default() -> Self {
-        Lines { clocks: Clocks::default(), stamp: false, json: Json::new(false) }
+        Lines {
+            clocks: Clocks::default(),
+            targets: Vec::new(),
+            stamp: false,
+            json: Json::new(false),
+        }
     }
 }
 
@@ -148,23 +155,35 @@ impl Lines {
         object("run", run.at, RunObject::new(run), out);
     }
 
+    fn target(&self, target: TargetId) -> (Arc<str>, Language) {
+        self.targets.get(target as usize).cloned().unwrap_or_default()
+    }
+
     pub(super) fn add(&mut self, line: Line, out: &mut Vec<u8>) {
         match line {
+            Line::Target(target, label, language) => {
+                let place = target as usize;
+                if self.targets.len() <= place {
+                    self.targets.resize_with(place + 1, Default::default);
+                }
+                self.targets[place] = (label, language);
+            }
             Line::Beat(beat) => {
-                let stamp = beat.language.is_stamp(self.stamp);
-                let object_of = BeatObject::new(&beat, self.clocks.wall(beat.sent), stamp);
+                let (label, language) = self.target(beat.target);
+                let (sent, stamp) = (self.clocks.wall(beat.sent), language.is_stamp(self.stamp));
+                let object_of = BeatObject::new(&beat, &label, sent, stamp);
                 object("beat", self.clocks.wall(beat.at), object_of, out);
             }
-            Line::Late(Late { label, at, seq, rtt }) => {
-                let late = LateObject { target: &label, seq, rtt_ns: nanos(rtt) };
+            Line::Late(Late { target, at, seq, rtt }) => {
+                let late = LateObject { target: &self.target(target).0, seq, rtt_ns: nanos(rtt) };
                 object("late", self.clocks.wall(at), late, out);
             }
             Line::State(state) => {
-                let StateLine { label, address, at, change, sent, lost, said } = *state;
+                let StateLine { target, address, at, change, sent, lost, said } = *state;
                 let since = self.clocks.wall(change.since);
                 let event = ReportEvent::State(StateChange { change, since, sent, lost, said });
-                let (at, language) = (self.clocks.wall(at), Language::Own);
-                let record = Record { at, label, address, language, event };
+                let (label, language) = (self.target(target).0, Language::Own);
+                let record = Record { at: self.clocks.wall(at), label, address, language, event };
                 self.json.value(Item::Record(record), out);
             }
             Line::Summary(summary) => self.json.value(Item::Summary(summary), out),
@@ -187,19 +206,13 @@ struct RunObject<'a> {
 
 #[derive(Serialize)]
 struct OptionsObject<'a> {
-    mode: &'a str,
-    bytes: usize,
-    interval_ns: u64,
-    timeout_ns: u64,
-    count: Option<u64>,
+    #[serde(flatten)]
+    settings: Settings,
     deadline_ns: Option<u64>,
-    schedule: &'a str,
-    seed: Option<u64>,
     down_after: u64,
     up_after: u64,
     limits: &'a [String],
     judged: bool,
-    clock: &'a str,
     percentile_digits: u8,
 }
 
@@ -209,6 +222,7 @@ struct TargetObject<'a> {
     address: Option<String>,
     port: Option<u16>,
     state: String,
+    interval_ns: u64,
     #[serde(skip_serializing_if = "Labels::is_empty")]
     labels: &'a Labels,
 }
@@ -216,34 +230,24 @@ struct TargetObject<'a> {
 impl<'a> RunObject<'a> {
     fn new(run: &'a Run) -> Self {
         let Run { start, options, .. } = run;
-        let (schedule, seed) = match start.spacing {
-            Spacing::Periodic => ("periodic", None),
-            Spacing::Poisson { seed } => ("poisson", Some(seed)),
-        };
         let target = |it: &'a RunTarget| TargetObject {
             target: &it.label,
             address: it.address.map(ip_text),
             port: it.address.map(|address| address.port()),
             state: it.state.to_string(),
+            interval_ns: nanos(it.interval),
             labels: &it.labels,
         };
         RunObject {
             version: env!("CARGO_PKG_VERSION"),
             id: &options.id,
             options: OptionsObject {
-                mode: start.mode,
-                bytes: start.bytes,
-                interval_ns: nanos(start.interval),
-                timeout_ns: nanos(start.timeout),
-                count: start.count,
+                settings: Settings::from(start),
                 deadline_ns: options.deadline.map(nanos),
-                schedule,
-                seed,
                 down_after: options.down_after,
                 up_after: options.up_after,
                 limits: &options.limits,
                 judged: options.judged,
-                clock: start.clock,
                 percentile_digits: options.digits,
             },
             targets: run.targets.iter().map(target).collect(),
@@ -281,7 +285,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl<'a> BeatObject<'a> {
-    fn new(beat: &'a Beat, sent: Wall, stamp: bool) -> Self {
+    fn new(beat: &'a Beat, label: &'a str, sent: Wall, stamp: bool) -> Self {
         let (class, rtt) = match &beat.end {
             Ended::Received { rtt, rtt_total, verdict } => {
                 ("received", Some((*rtt, *rtt_total, verdict.name())))
@@ -290,9 +294,10 @@ impl<'a> BeatObject<'a> {
             Ended::Failed => ("failed", None),
             Ended::Pending => ("pending", None),
         };
-        let [duplicate, unsolicited, slots_skipped] = beat.more;
+        let [duplicate, unsolicited, slots_skipped] =
+            beat.more.as_deref().copied().unwrap_or_default();
         BeatObject {
-            target: &beat.label,
+            target: label,
             seq: beat.seq,
             sent: sent.rfc3339(),
             class,

@@ -1,16 +1,18 @@
 //! Keeps what happened in a file: `--record`.
 //!
-//! The prober's thread hands each beat over once its class is known, through a bounded channel that nobody is
-//! woken by; a thread of its own turns them into lines and writes them. What finds no room is counted and said.
+//! The prober's thread hands each beat over once its class is known, as a small value and without waiting or
+//! waking anybody; a thread of its own turns them into lines and writes them. What finds no room is counted and
+//! said.
 
 mod clocks;
 mod file;
 mod line;
+mod waiting;
 mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{io, thread};
 
@@ -28,20 +30,18 @@ use crate::report::{Language, Start};
 use crate::run::precision;
 use file::Output;
 pub(crate) use file::SIGNATURE;
-use line::{Beat, Late, Line, Run, StateLine};
+use line::{Beat, Ended, Late, Line, Run, StateLine};
 pub(crate) use line::{Options, RunTarget};
+use waiting::Waiting;
 use writer::Writer;
 
-/// Lines that may wait for the writer, which looks every [`writer::TICK`].
-const LINES: usize = 1 << 15;
 /// How long the end of the run waits for the file.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What both sides know.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Lines that found no room.
-    dropped: AtomicU64,
+    waiting: Waiting,
     /// Nothing is written any more, until the file is opened again.
     stopped: AtomicBool,
     /// A write failed some time.
@@ -62,17 +62,20 @@ enum Control {
 /// Takes note of beats, on the prober's thread.
 #[derive(Debug)]
 pub(crate) struct Recorder {
-    lines: Sender<Line>,
     shared: Arc<Shared>,
+    /// What came while the writer took the others.
+    aside: Vec<Line>,
     targets: Vec<Target>,
 }
 
-/// A target, and what was recorded of its counts that no beat has.
+/// What was recorded of a target.
 #[derive(Debug, Clone, Default)]
 struct Target {
     label: Arc<str>,
-    language: Language,
+    /// Duplicates, unsolicited datagrams and skipped slots, which no beat has.
     between: [u64; 3],
+    /// The newest reason: the next one is often the same.
+    reason: Option<Arc<str>>,
 }
 
 /// A recording at work.
@@ -91,15 +94,18 @@ impl Recording {
     /// When the system has no thread for it.
     pub(crate) fn start(path: PathBuf) -> io::Result<(Recorder, Recording)> {
         let shared = Arc::new(Shared::default());
-        let (lines, incoming) = bounded(LINES);
         let (control, orders) = bounded(4);
         let (done, ended) = bounded(0);
-        let writer = Writer::new(path.clone(), incoming, shared.clone());
+        let writer = Writer::new(path.clone(), shared.clone());
         thread::Builder::new().name("recorder".into()).spawn(move || {
             writer.serve(&orders);
             drop(done);
         })?;
-        let recorder = Recorder { lines, shared: shared.clone(), targets: Vec::new() };
+        let recorder = Recorder {
+            shared: shared.clone(),
+            aside: Vec::with_capacity(waiting::LINES),
+            targets: Vec::new(),
+        };
         Ok((recorder, Recording { path, control, shared, ended }))
     }
 
@@ -150,17 +156,15 @@ impl Recording {
 
 impl Recorder {
     /// Hands a line over; false if there was no room for it.
-    fn offer(&self, line: Line) -> bool {
-        if self.shared.stopped.load(Ordering::Relaxed) {
-            return true;
-        }
-        let taken = self.lines.try_send(line).is_ok();
-        self.shared.dropped.fetch_add(u64::from(!taken), Ordering::Relaxed);
-        taken
+    fn offer(&mut self, line: Line) -> bool {
+        self.shared.stopped.load(Ordering::Relaxed)
+            || self.shared.waiting.offer(line, &mut self.aside)
     }
+}
 
-    fn target(&self, target: TargetId) -> Target {
-        self.targets.get(target as usize).cloned().unwrap_or_default()
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.aside.drain(..).for_each(|line| self.shared.waiting.add(line));
     }
 }
 
@@ -171,12 +175,13 @@ impl Observer for Recorder {
             self.targets.resize(place + 1, Target::default());
         }
         self.targets[place] = Target { label: label.clone(), ..Target::default() };
+        self.shared.waiting.add(Line::Target(target, label.clone(), Language::Own));
     }
 
     fn service(&mut self, target: TargetId, spec: &Spec) {
-        if let Some(target) = self.targets.get_mut(target as usize) {
-            target.language = Language::of(spec);
-        }
+        let label = self.targets.get(target as usize).map(|it| it.label.clone());
+        let name = Line::Target(target, label.unwrap_or_default(), Language::of(spec));
+        self.shared.waiting.add(name);
     }
 
     fn regrouped(&mut self, change: &Regrouped) {
@@ -190,37 +195,47 @@ impl Observer for Recorder {
     }
 
     fn observe(&mut self, event: &Event<'_>) {
-        let at = event.at;
+        let (id, at) = (event.target, event.at);
         match event.what {
             What::Ended { seq, sent, end, counts, said } => {
-                let Target { label, language, between } = self.target(event.target);
+                let Some(target) = self.targets.get_mut(id as usize) else { return };
                 let now = [counts.duplicate, counts.unsolicited, counts.slots_skipped];
-                let mut more = now;
-                more.iter_mut().zip(between).for_each(|(now, before)| *now -= before);
+                let more = (now != target.between).then(|| {
+                    let mut more = now;
+                    more.iter_mut().zip(target.between).for_each(|(now, before)| *now -= before);
+                    Box::new(more)
+                });
                 let reason = match end {
-                    End::Failed(reason) => Some(reason.into()),
-                    _ => said.and_then(|said| said.reply.reason.as_deref()).map(Into::into),
+                    End::Failed(reason) => Some(reason),
+                    _ => said.and_then(|said| said.reply.reason.as_deref()),
                 };
-                let beat =
-                    Beat { label, language, at, seq: seq.0, sent, end: end.into(), reason, more };
-                if self.offer(Line::Beat(beat))
-                    && let Some(target) = self.targets.get_mut(event.target as usize)
-                {
-                    target.between = now;
+                let reason = reason.map(|reason| target.reason(reason));
+                let end = Ended::from(end);
+                let beat = Beat { target: id, at, seq: seq.0, sent, end, reason, more };
+                if self.offer(Line::Beat(beat)) {
+                    self.targets[id as usize].between = now;
                 }
             }
             What::Late { seq, rtt, .. } => {
-                let label = self.target(event.target).label;
-                self.offer(Line::Late(Late { label, at, seq: seq.0, rtt }));
+                self.offer(Line::Late(Late { target: id, at, seq: seq.0, rtt }));
             }
             What::State { change, counts, reason } => {
-                let Target { label, .. } = self.target(event.target);
                 let (address, sent, lost) = (event.address, counts.sent, counts.lost);
                 let said = reason.map(str::to_owned);
-                let state = StateLine { label, address, at, change, sent, lost, said };
+                let state = StateLine { target: id, address, at, change, sent, lost, said };
                 self.offer(Line::State(Box::new(state)));
             }
             _ => {}
+        }
+    }
+}
+
+impl Target {
+    /// The reason, kept.
+    fn reason(&mut self, reason: &str) -> Arc<str> {
+        match &self.reason {
+            Some(known) if **known == *reason => known.clone(),
+            _ => self.reason.insert(reason.into()).clone(),
         }
     }
 }
@@ -247,7 +262,7 @@ impl Options {
 
 impl From<&TargetSnapshot> for RunTarget {
     fn from(target: &TargetSnapshot) -> Self {
-        let TargetSnapshot { label, address, labels, state, .. } = target.clone();
-        RunTarget { label, address, labels, state }
+        let TargetSnapshot { label, address, labels, interval, state, .. } = target.clone();
+        RunTarget { label, address, labels, interval, state }
     }
 }

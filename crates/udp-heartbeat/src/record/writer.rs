@@ -13,6 +13,7 @@ use udp_core::error::describe;
 
 use super::file::Output;
 use super::line::{Line, Lines, Run};
+use super::waiting::LINES;
 use super::{Control, Shared};
 
 /// How often it looks for lines: whoever hands them over need wake nobody.
@@ -24,7 +25,8 @@ const CHUNK: usize = 1 << 16;
 
 pub(super) struct Writer {
     path: PathBuf,
-    lines: Receiver<Line>,
+    /// Empty between two looks.
+    lines: Vec<Line>,
     shared: Arc<Shared>,
     output: Option<Output>,
     run: Option<Run>,
@@ -38,10 +40,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(path: PathBuf, lines: Receiver<Line>, shared: Arc<Shared>) -> Writer {
+    pub(super) fn new(path: PathBuf, shared: Arc<Shared>) -> Writer {
         Writer {
             path,
-            lines,
+            lines: Vec::with_capacity(LINES),
             shared,
             output: None,
             run: None,
@@ -104,8 +106,8 @@ impl Writer {
     /// Writes what waits.
     fn drain(&mut self) {
         self.render.clocks.refresh(clock::mono(), clock::wall());
-        // No more than waited at first, so that orders are heard.
-        for line in self.lines.try_iter().take(self.lines.len()) {
+        self.missed += self.shared.waiting.take(&mut self.lines);
+        for line in self.lines.drain(..) {
             self.render.add(line, &mut self.text);
             if self.text.len() >= CHUNK {
                 write_to(&mut self.output, &mut self.text, &mut self.unflushed).unwrap_or_else(
@@ -113,7 +115,6 @@ impl Writer {
                 );
             }
         }
-        self.missed += self.shared.dropped.swap(0, Ordering::Relaxed);
         if self.missed > 0 {
             if !std::mem::replace(&mut self.said_missed, true) {
                 log::warn!(

@@ -16,40 +16,29 @@ use crate::probe::thresholds::Unmet;
 
 /// The figures of all recordings together.
 pub(super) fn snapshot(all: &Recorded) -> Snapshot {
-    let (interval, ..) = all.rules();
-    let targets: Vec<TargetSnapshot> =
-        all.targets.iter().map(|target| of_target(all, target, interval)).collect();
+    let targets: Vec<TargetSnapshot> = all.targets.iter().map(|it| of_target(all, it)).collect();
     let mut totals = Counts::default();
     targets.iter().for_each(|target| totals.add(&target.counts));
-    // What is of the whole run is in each of its summaries.
-    let ends: Vec<&Summary> = match all.of_all.is_empty() {
-        true => all
-            .targets
-            .iter()
-            .flat_map(|it| &it.runs)
-            .filter_map(|it| it.summary.as_deref())
-            .collect(),
-        false => all.of_all.iter().collect(),
-    };
-    let drops = ends.iter().filter_map(|it| it.number("kernel_drops"));
-    let lag = |name: &str| match &ends[..] {
-        [only] => only.number(name).map(Duration::from_nanos),
-        _ => None,
+    let ends = || all.ends.iter().map(|it| &it.1);
+    // Of one run alone: percentiles do not add up.
+    let [lag_p50, lag_p99, lag_max] = match &all.ends[..] {
+        [(_, only)] => only.lag,
+        _ => [None; 3],
     };
     Snapshot {
         at: all.at,
         targets,
         totals,
         judged: all.judged,
-        lag_p50: lag("send_lag_p50_ns"),
-        lag_p99: lag("send_lag_p99_ns"),
-        lag_max: lag("send_lag_max_ns"),
-        unsolicited_from: ends.iter().find_map(|it| it.place("unsolicited_from")),
-        kernel_drops: drops.reduce(|a, b| a + b),
+        lag_p50,
+        lag_p99,
+        lag_max,
+        unsolicited_from: ends().find_map(|it| it.unsolicited_from),
+        kernel_drops: ends().filter_map(|it| it.kernel_drops).reduce(|a, b| a + b),
     }
 }
 
-fn of_target(all: &Recorded, target: &Target, interval: Duration) -> TargetSnapshot {
+fn of_target(all: &Recorded, target: &Target) -> TargetSnapshot {
     let mut counts = target.counts;
     for run in &target.runs {
         let [duplicate, unsolicited, skipped] = match run.end() {
@@ -62,7 +51,7 @@ fn of_target(all: &Recorded, target: &Target, interval: Duration) -> TargetSnaps
         counts.unsolicited += unsolicited;
         counts.slots_skipped += skipped;
     }
-    let runs = loss_runs(target, interval);
+    let runs = loss_runs(target);
     // To the nanosecond, where there is nothing to add up.
     let only = match &target.runs[..] {
         [only] => only.end(),
@@ -77,6 +66,7 @@ fn of_target(all: &Recorded, target: &Target, interval: Duration) -> TargetSnaps
         label: target.label.clone(),
         labels: target.labels.clone(),
         address: target.address,
+        interval: target.interval,
         state: target.states.last().map_or(State::Unknown, |it| it.1),
         counts,
         rtt: Figures::of(&target.rtt, counts.unanswered()),
@@ -104,11 +94,11 @@ fn reasons(all: &Recorded, target: &Target) -> Option<Reasons> {
 }
 
 /// Rows of unanswered beats of each run.
-fn loss_runs(target: &Target, interval: Duration) -> Vec<LossRuns> {
+fn loss_runs(target: &Target) -> Vec<LossRuns> {
     let known = target.beats.iter().filter(|beat| beat.class != Class::Pending);
     let known: Vec<_> = known.collect();
     let of_run = |beats: &[&super::Beat]| {
-        let mut runs = LossRuns::new(interval);
+        let mut runs = LossRuns::new(target.interval);
         for beat in beats {
             runs.record(beat.class == Class::Received, Mono::from_nanos(beat.sent.as_nanos()));
         }

@@ -22,7 +22,7 @@ use crate::probe::state::State;
 use crate::probe::stats::distribution::{Distribution, Precision};
 use crate::probe::stats::jitter::Jitter;
 use crate::probe::verdict::Verdict;
-use parse::Object;
+use parse::{Object, RunEnd, state_named, verdict_named};
 
 /// How a beat ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,7 @@ pub(crate) struct Target {
     pub(crate) label: String,
     pub(crate) labels: BTreeMap<String, String>,
     address: Option<SocketAddr>,
+    interval: Duration,
     /// In the order of sending, once all is read.
     pub(crate) beats: Vec<Beat>,
     /// Since when it was how, in order.
@@ -103,8 +104,8 @@ pub(crate) struct Recorded {
     id: String,
     runs: usize,
     judged: bool,
-    /// Summaries of all targets of a run together.
-    of_all: Vec<parse::Summary>,
+    /// How each run ended, by its name: what is of the whole run is in each of its summaries.
+    ends: Vec<(String, RunEnd)>,
     /// When the last line was written.
     at: Wall,
     /// Lines that are none of a recording, and those that the recorder had no room for.
@@ -163,6 +164,11 @@ impl Recorded {
         }
     }
 
+    /// Puts the target first of which most was lost.
+    pub(crate) fn worst_first(&mut self) {
+        self.targets.sort_by(|a, b| a.counts.worst_first(&b.counts));
+    }
+
     fn take(&mut self, object: Object<'_>) {
         match object {
             Object::Run(run) => self.begin(*run),
@@ -181,14 +187,16 @@ impl Recorded {
             }
             Object::Summary(summary) => {
                 self.at = Wall::from_rfc3339(&summary.ts).unwrap_or_default().max(self.at);
-                match &summary.target {
-                    Some(label) => {
-                        let target = self.target(label);
-                        let run = self.targets[target].run(&self.id);
-                        self.targets[target].address = summary.address();
-                        self.targets[target].runs[run as usize].summary = Some(summary);
-                    }
-                    None => self.of_all.push(*summary),
+                let end = RunEnd::of(&summary);
+                match self.ends.iter_mut().find(|it| it.0 == self.id) {
+                    Some(known) => known.1 = end,
+                    None => self.ends.push((self.id.clone(), end)),
+                }
+                if let Some(label) = &summary.target {
+                    let target = self.target(label);
+                    let run = self.targets[target].run(&self.id);
+                    self.targets[target].address = summary.address();
+                    self.targets[target].runs[run as usize].summary = Some(summary);
                 }
             }
             Object::NotRecorded(count) => self.not_recorded += count,
@@ -209,6 +217,7 @@ impl Recorded {
             let target = &mut self.targets[target];
             target.address = it.place.get().or(target.address);
             target.labels = it.labels;
+            target.interval = it.interval_ns.map_or(target.interval, Duration::from_nanos);
             // What was known before the file was opened again is known.
             if begins || target.states.is_empty() {
                 target.states.extend(state_named(&it.state).map(|state| (at, state)));
@@ -228,6 +237,7 @@ impl Recorded {
             label: label.to_owned(),
             labels: BTreeMap::new(),
             address: None,
+            interval: self.rules().0,
             beats: Vec::new(),
             states: Vec::new(),
             rtt: Distribution::new(precision),
@@ -334,12 +344,4 @@ impl Target {
         }
         u32::try_from(self.runs.len() - 1).unwrap_or(u32::MAX)
     }
-}
-
-fn state_named(name: &str) -> Option<State> {
-    State::ALL.into_iter().find(|state| state.to_string() == name)
-}
-
-fn verdict_named(name: &str) -> Option<Verdict> {
-    Verdict::ALL.into_iter().find(|it| it.name() == name)
 }

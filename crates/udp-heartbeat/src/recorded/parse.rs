@@ -3,9 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::probe::state::State;
+use crate::probe::verdict::Verdict;
 
 /// What a line says.
 #[derive(Debug)]
@@ -70,6 +74,7 @@ pub(super) struct Target {
     #[serde(flatten)]
     pub(super) place: Place,
     pub(super) state: String,
+    pub(super) interval_ns: Option<u64>,
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
 }
@@ -176,4 +181,32 @@ impl Summary {
         let texts = list.into_iter().flatten().filter_map(Value::as_str);
         texts.map(String::from).collect()
     }
+}
+
+/// What is of a run and of no target of it.
+#[derive(Debug)]
+pub(super) struct RunEnd {
+    /// How late sends were: p50, p99, and at most.
+    pub(super) lag: [Option<Duration>; 3],
+    pub(super) unsolicited_from: Option<SocketAddr>,
+    pub(super) kernel_drops: Option<u64>,
+}
+
+impl RunEnd {
+    pub(super) fn of(summary: &Summary) -> RunEnd {
+        let lag = ["send_lag_p50_ns", "send_lag_p99_ns", "send_lag_max_ns"];
+        RunEnd {
+            lag: lag.map(|name| summary.number(name).map(Duration::from_nanos)),
+            unsolicited_from: summary.place("unsolicited_from"),
+            kernel_drops: summary.number("kernel_drops"),
+        }
+    }
+}
+
+pub(super) fn state_named(name: &str) -> Option<State> {
+    State::ALL.into_iter().find(|state| state.to_string() == name)
+}
+
+pub(super) fn verdict_named(name: &str) -> Option<Verdict> {
+    Verdict::ALL.into_iter().find(|it| it.name() == name)
 }

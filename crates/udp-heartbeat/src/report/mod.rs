@@ -19,7 +19,7 @@ pub(crate) use held::{Budget, Held};
 pub(crate) use item::{
     Answer, Item, Language, Record, Reloaded, ReportEvent, Start, StartTarget, StateChange,
 };
-pub(crate) use json::{Json, targets_json};
+pub(crate) use json::{Json, Settings, each_target, targets_json};
 pub(crate) use nagios::{Status, unknown};
 pub(crate) use show::{Kind, Show};
 pub(crate) use text::{COLUMNS, cells, place, snapshot};

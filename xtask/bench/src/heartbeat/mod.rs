@@ -6,6 +6,7 @@
 
 mod clients;
 mod scrape;
+pub(crate) mod seeing;
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,7 +22,7 @@ use super::figure::{Figure, Sample};
 use super::goal::{Against, Bound, Goal};
 use super::machine::{Cores, Pinned};
 use super::running::Running;
-use super::scenario::{Asks, Beats, Client, Lane, Scenario, Work};
+use super::scenario::{Asks, Beats, Client, Lane, Scenario, Seeing, Work};
 
 /// The shortest run that says something, of one target and of many.
 const ONE_TARGET: Duration = Duration::from_secs(1);
@@ -65,6 +66,11 @@ impl Programs {
         self.path(client).map(drop).context("not found on this machine")
     }
 
+    /// What it costs to look.
+    pub(crate) fn see(&self, seeing: Seeing, server: &Running, slice: Duration) -> Result<Sample> {
+        seeing::measure(seeing, &self.heartbeat, server.target.address, slice)
+    }
+
     /// One run of a client against `server`.
     pub(crate) fn measure(
         &self,
@@ -82,7 +88,7 @@ impl Programs {
             Client::Irtt => clients::irtt(program, address, beats.interval, span),
             Client::Sockperf => clients::sockperf(program, address, beats.interval, span),
             Client::Heartbeat if beats.targets > 1 => {
-                let file = targets(address.port(), beats)?;
+                let file = targets(address.port(), beats.targets, beats.asks)?;
                 clients::many(program, file.path(), beats, span)
             }
             Client::Heartbeat => clients::heartbeat(program, address, beats, span),
@@ -91,11 +97,11 @@ impl Programs {
 }
 
 /// A file of so many targets, all of which one server answers.
-fn targets(port: u16, beats: Beats) -> Result<NamedTempFile> {
+fn targets(port: u16, count: u32, asks: Asks) -> Result<NamedTempFile> {
     let mut text = String::new();
-    for i in 0..beats.targets {
+    for i in 0..count {
         let target = SocketAddr::from((Ipv4Addr::from(FIRST_TARGET + i), port));
-        text.push_str(&match beats.asks {
+        text.push_str(&match asks {
             Asks::Plain => format!("{target}\n"),
             Asks::Stamp => format!("stamp://{target}\n"),
             Asks::DnsAndNtp if i % 2 == 0 => format!("dns://{target}/example.org\n"),

@@ -65,6 +65,7 @@ fn goal(goal: &Goal, measured: &Measured) -> Value {
     };
     let against = match goal.against {
         Against::Lane(lane) => json!({ "lane": lane }),
+        Against::Beyond(lane) => json!({ "beyond": lane }),
         Against::BestOf(beginning) => json!({ "best_of": beginning }),
         Against::Nothing => Value::Null,
     };

@@ -12,6 +12,7 @@ mod interop;
 mod live;
 mod mesh;
 mod output;
+mod pages;
 mod payloads;
 mod ports;
 mod prometheus;
@@ -63,6 +64,7 @@ pub(super) fn all() -> Vec<Scenario> {
         signals::all(),
         live::all(),
         recordings::all(),
+        pages::all(),
         payloads::all(),
         events::all(),
         usage::all(),

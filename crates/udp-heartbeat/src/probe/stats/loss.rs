@@ -68,6 +68,11 @@ impl LossRuns {
         self.longest = self.longest.max(run.beats);
     }
 
+    /// How far apart beats are.
+    pub(crate) fn interval(&self) -> Duration {
+        self.interval
+    }
+
     /// How many runs there were.
     pub(crate) fn runs(&self) -> u64 {
         self.runs

@@ -185,6 +185,7 @@ impl Target {
             label: self.label.to_string(),
             labels: Labels::clone(&self.labels),
             address: self.address(),
+            interval: runs.interval(),
             state: session.state(),
             counts,
             rtt: Figures::of(session.rtt(), missing),

@@ -93,9 +93,7 @@ impl Render<Item> for Json {
                 object("reloaded", *at, rest, out);
             }
             Item::Summary(run) => {
-                for target in &run.targets {
-                    object("summary", run.at, Summary::of_target(run, target), out);
-                }
+                each_target(run, out);
                 if run.targets.len() != 1 {
                     object("summary", run.at, Summary::of_all(run), out);
                 }
@@ -282,28 +280,41 @@ fn shown(labels: &Labels) -> Option<&Labels> {
 #[derive(Serialize)]
 struct Started<'a> {
     targets: Vec<Named<'a>>,
-    mode: &'a str,
-    bytes: usize,
-    interval_ns: u64,
-    timeout_ns: u64,
-    count: Option<u64>,
-    schedule: &'a str,
-    seed: Option<u64>,
-    clock: &'a str,
+    #[serde(flatten)]
+    settings: Settings,
 }
 
 impl<'a> Started<'a> {
     fn new(start: &'a Start) -> Self {
-        let (schedule, seed) = match start.spacing {
-            Spacing::Periodic => ("periodic", None),
-            Spacing::Poisson { seed } => ("poisson", Some(seed)),
-        };
         let named = |target: &'a StartTarget| Named {
             place: Place::new(Some(&target.label), target.address),
             labels: shown(&target.labels),
         };
-        Started {
-            targets: start.targets.iter().map(named).collect(),
+        let targets = start.targets.iter().map(named).collect();
+        Started { targets, settings: Settings::from(start) }
+    }
+}
+
+/// How a run goes, in `start` and in recordings.
+#[derive(Serialize)]
+pub(crate) struct Settings {
+    mode: &'static str,
+    bytes: usize,
+    interval_ns: u64,
+    timeout_ns: u64,
+    count: Option<u64>,
+    schedule: &'static str,
+    seed: Option<u64>,
+    clock: &'static str,
+}
+
+impl From<&Start> for Settings {
+    fn from(start: &Start) -> Self {
+        let (schedule, seed) = match start.spacing {
+            Spacing::Periodic => ("periodic", None),
+            Spacing::Poisson { seed } => ("poisson", Some(seed)),
+        };
+        Settings {
             mode: start.mode,
             bytes: start.bytes,
             interval_ns: nanos(start.interval),
@@ -315,6 +326,14 @@ impl<'a> Started<'a> {
         }
     }
 }
+
+/// An object for each target of a summary.
+pub(crate) fn each_target(run: &Snapshot, out: &mut Vec<u8>) {
+    for target in &run.targets {
+        object("summary", run.at, Summary::of_target(run, target), out);
+    }
+}
+
 /// Every target's figures, as in its summary.
 pub(crate) fn targets_json(snapshot: &Snapshot) -> Vec<u8> {
     #[derive(Serialize)]

@@ -217,6 +217,7 @@ pub(crate) mod tests {
             label: "127.0.0.1:7000".into(),
             labels: Default::default(),
             address: None,
+            interval: Duration::from_secs(1),
             state: State::Up,
             counts: Counts { sent: 5, received: 4, lost: 1, ..Counts::default() },
             rtt: figures([101, 134, 170, 22]),
