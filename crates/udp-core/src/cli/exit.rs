@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::endpoint::ResolveError;
 use crate::error::{Error, ErrorClass, Operation};
+#[cfg(feature = "service")]
 use crate::service::SpecError;
 
 /// The exit codes, the same for every program.
@@ -113,6 +114,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+#[cfg(feature = "service")]
 impl From<SpecError> for Failure {
     fn from(error: SpecError) -> Self {
         let message = error.to_string();
