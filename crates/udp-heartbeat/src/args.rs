@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Parser};
 use udp_core::Endpoint;
+use udp_core::cli::cidr::Block;
 use udp_core::cli::{CommonArgs, Failure, HasCommon, parse, web};
 use udp_core::expect::{self, Regex};
 use udp_core::service::{Spec, SpecError};
@@ -15,6 +16,7 @@ use udp_core::socket::{Dscp, Ecn};
 
 pub(crate) use crate::choices::{HistogramForm, Path, Schedule};
 use crate::commands::{Command, Sort};
+use crate::help::MORE;
 use crate::probe::thresholds::RttLimit;
 use crate::report::{self, Show};
 use crate::shard::Shard;
@@ -29,50 +31,6 @@ const STATE: &str = "State and alerts";
 const OUTPUT: &str = "Output";
 const PROMETHEUS: &str = "Prometheus";
 const SOCKET: &str = "Socket";
-
-/// What `--help` ends with.
-const MORE: &str = "\
-Values:
-  TARGET  host, host:port, [v6]:port, :port; a port is a number or a service's name; or a
-          service: dns://host/name?type=AAAA, ntp://host?stratum=3 (--services lists them);
-          a host named report or compare: report:7000
-  DUR     a number with ns us ms s m min h d; a bare number is seconds
-  N       bytes may have K or M (x 1024)
-
-Each beat ends in one class: sent = received + lost + failed + pending. Late and refused beats are
-parts of lost, failed ones never left this host, pending ones were in flight at the end. The jitter
-is that of RFC 3550, over round trips. A percentile that so few replies cannot support is \"-\".
-
-States: unknown, up, degraded, down. --on-change finds in its environment UDP_STATE, UDP_PREVIOUS,
-UDP_TARGET, UDP_ADDRESS, UDP_SINCE, UDP_DURATION (s), UDP_SENT, UDP_LOST, UDP_VERDICT, UDP_REASON.
-
-Signals:
-  INT, TERM  stop, print the summary, exit by its verdict; a later INT ends at once
-  USR1       print a line for each target on stderr (QUIT, from a terminal, too)
-  HUP        read --targets-file, --stamp-key-file, --web-config and secrets, and open --record again;
-             without them, as TERM
-
-Environment: RUST_LOG (wins over -v), NO_COLOR
-
-Files: --targets-file, --stamp-key-file, --web-config, --record; schema/heartbeat.schema.json
-describes --json, schema/recording.schema.json a recording
-
-Exit codes:
-  0  each target answered, every answer was ok, all thresholds held
-  1  not so, or nothing was sent
-  2  bad usage, a bad file, or a name that does not resolve
-  3  refused, and nothing was ever answered
-  4  a local failure: nothing ever left this host, an address in use, a file that cannot be read or written
-
-Examples:
-  udp-heartbeat 192.0.2.7 -i 0.2 -c 50 --number
-  udp-heartbeat --targets-file hosts --live
-  udp-heartbeat --targets-file hosts -q --record day.ndjson.gz
-  udp-heartbeat report day.ndjson.gz -o day.html
-  udp-heartbeat --targets-file hosts -q --on-change 'logger \"$UDP_TARGET is $UDP_STATE\"'
-  udp-heartbeat dns://192.0.2.53/example.org?expect=192.0.2.7 'ntp://192.0.2.123?offset=50ms'
-  udp-heartbeat --stamp 192.0.2.7 -c 100 -q --max-loss 1 --max-rtt p99=20ms
-  udp-heartbeat 192.0.2.7:53 --payload-hex '1234 0100 0001 0000 0000 0000 00 0001 0001' --json";
 
 /// Watch UDP paths: send a beat at a fixed rate and measure what comes back
 #[derive(Parser, Debug, Clone)]
@@ -272,6 +230,17 @@ pub struct Args {
     /// has turned bad lets nobody in until it is good again.
     #[arg(long, value_name = "FILE", requires = "metrics", help_heading = PROMETHEUS, hide_short_help = true)]
     pub(crate) web_config: Option<PathBuf>,
+    /// Serve /probe beside: the modules in FILE (YAML), asked for as blackbox_exporter is
+    ///
+    /// /probe?target=HOST[:PORT]&module=NAME asks once and tells by metrics what came; debug=true shows the evidence. At
+    /// most 64 at a time. Read again on SIGHUP. No TARGET is needed then.
+    #[arg(long, value_name = "FILE", help_heading = PROMETHEUS, hide_short_help = true)]
+    pub(crate) modules: Option<PathBuf>,
+    /// Where /probe may send to, repeatable [default: all but loopback and link-local]
+    ///
+    /// The address that is sent to decides, whatever its name. Never multicast, broadcast or 0.0.0.0/8.
+    #[arg(long, value_name = "CIDR", requires = "modules", help_heading = PROMETHEUS, hide_short_help = true)]
+    pub(crate) probe_allow: Vec<Block>,
     /// Local address, and port, to send from
     ///
     /// Of a name, or of :PORT, the first address of each target's family.

@@ -1,24 +1,24 @@
 //! What runs: the options' meaning, with every default filled in and every contradiction refused.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use udp_core::batch::{Backend, MAX_V4};
+use udp_core::batch::Backend;
+use udp_core::cli::cidr::Block;
 use udp_core::cli::parse::ShownDuration;
 use udp_core::cli::{self, Failure};
 use udp_core::endpoint::DEFAULT_PORT;
 use udp_core::expect::Expectation;
 use udp_core::service::{Kind, Spec};
-use udp_core::stamp::{self, Key, Mode};
-use udp_core::text::hex;
+use udp_core::stamp::{self, Key};
 use udp_core::{Endpoint, Family};
 
 use crate::args::{Args, HistogramForm, Path, Schedule};
 use crate::commands::Sort;
+use crate::modules::Modules;
+use crate::payload::{expectation, format};
 use crate::plan::{Local, Plan};
-use crate::probe::format::{Format, Padding};
 use crate::probe::schedule::Spacing;
 use crate::probe::state::Hysteresis;
 use crate::probe::targets::Listed;
@@ -28,8 +28,6 @@ use crate::shard::Shard;
 use crate::targets_file;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The tutorial's beat.
-const PAYLOAD: &[u8] = b"heartbeat";
 
 /// What runs, and what is printed of it.
 #[derive(Debug)]
@@ -47,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) metrics: Option<(Endpoint, Option<HistogramForm>)>,
     /// Who is let in there.
     pub(crate) web_config: Option<PathBuf>,
+    /// The modules of `/probe`, and where it may send to.
+    pub(crate) probes: Option<(Modules, Vec<Block>)>,
 }
 
 /// Where targets and key come from, to be read again.
@@ -57,6 +57,7 @@ pub(crate) struct Sources {
     pub(crate) service: Option<String>,
     pub(crate) list: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
+    pub(crate) modules: Option<PathBuf>,
     pub(crate) family: Family,
     pub(crate) default_port: u16,
     pub(crate) shard: Option<Shard>,
@@ -69,6 +70,7 @@ pub(crate) struct Files {
     /// With the file's name.
     pub(crate) targets: Option<(String, Vec<u8>)>,
     pub(crate) key: Option<Key>,
+    pub(crate) modules: Option<Modules>,
 }
 
 impl Config {
@@ -76,8 +78,8 @@ impl Config {
     ///
     /// # Errors
     /// Bad usage.
-    pub(crate) fn new(args: Args, files: &Files, random: u64) -> Result<Config, Failure> {
-        let targets = targets(&args, files)?;
+    pub(crate) fn new(args: Args, files: Files, random: u64) -> Result<Config, Failure> {
+        let targets = targets(&args, &files)?;
         let (mut named, service) = (args.targets.clone(), args.service.clone());
         if named.is_empty() && files.targets.is_none() {
             // The default stays, too, when files are read again.
@@ -87,15 +89,33 @@ impl Config {
         let (targets, twice) = merge(targets, family, default_port);
         let list = args.targets_file.clone().filter(|path| path.as_os_str() != "-");
         let key = args.stamp_key_file.clone();
+        let modules = args.modules.clone();
         let (shard, every_address) = (args.shard, args.every_address);
-        let sources =
-            Sources { named, service, list, key, family, default_port, shard, every_address };
+        let sources = Sources {
+            named,
+            service,
+            list,
+            key,
+            modules,
+            family,
+            default_port,
+            shard,
+            every_address,
+        };
         let targets = part(targets, &sources)?;
-        let format = format(&args, files)?;
+        let format = format(&args, files.key.as_ref())?;
         let of_stamp =
             |it: &Listed| it.spec.as_ref().is_some_and(|it| matches!(it.kind(), Kind::Stamp));
-        if args.stamp_key_file.is_some() && !args.stamp && !targets.iter().any(of_stamp) {
-            return Err(Failure::usage("--stamp-key-file is for --stamp and stamp:// targets"));
+        let mut modules = files.modules.iter().flat_map(Modules::values);
+        let asks_stamp = modules.any(|module| module.asks("stamp"));
+        if args.stamp_key_file.is_some()
+            && !args.stamp
+            && !targets.iter().any(of_stamp)
+            && !asks_stamp
+        {
+            return Err(Failure::usage(
+                "--stamp-key-file is for --stamp, stamp:// targets and modules of stamp:",
+            ));
         }
         if sources.list.is_none()
             && targets.iter().all(|target| target.own_spec().is_some())
@@ -172,12 +192,26 @@ impl Config {
                 Path::Portable => Backend::Portable,
             },
             metered: args.metrics.is_some(),
+            lingers: true,
+            sockets: None,
         };
+        let probes = files.modules.map(|modules| (modules, args.probe_allow));
         let output = Output { form, show, hex, stamp: args.stamp };
         let metrics = args.metrics.map(|endpoint| (endpoint, args.metrics_histograms));
         let (on_change, record, web_config) = (args.on_change, args.record, args.web_config);
         let sort = args.sort;
-        Ok(Config { plan, twice, sources, on_change, record, output, sort, metrics, web_config })
+        Ok(Config {
+            plan,
+            twice,
+            sources,
+            on_change,
+            record,
+            output,
+            sort,
+            metrics,
+            web_config,
+            probes,
+        })
     }
 }
 
@@ -203,11 +237,11 @@ fn targets(args: &Args, files: &Files) -> Result<Vec<Listed>, Failure> {
     if let Some((file, content)) = &files.targets {
         let listed = targets_file::parse(file, content, service.as_ref());
         targets.extend(listed.map_err(Failure::in_file)?);
-        if targets.is_empty() {
+        if targets.is_empty() && files.modules.is_none() {
             return Err(Failure::usage(format!("{file} names no target")));
         }
     }
-    if targets.is_empty() {
+    if targets.is_empty() && files.modules.is_none() {
         // Without a host, the loopback address of the family that was asked for.
         let port = service.as_ref().map_or(default_port(args), Spec::port);
         let target = default_target(args.common.family(), port).map(Listed::bare);
@@ -274,62 +308,6 @@ fn default_target(family: Family, port: u16) -> Option<Endpoint> {
     format!("{host}:{port}").parse().ok()
 }
 
-fn format(args: &Args, files: &Files) -> Result<Format, Failure> {
-    if args.size.is_some_and(|size| size > MAX_V4) {
-        return Err(Failure::usage(format!("--size: a datagram holds at most {MAX_V4} bytes")));
-    }
-    if args.stamp {
-        let key = files.key.clone();
-        let least = Mode::from(key.as_ref()).packet_len();
-        let length = args.size.unwrap_or(least);
-        if length < least {
-            let text = format!("--size {length}: a STAMP packet takes {least} bytes");
-            return Err(Failure::usage(text));
-        }
-        return Ok(Format::Stamp { key, length });
-    }
-    let payload = match (&args.payload, &args.payload_hex) {
-        (_, Some(text)) => decode("--payload-hex <HEX>", text)?,
-        (Some(text), None) => bytes(text).to_vec(),
-        (None, None) => PAYLOAD.to_vec(),
-    };
-    let byte = if args.payload_hex.is_some() { 0 } else { b'.' };
-    let padding = Padding { length: args.size.unwrap_or(0), byte };
-    let format = match args.number {
-        true => Format::Numbered { payload, padding },
-        false => Format::Plain { payload, padding },
-    };
-    let length = format.length();
-    match args.size {
-        Some(size) if size < length => {
-            Err(Failure::usage(format!("--size {size}: the payload takes {length} bytes")))
-        }
-        _ if length > MAX_V4 => {
-            Err(Failure::usage(format!("the payload takes more than {MAX_V4} bytes")))
-        }
-        _ => Ok(format),
-    }
-}
-
-fn expectation(args: &Args) -> Result<Expectation, Failure> {
-    Ok(match (&args.expect, &args.expect_hex, &args.expect_regex) {
-        (Some(text), ..) => Expectation::Text(bytes(text).to_vec()),
-        (_, Some(text), _) => Expectation::Hex(decode("--expect-hex <HEX>", text)?),
-        (.., Some(pattern)) => Expectation::Pattern(pattern.clone()),
-        (None, None, None) => Expectation::Anything,
-    })
-}
-
-fn decode(option: &str, text: &str) -> Result<Vec<u8>, Failure> {
-    hex::decode(text)
-        .map_err(|error| Failure::usage(format!("invalid value '{text}' for '{option}': {error}")))
-}
-
-/// A text's bytes as they were typed.
-fn bytes(text: &OsStr) -> &[u8] {
-    text.as_encoded_bytes()
-}
-
 /// What is said at the start of a fast run towards others: how much is sent.
 pub(crate) fn offered_rate(interval: Duration, targets: usize, length: usize) -> String {
     let rate = targets as f64 / interval.as_secs_f64();
@@ -348,12 +326,15 @@ pub(crate) fn offered_rate(interval: Duration, targets: usize, length: usize) ->
 mod tests {
     use udp_core::socket::{Dscp, Ecn};
 
+    use std::ffi::OsStr;
+
     use super::*;
+    use crate::probe::format::Format;
     use crate::probe::stats::distribution::Percentile;
     use clap::Parser;
 
     /// What a command line means. Its words are apart by one blank; `''` is the empty word.
-    fn meaning(line: &str, files: &Files) -> Result<Config, String> {
+    fn meaning(line: &str, files: Files) -> Result<Config, String> {
         let words = line.split(' ').filter(|word| !word.is_empty());
         let words = words.map(|word| if word == "''" { "" } else { word });
         let args = Args::try_parse_from(std::iter::once("udp-heartbeat").chain(words))
@@ -363,7 +344,7 @@ mod tests {
 
     #[track_caller]
     fn works(line: &str) -> Config {
-        meaning(line, &Files::default()).unwrap_or_else(|error| panic!("{line}: {error}"))
+        meaning(line, Files::default()).unwrap_or_else(|error| panic!("{line}: {error}"))
     }
 
     fn targets(config: &Config) -> Vec<String> {
@@ -415,16 +396,15 @@ mod tests {
         }
         let file = |content: &str| Files {
             targets: Some(("f".into(), content.as_bytes().to_vec())),
-            key: None,
+            ..Files::default()
         };
-        let from = |line: &str, content: &str| {
-            meaning(line, &file(content)).map(|config| targets(&config))
-        };
+        let from =
+            |line: &str, content: &str| meaning(line, file(content)).map(|config| targets(&config));
         assert_eq!(from("x", "a\nb:1").unwrap(), ["x:7000", "a:7000", "b:1"]);
         assert_eq!(from("", "a").unwrap(), ["a:7000"]);
         assert_eq!(from("", "a\nb c").unwrap_err(), "f:2: 'c' is no label=value");
         assert_eq!(from("", "\n#\n").unwrap_err(), "error: f names no target");
-        let twice = meaning("a :9 127.0.0.1:9 b", &file("a:7000 k=v\nb:1")).unwrap();
+        let twice = meaning("a :9 127.0.0.1:9 b", file("a:7000 k=v\nb:1")).unwrap();
         assert_eq!(targets(&twice), ["a:7000", "127.0.0.1:9", "b:7000", "b:1"]);
         assert_eq!(twice.twice, ["127.0.0.1:9", "a:7000"]);
     }
@@ -458,8 +438,8 @@ mod tests {
             assert_eq!(format!("{:?}", works(line).plan.format), expected, "{line}");
         }
         assert!(works("--payload-hex 00").output.hex);
-        let files = Files { targets: None, key: Key::from_file_bytes(b"secret\n").ok() };
-        let keyed = meaning("--stamp --stamp-key-file x", &files).unwrap();
+        let files = Files { key: Key::from_file_bytes(b"secret\n").ok(), ..Files::default() };
+        let keyed = meaning("--stamp --stamp-key-file x", files).unwrap();
         assert_eq!(format!("{:?}", keyed.plan.format), "Stamp { key: Some(Key), length: 112 }");
     }
 
@@ -532,12 +512,12 @@ mod tests {
             ("--expect-hex zz", "invalid value 'zz' for '--expect-hex <HEX>': "),
         ];
         for (line, expected) in cases {
-            let error = meaning(line, &Files::default()).err().unwrap_or_default();
+            let error = meaning(line, Files::default()).err().unwrap_or_default();
             let error = error.trim_start_matches("error: ");
             assert!(error.starts_with(expected), "{line}: {error}");
         }
         let long = format!("-p {}", "x".repeat(65_508));
-        assert!(meaning(&long, &Files::default()).is_err());
+        assert!(meaning(&long, Files::default()).is_err());
         // What the parser refuses, by the option that it names.
         let cases = [
             ("-i 0", "--interval"),
@@ -583,7 +563,7 @@ mod tests {
             ("--no-such-option", "--no-such-option"),
         ];
         for (line, named) in cases {
-            let error = meaning(line, &Files::default()).err().unwrap_or_default();
+            let error = meaning(line, Files::default()).err().unwrap_or_default();
             assert!(error.contains(named), "{line}: {error:?}");
         }
     }

@@ -48,8 +48,11 @@ mod choices;
 mod commands;
 mod compare;
 mod config;
+mod help;
 #[cfg(feature = "live")]
 mod live;
+mod modules;
+mod payload;
 mod picture;
 mod plan;
 mod probe;

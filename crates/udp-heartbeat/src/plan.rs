@@ -21,7 +21,7 @@ use crate::probe::thresholds::Thresholds;
 use crate::shard::Shard;
 
 /// The tutorial's beat.
-const PAYLOAD: &[u8] = b"heartbeat";
+pub(crate) const PAYLOAD: &[u8] = b"heartbeat";
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What a [`Prober`](crate::Prober) is to do.
@@ -66,6 +66,10 @@ pub struct Plan {
     pub(crate) backend: Backend,
     /// Whether somebody scrapes.
     pub(crate) metered: bool,
+    /// After the last beat is settled, whether to listen for second replies and ask reflectors once more.
+    pub(crate) lingers: bool,
+    /// Sockets at most, where not as many as there may be.
+    pub(crate) sockets: Option<usize>,
 }
 
 /// How local sockets are.
@@ -108,6 +112,8 @@ impl Plan {
             local: Local::default(),
             backend: Backend::Auto,
             metered: false,
+            lingers: true,
+            sockets: None,
         }
     }
 

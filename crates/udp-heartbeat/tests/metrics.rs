@@ -5,78 +5,8 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
+use common::exporter::Exporter;
 use common::{Peer, wait_until};
-
-/// The program, serving metrics.
-struct Exporter {
-    child: Child,
-    address: String,
-    series: usize,
-}
-
-impl Exporter {
-    fn start(arguments: &[&str]) -> Exporter {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_udp-heartbeat"));
-        command.args(arguments).args(["--metrics", "127.0.0.1:0"]).env_remove("RUST_LOG");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        let words: Vec<&str> = line.split([' ', ',', '\n']).collect();
-        let ["metrics:", url, "", series, "series", ""] = words[..] else { unreachable!("{line}") };
-        let address = url.strip_prefix("http://").unwrap().strip_suffix("/metrics").unwrap().into();
-        Exporter { child, address, series: series.parse().unwrap() }
-    }
-
-    /// What is answered, with its head.
-    fn ask(&self, method: &str, path: &str, accept: &str) -> (String, Vec<u8>) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
-        stream.write_all(format!("{head}Accept: {accept}\r\n\r\n").as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let end = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap();
-        (String::from_utf8(answer[..end].to_vec()).unwrap(), answer[end + 4..].to_vec())
-    }
-
-    fn text(&self) -> String {
-        let (head, body) = self.ask("GET", "/metrics", "text/plain");
-        assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
-        String::from_utf8(body).unwrap()
-    }
-
-    /// Each series and its value.
-    fn scrape(&self) -> BTreeMap<String, f64> {
-        let text = self.text();
-        let lines = text.lines().filter(|line| !line.starts_with('#'));
-        let split = lines.map(|line| line.rsplit_once(' ').unwrap());
-        split.map(|(series, value)| (series.to_owned(), value.parse().unwrap())).collect()
-    }
-
-    /// Ends it, with its summary.
-    fn stop(mut self) -> Vec<serde_json::Value> {
-        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
-        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
-        let mut out = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-        self.child.wait().unwrap();
-        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-impl Drop for Exporter {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn labels(target: &str, more: &str) -> String {
     format!("{{target=\"{target}\",address=\"127.0.0.1\"{more}}}")

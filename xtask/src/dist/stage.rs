@@ -11,9 +11,10 @@ use anyhow::{Context as _, Result};
 use super::{Dist, PROGRAMS, programs, said};
 
 /// Files beside the programs, and where they go.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("packaging/copyright", "usr/share/doc/udp-toolkit/copyright"),
     ("packaging/systemd/udp-toolkit.access", "etc/udp-toolkit/access"),
+    ("packaging/systemd/udp-toolkit.modules.yml", "etc/udp-toolkit/modules.yml"),
     ("README.md", "usr/share/doc/udp-toolkit/README.md"),
     ("SECURITY.md", "usr/share/doc/udp-toolkit/SECURITY.md"),
 ];

@@ -5,6 +5,7 @@
 //! a socket or writes to stdout by itself; what goes to stdout goes through a [`printer`].
 
 pub mod children;
+pub mod cidr;
 mod exit;
 pub mod files;
 pub mod json;
@@ -17,6 +18,8 @@ mod style;
 mod usage;
 #[cfg(feature = "web")]
 pub mod web;
+#[cfg(feature = "web")]
+pub mod yaml;
 
 pub use exit::{Exit, Failure, Fault};
 pub use logging::Console;

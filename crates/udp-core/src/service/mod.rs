@@ -58,7 +58,7 @@ pub use fact::{Fact, Facts};
 pub use nonce::Nonces;
 pub use params::{Key, Params, ReadFile, Secret};
 pub use reply::{Reply, Then};
-pub use spec::{Kind, Spec, SpecError, target};
+pub use spec::{Kind, Spec, SpecError, decoded, target};
 pub use verdict::Verdict;
 
 use std::fmt::Debug;

@@ -293,8 +293,11 @@ impl Entry {
     }
 }
 
-/// The text with `%XX` turned into what it stands for.
-fn decoded(text: &str) -> Result<String, String> {
+/// The text with `%XX` turned into what it stands for (RFC 3986 §2.1).
+///
+/// # Errors
+/// One line that says what is wrong.
+pub fn decoded(text: &str) -> Result<String, String> {
     let wrong =
         || format!("'{}': % is not followed by two hex digits", escape::escape(text.as_bytes()));
     let mut bytes = Vec::with_capacity(text.len());

@@ -1,7 +1,10 @@
 //! The program: from the command line to the exit code, around a [`Prober`].
 
 mod hook;
+mod inputs;
+mod limits;
 mod metrics;
+mod probe;
 mod recordings;
 mod reload;
 mod reporter;
@@ -11,7 +14,6 @@ mod services;
 mod watchdog;
 
 use std::io::{self, IsTerminal};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -21,13 +23,13 @@ use crossbeam_channel::{Sender, select};
 use udp_core::cli::printer::{Handle, Policy, Printer, Reader, stdout};
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
 use udp_core::cli::web::{self, Bound, Guard, Web};
-use udp_core::cli::{self, Console, Exit, Failure, Style, notify};
+use udp_core::cli::{Console, Exit, Failure, Style, notify};
 use udp_core::clock;
 use udp_core::error::describe;
 
 use crate::args::Args;
 use crate::commands::Sort;
-use crate::config::{self, Config, Files};
+use crate::config::{self, Config};
 use crate::plan::Plan;
 use crate::probe::format::Format;
 use crate::probe::schedule::Spacing;
@@ -40,20 +42,18 @@ use crate::report::{
 };
 use crate::run::{Prober, precision};
 use hook::Hook;
+use inputs::read_files;
+use limits::raise_descriptors;
 use metrics::Pages;
+use probe::{Allow, Probes};
 use reload::{Around, Ask, Reloads};
 use reporter::Reporter;
 use say::{say_figures, say_snapshot};
 
-/// Bytes of a file of targets.
-const LONGEST_LIST: u64 = 64 << 20;
 /// What a run is called whose targets are all services.
 const SERVICE: &str = "service";
 /// Lines that may wait for the printer.
 const LINES: usize = 8192;
-/// Descriptors that a run may make use of.
-#[cfg(unix)]
-const DESCRIPTORS: u64 = 2048;
 /// How long a run that ended by itself waits for an output that takes nothing: a pager whose user
 /// reads the first page. One that was told to stop gives it up sooner.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -72,26 +72,12 @@ pub fn run(args: Args, console: &Console) -> Result<Exit, Failure> {
     let files = read_files(&args)?;
     let common = args.common.clone();
     let live = screen::wanted(&args)?;
-    let mut config = Config::new(args, &files, fastrand::u64(..))?;
+    raise_descriptors(args.modules.is_some());
+    let mut config = Config::new(args, files, fastrand::u64(..))?;
     if live.is_some() {
         config.output.show = Show::only(Kind::Summary);
     }
     Run::new(config, Style::of_stdout(&common), live, console)?.go(console)
-}
-
-fn read_files(args: &Args) -> Result<Files, Failure> {
-    let targets = args.targets_file.as_deref().map(read_list).transpose()?;
-    let key = args.stamp_key_file.as_deref().map(cli::files::stamp_key).transpose()?;
-    Ok(Files { targets, key })
-}
-
-/// A list of targets (`-` is stdin), with its name.
-fn read_list(path: &Path) -> Result<(String, Vec<u8>), Failure> {
-    let content = match path.as_os_str() == "-" {
-        true => cli::files::read_stdin(LONGEST_LIST)?,
-        false => cli::files::read(path, LONGEST_LIST)?,
-    };
-    Ok((path.display().to_string(), content))
 }
 
 /// A run that is set up.
@@ -110,6 +96,8 @@ struct Run {
     screen: screen::Screen,
     /// HTTP, if it was asked for.
     web: Option<Web>,
+    /// Whether it makes probes on request, which is work without a target.
+    probes: bool,
 }
 
 impl Run {
@@ -119,13 +107,24 @@ impl Run {
         live: screen::Wanted,
         console: &Console,
     ) -> Result<Self, Failure> {
-        let Config { plan, twice, sources, on_change, record, output, sort, metrics, web_config } =
-            config;
+        let Config {
+            plan,
+            twice,
+            sources,
+            on_change,
+            record,
+            output,
+            sort,
+            metrics,
+            web_config,
+            probes,
+        } = config;
         if metrics.is_some() {
             web::give_back_memory();
         }
         let guard = web_config.as_deref().map(Guard::open).transpose()?;
-        raise_descriptors();
+        let probes =
+            probes.map(|(modules, allow)| Arc::new(Probes::new(modules, Allow(allow), &plan)));
         let limits = (&plan.warnings, &plan.thresholds);
         let reporter = make_reporter(output, plan.timeout, style, limits);
         let printer = Printer::rendered(stdout(Policy::Lossy), reporter, LINES, Policy::Lossy);
@@ -157,6 +156,7 @@ impl Run {
             prober: Arc::downgrade(&prober),
             recording: recording.clone(),
             guard: guard.clone(),
+            probes: probes.clone(),
         };
         let start_reload = || reload::start(sources, prober.caller(), reloads.clone(), around);
         let asks = hears.then(start_reload).transpose().map_err(thread_failed)?;
@@ -173,6 +173,7 @@ impl Run {
             gone,
             screen,
             web,
+            probes: probes.is_some(),
         };
         run.forward(asks.clone(), console).map_err(thread_failed)?;
         for target in &twice {
@@ -182,7 +183,9 @@ impl Run {
         start.targets = targets.into_iter().map(StartTarget::from).collect();
         run.announce(start, console);
         if let Some((bound, form)) = bound {
-            let pages = Pages { prober: Arc::downgrade(&run.prober), form, reloads, asks };
+            let prober = Arc::downgrade(&run.prober);
+            let modules = probes.as_ref().map(|probes| probes.modules());
+            let pages = Pages { prober, form, reloads, asks, probes };
             // Which facts of a service are numbers, its answers show.
             let series = match facts {
                 0 => pages.series().to_string(),
@@ -190,6 +193,9 @@ impl Run {
             };
             let web = Web::start(bound, Arc::new(pages), guard)?;
             console.note(format!("metrics: {}, {series} series", web.urls("/metrics")));
+            if let Some(modules) = modules {
+                console.note(format!("probes: {}, {modules} modules", web.urls("/probe")));
+            }
             run.web = Some(web);
         }
         Ok(run)
@@ -205,6 +211,7 @@ impl Run {
         let passed = snapshot.targets.iter().all(TargetSnapshot::passed);
         let exit = match self.output.form {
             Form::Nagios => Status::of(&snapshot).exit(),
+            Form::Text | Form::Json if self.probes && snapshot.targets.is_empty() => Exit::Worked,
             Form::Text | Form::Json => thresholds::exit(passed, &snapshot.totals),
         };
         for target in &snapshot.targets {
@@ -313,12 +320,13 @@ fn with(prober: &Weak<Prober>, work: impl FnOnce(&Prober)) {
 fn start(plan: &Plan) -> Start {
     let interval = |target: &Listed| target.interval(plan.interval, plan.given);
     let interval = plan.targets.iter().map(interval).min().unwrap_or(plan.interval);
+    let own = plan.targets.iter().all(|target| target.service().is_some());
     Start {
         at: clock::wall(),
         targets: Vec::new(),
         twice: Vec::new(),
         mode: match plan.format {
-            _ if plan.targets.iter().all(|target| target.service().is_some()) => SERVICE,
+            _ if own && !plan.targets.is_empty() => SERVICE,
             Format::Plain { .. } => "plain",
             Format::Numbered { .. } => "number",
             Format::Stamp { .. } => "stamp",
@@ -330,19 +338,5 @@ fn start(plan: &Plan) -> Start {
         count: plan.count,
         spacing: plan.spacing,
         clock: "program",
-    }
-}
-
-/// Asks the system for as many descriptors as many targets may need.
-fn raise_descriptors() {
-    #[cfg(unix)]
-    {
-        use nix::sys::resource::{Resource, getrlimit, setrlimit};
-        if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-            && soft < hard.min(DESCRIPTORS)
-        {
-            // What is refused is done without.
-            let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(DESCRIPTORS), hard);
-        }
     }
 }

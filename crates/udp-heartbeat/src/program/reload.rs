@@ -1,5 +1,5 @@
-//! Reads the list of targets, the key and the web configuration again, and opens the recording again, on
-//! SIGHUP and POST /-/reload; and the list when it has changed.
+//! Reads the list of targets, the modules, the key and the web configuration again, and opens the recording
+//! again, on SIGHUP and POST /-/reload; and the list when it has changed.
 //!
 //! A thread of its own reads, so that no disk holds up a beat. What is bad changes nothing and is said.
 //! A file that is just being written is left alone until it has stayed the same for a while.
@@ -15,8 +15,10 @@ use udp_core::cli::{Failure, files, notify};
 use udp_core::clock::{self, Wall};
 use udp_core::stamp::Key;
 
-use super::{PATIENCE, read_list, watchdog};
+use super::inputs::{read_list, read_modules};
+use super::{PATIENCE, Probes, watchdog};
 use crate::config::{self, Sources};
+use crate::modules::Modules;
 use crate::probe::targets::Listed;
 use crate::record::Recording;
 use crate::run::{Caller, Prober};
@@ -30,6 +32,7 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Fresh {
     pub(crate) targets: Option<Vec<Listed>>,
     pub(crate) key: Option<Key>,
+    pub(crate) modules: Option<Modules>,
 }
 
 /// Somebody asks for the files to be read again, and may wait for the answer.
@@ -79,7 +82,7 @@ fn mark(path: &Path) -> Mark {
 impl Sources {
     /// Whether there is anything to read again.
     pub(crate) fn any(&self) -> bool {
-        self.list.is_some() || self.key.is_some() || self.has_secrets()
+        self.list.is_some() || self.key.is_some() || self.modules.is_some() || self.has_secrets()
     }
 
     /// Whether a target of the command line has a file of its own.
@@ -147,7 +150,7 @@ impl Sources {
                 let (file, content) = read_list(path)?;
                 let listed = targets_file::parse(&file, &content, service.as_ref());
                 named.extend(listed.map_err(Failure::in_file)?);
-                if named.is_empty() {
+                if named.is_empty() && self.modules.is_none() {
                     return Err(Failure::usage(format!("{file} names no target")));
                 }
                 Some(merged(named)?)
@@ -155,7 +158,8 @@ impl Sources {
             None => self.has_secrets().then(|| merged(named)).transpose()?,
         };
         let key = self.key.as_deref().filter(|_| all).map(files::stamp_key);
-        Ok(Fresh { targets, key: key.transpose()? })
+        let modules = self.modules.as_deref().filter(|_| all).map(read_modules);
+        Ok(Fresh { targets, key: key.transpose()?, modules: modules.transpose()? })
     }
 }
 
@@ -165,6 +169,7 @@ pub(crate) struct Around {
     pub(crate) prober: Weak<Prober>,
     pub(crate) recording: Option<Recording>,
     pub(crate) guard: Option<Arc<Guard>>,
+    pub(crate) probes: Option<Arc<Probes>>,
 }
 
 impl Around {
@@ -187,7 +192,10 @@ pub(crate) fn start(
     let (asks, asked) = bounded(1);
     let ready = caller.clone();
     let work = move || {
-        let found = |Fresh { targets, key }: Fresh, ask: Ask| {
+        let found = |Fresh { targets, key, modules }: Fresh, ask: Ask| {
+            if let Some((probes, modules)) = around.probes.as_ref().zip(modules) {
+                probes.replace(modules, key.clone());
+            }
             caller.run(move |engine| {
                 if let Some(key) = key {
                     engine.targets.replace_key(&key);

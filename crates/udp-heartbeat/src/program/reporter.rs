@@ -248,7 +248,7 @@ impl Observer for Reporter {
 }
 
 /// The time of day at a moment of the monotonic clock.
-fn on_wall(moment: Mono) -> Wall {
+pub(super) fn on_wall(moment: Mono) -> Wall {
     let (wall, now) = (clock::wall(), clock::mono());
     let ago = now.as_nanos().saturating_sub(moment.as_nanos());
     Wall::from_nanos(wall.as_nanos().saturating_sub(ago))

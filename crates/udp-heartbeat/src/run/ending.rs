@@ -24,7 +24,7 @@ const STOPPED: Duration = Duration::from_secs(1);
 impl Engine {
     /// All beats are settled: listens, and asks, until no more is to be expected.
     pub(super) fn drain(&mut self) {
-        if self.targets.totals().received > 0 {
+        if self.fixed.lingers && self.targets.totals().received > 0 {
             let timeout = self.targets.setup().rules.timeout;
             let span = self.three_round_trips(AT_LEAST);
             self.ask_reflectors(clock::mono() + span, clock::mono() + timeout * 2);
@@ -36,7 +36,7 @@ impl Engine {
     pub(super) fn stop(&mut self) {
         self.receive_rest();
         self.deadline = None;
-        if self.targets.totals().received > 0 {
+        if self.fixed.lingers && self.targets.totals().received > 0 {
             let now = clock::mono();
             self.ask_reflectors(now, now + STOPPED.min(self.targets.setup().rules.timeout));
         }

@@ -103,6 +103,8 @@ pub(crate) struct Fixed {
     pub(crate) count: Option<u64>,
     pub(crate) family: Family,
     pub(crate) default_port: u16,
+    /// Whether it listens on once all beats are settled.
+    pub(crate) lingers: bool,
 }
 
 /// All that a run needs.

@@ -23,4 +23,4 @@ mod tests;
 
 pub(crate) use prober::Caller;
 pub use prober::Prober;
-pub(crate) use setup::precision;
+pub(crate) use setup::{descriptors, precision};

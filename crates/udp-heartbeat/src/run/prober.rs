@@ -61,6 +61,11 @@ impl Caller {
         told
     }
 
+    /// Ends the run.
+    pub(crate) fn stop(&self) {
+        self.call(Call::Stop);
+    }
+
     /// Has `work` done between two beats; false if there is no loop any more.
     pub(crate) fn run(&self, work: impl FnOnce(&mut Engine) + Send + 'static) -> bool {
         self.call(Call::Do(Box::new(work)))
@@ -126,6 +131,7 @@ impl Prober {
                 count: plan.count,
                 family: plan.family,
                 default_port: plan.default_port,
+                lingers: plan.lingers,
             },
             lag: Distribution::new(Precision::Fine),
             lag_buckets: plan.metered.then(Buckets::default),
@@ -155,7 +161,7 @@ impl Prober {
 
     /// Ends the run, or has it end at once if it has not begun.
     pub fn stop(&self) {
-        self.caller.call(Call::Stop);
+        self.caller.stop();
     }
 
     /// The figures until now. While it runs they are taken between two beats, a few targets at a

@@ -221,6 +221,7 @@ fn setup(plan: &mut Plan) -> Setup {
 fn pool(plan: &Plan, many: bool) -> source_port::Rules {
     let fixed = plan.local.bind.as_ref().is_some_and(|bind| bind.port().is_some_and(|p| p > 0));
     let most = if many { SHARED_PORTS } else { OWN_PORTS };
+    let most = plan.sockets.map_or(most, |sockets| sockets.min(most));
     let ports = match fixed {
         true => source_port::Ports::One,
         false => {
@@ -239,7 +240,7 @@ fn pool(plan: &Plan, many: bool) -> source_port::Rules {
 }
 
 /// How many descriptors this process may have; `wanted` where the system does not say.
-fn descriptors(wanted: usize) -> usize {
+pub(crate) fn descriptors(wanted: usize) -> usize {
     #[cfg(unix)]
     {
         use nix::sys::resource::{Resource, getrlimit};

@@ -6,27 +6,9 @@
 //! an IPv4 one. A file of them has one `allow CIDR` or `deny CIDR` a line; `#` begins a comment.
 
 use std::net::IpAddr;
-use std::str::FromStr;
 
-use ipnet::{IpNet, Ipv4Net};
 use udp_core::cli::Fault;
-
-/// A block of addresses, as typed: `10.0.0.0/8`, `2001:db8::/32`, or one address alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Block(IpNet);
-
-impl FromStr for Block {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "expected an address or ADDRESS/BITS, such as 192.0.2.0/24".to_string();
-        let net = match text.parse::<IpNet>() {
-            Ok(net) => net,
-            Err(_) => IpNet::from(text.parse::<IpAddr>().map_err(|_| wrong())?),
-        };
-        Ok(Block(canonical(net.trunc())))
-    }
-}
+pub use udp_core::cli::cidr::Block;
 
 /// The blocks that were named.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -80,18 +62,6 @@ impl Lists {
     }
 }
 
-/// An IPv4-mapped block (`::ffff:0:0/96` and what is within) as the IPv4 block it is.
-fn canonical(net: IpNet) -> IpNet {
-    if let IpNet::V6(v6) = net
-        && let Some(bits) = v6.prefix_len().checked_sub(96)
-        && let Some(v4) = v6.network().to_ipv4_mapped()
-        && let Ok(v4) = Ipv4Net::new(v4, bits)
-    {
-        return IpNet::V4(v4);
-    }
-    net
-}
-
 /// The access list: for each family the ranges of addresses that share a verdict, so that a long
 /// list costs little more than a short one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -104,12 +74,11 @@ impl Access {
     /// The list made of these blocks.
     pub fn new(Lists { allow, deny }: &Lists) -> Self {
         let others = allow.is_empty();
-        let denied = deny.iter().map(|block| (block.0, false));
+        let denied = deny.iter().map(|block| (block.range(), false));
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for (net, allow) in denied.chain(allow.iter().map(|block| (block.0, true))) {
-            let (first, last) = (number(net.network()), number(net.broadcast()));
-            let rules = if matches!(net, IpNet::V4(_)) { &mut v4 } else { &mut v6 };
-            rules.push(Rule { first, last, allow });
+        for ((first, last), allow) in denied.chain(allow.iter().map(|it| (it.range(), true))) {
+            let rules = if first.is_ipv4() { &mut v4 } else { &mut v6 };
+            rules.push(Rule { first: number(first), last: number(last), allow });
         }
         Access { v4: Ranges::new(v4, others), v6: Ranges::new(v6, others) }
     }
@@ -169,6 +138,7 @@ impl Ranges {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ipnet::Ipv4Net;
     use proptest::prelude::*;
     use std::net::Ipv4Addr;
 
@@ -249,7 +219,11 @@ mod tests {
             rules in proptest::collection::vec(any_net(), 0..8), high in 0u32..16,
         ) {
             let pick = |allow| -> Vec<Block> {
-                rules.iter().filter(|r| r.1 == allow).map(|r| Block(r.0.into())).collect()
+                rules
+                    .iter()
+                    .filter(|r| r.1 == allow)
+                    .map(|r| r.0.to_string().parse().unwrap())
+                    .collect()
             };
             let (allow, deny) = (pick(true), pick(false));
             let ip = Ipv4Addr::from(high << 28);

@@ -29,7 +29,7 @@ use super::connections::{AtWork, Connection, Connections};
 use super::guard::Guard;
 use super::pages::{self, HEALTHY, READY, RELOAD};
 use super::passwords::Denied;
-use super::site::{Reply, Request, Site, Weight};
+use super::site::{Here, Reply, Request, Site, Weight};
 use crate::cli::Failure;
 use crate::endpoint::host_port;
 
@@ -222,6 +222,7 @@ async fn make(
         return plain(Reply::text(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once"));
     };
     let site = Arc::clone(&shared.site);
+    let _here = Here(request.asker.clone());
     // Whoever asked may go: what is under way still counts until it is done.
     let work = move || {
         let _permit = permit;

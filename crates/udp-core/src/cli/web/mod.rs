@@ -21,7 +21,7 @@ mod written;
 pub use guard::Guard;
 pub use pages::escape;
 pub use server::{Bound, Web};
-pub use site::{Page, Query, Reply, Request, Site, StatusCode, Weight};
+pub use site::{Asker, Page, Query, Reply, Request, Site, StatusCode, Weight};
 
 use super::parse;
 use crate::Endpoint;

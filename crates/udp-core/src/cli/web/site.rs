@@ -1,5 +1,8 @@
 //! What a program shows, as its pages; and what they are asked for.
 
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
 pub use hyper::StatusCode;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName};
 
@@ -53,13 +56,21 @@ pub struct Request {
     pub path: String,
     /// What stands behind the `?`.
     pub query: Query,
+    /// Who asks.
+    pub asker: Asker,
     pub(super) headers: HeaderMap,
 }
 
 impl Request {
     pub(super) fn new(uri: &hyper::Uri, headers: HeaderMap) -> Request {
         let query = Query(uri.query().unwrap_or_default().to_owned());
-        Request { path: uri.path().to_owned(), query, headers }
+        Request { path: uri.path().to_owned(), query, headers, asker: Asker::default() }
+    }
+
+    /// The first header of this name; what is no text in it is replaced.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let value = self.headers.get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
     }
 
     /// All that `Accept` says.
@@ -76,6 +87,60 @@ impl Request {
     fn list(&self, name: &HeaderName) -> String {
         let values = self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Who waits for a page, and may go before it is made.
+#[derive(Clone, Default)]
+pub struct Asker(Arc<Mutex<Presence>>);
+
+enum Presence {
+    Here(Option<Box<dyn FnOnce() + Send>>),
+    Gone,
+}
+
+impl Default for Presence {
+    fn default() -> Self {
+        Presence::Here(None)
+    }
+}
+
+impl Asker {
+    /// Has `work` done once the asker is gone or has its answer, in place of what was to be done then. It
+    /// must not wait: the thread that serves all connections does it.
+    pub fn when_gone(&self, work: impl FnOnce() + Send + 'static) {
+        let mut presence = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *presence {
+            Presence::Here(call) => *call = Some(Box::new(work)),
+            Presence::Gone => {
+                drop(presence);
+                work();
+            }
+        }
+    }
+
+    fn leave(&self) {
+        let mut presence = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *presence, Presence::Gone);
+        drop(presence);
+        if let Presence::Here(Some(work)) = before {
+            work();
+        }
+    }
+}
+
+impl fmt::Debug for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asker").finish_non_exhaustive()
+    }
+}
+
+/// The asker is here as long as this lives.
+pub(super) struct Here(pub(super) Asker);
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 

@@ -6,7 +6,7 @@ mod families;
 mod series;
 mod table;
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
@@ -14,6 +14,7 @@ use udp_core::cli::web::metrics::Format;
 use udp_core::cli::web::{Page, Reply, Request, Site, StatusCode, Weight};
 use udp_core::clock;
 
+use super::Probes;
 use super::reload::{Ask, Reloads};
 use crate::args::HistogramForm;
 use crate::run::Prober;
@@ -54,6 +55,7 @@ pub(crate) struct Pages {
     pub(crate) reloads: Reloads,
     /// Asks for files to be read again; none where there is none.
     pub(crate) asks: Option<Sender<Ask>>,
+    pub(crate) probes: Option<Arc<Probes>>,
 }
 
 impl Pages {
@@ -80,18 +82,31 @@ impl Site for Pages {
     }
 
     fn pages(&self) -> &'static [Page] {
-        const fn page(path: &'static str, what: &'static str) -> Page {
-            Page { path, what, weight: Weight::Quick }
+        const fn page(path: &'static str, what: &'static str, weight: Weight) -> Page {
+            Page { path, what, weight }
         }
-        const { &[page("/metrics", "Metrics"), page("/targets", "The targets and their figures")] }
+        const ALL: &[Page] = &[
+            page("/metrics", "Metrics", Weight::Quick),
+            page("/targets", "The targets and their figures", Weight::Quick),
+            page(
+                "/probe",
+                "One probe now: ?target=HOST[:PORT]&module=NAME[&debug=true]",
+                Weight::Long,
+            ),
+        ];
+        if self.probes.is_some() { ALL } else { &ALL[..2] }
     }
 
     fn page(&self, request: &Request) -> Reply {
         let Some(prober) = self.prober.upgrade() else {
             return Reply::text(StatusCode::SERVICE_UNAVAILABLE, "the run is over");
         };
-        match request.path.as_str() {
-            "/targets" => table::page(&prober.snapshot(), &request.accept()),
+        match (request.path.as_str(), &self.probes) {
+            ("/probe", Some(probes)) => {
+                drop(prober);
+                probes.page(request)
+            }
+            ("/targets", _) => table::page(&prober.snapshot(), &request.accept()),
             _ => self.metrics(&prober, &request.accept()),
         }
     }

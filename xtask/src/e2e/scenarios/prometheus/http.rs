@@ -12,10 +12,10 @@ use crate::e2e::process::Process;
 
 /// What was answered.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(in crate::e2e::scenarios) struct Answer {
+    pub(in crate::e2e::scenarios) status: u16,
     pub(super) head: String,
-    pub(super) body: String,
+    pub(in crate::e2e::scenarios) body: String,
 }
 
 impl Answer {
@@ -54,7 +54,7 @@ pub(super) fn ask(address: &str, request: &[u8]) -> Result<Answer> {
 }
 
 /// A page.
-pub(super) fn get(address: &str, path: &str, more: &str) -> Result<Answer> {
+pub(in crate::e2e::scenarios) fn get(address: &str, path: &str, more: &str) -> Result<Answer> {
     ask(address, request("GET", path, more).as_bytes())
 }
 

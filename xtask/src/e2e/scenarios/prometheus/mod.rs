@@ -1,7 +1,8 @@
 //! Metrics as Prometheus and its own tools read them, and who is let in to them.
 
 mod attackers;
-mod http;
+pub(super) mod http;
+mod probe;
 mod scraped;
 mod web_config;
 
@@ -13,6 +14,7 @@ use crate::e2e::netns::present;
 use crate::e2e::skip::skip;
 use attackers::attackers_disturb_nothing;
 use http::{address, get};
+use probe::{a_stranger_can_make_it_send_nowhere_else, promtool_finds_no_fault_in_a_probe};
 use scraped::scraped_by_prometheus;
 use web_config::{promtool_takes_the_same_files, who_is_let_in};
 
@@ -22,6 +24,8 @@ scenarios!("prometheus":
     who_is_let_in,
     promtool_takes_the_same_files,
     promtool_finds_no_fault,
+    promtool_finds_no_fault_in_a_probe,
+    a_stranger_can_make_it_send_nowhere_else,
 );
 
 /// A skip where Prometheus is not installed.

@@ -1,6 +1,7 @@
 //! Services: real servers from Debian packages, each in a network namespace of its own, and a liar that
 //! shares nothing with ours (`xtask/services/liar.py`).
 
+mod blackbox;
 mod liar;
 mod real;
 mod rig;
@@ -15,7 +16,7 @@ use crate::e2e::check;
 use crate::e2e::runner::Scenario;
 
 pub(super) fn all() -> Vec<Scenario> {
-    [together::all(), real::all(), liar::all()].into_iter().flatten().collect()
+    [together::all(), real::all(), liar::all(), blackbox::all()].into_iter().flatten().collect()
 }
 
 /// The summary's figures of one target that are compared.

@@ -174,6 +174,7 @@ const UNBOUND_CONF: &str = r#"server:
   module-config: "iterator"
   nsid: "ascii_probe1"
   local-zone: "example.org." static
+  local-data: "example.org. 300 IN SOA ns.example.org. admin.example.org. 7 1 1 1 1"
   local-data: "example.org. 300 IN A 192.0.2.7"
   local-data: "example.org. 300 IN MX 10 mail.example.org."
   local-zone: "refused.example." refuse
