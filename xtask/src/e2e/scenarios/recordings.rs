@@ -3,11 +3,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
 use super::scenarios;
 use crate::e2e::check;
+use crate::e2e::clock::{Deadline, PATIENCE, pause};
 use crate::e2e::context::Context;
 use crate::e2e::net::{self, Peer, Reply};
 use crate::e2e::process::Launch;
@@ -132,7 +134,13 @@ fn scipy(context: &Context, kind: &str) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let script = context.root.join("xtask/interop/compare.py");
     let words = [script.as_path(), &context.programs.heartbeat, directory.path()];
-    let checked = context.launch(&python).arg("-B").args(words).arg(kind).finish()?;
+    let running = context.launch(&python).arg("-B").args(words).arg(kind).spawn()?;
+    // Thousands of draws take their time on a busy machine.
+    let deadline = Deadline::after(PATIENCE * 8);
+    while running.runs()? && deadline.left().is_some() {
+        pause(Duration::from_millis(100));
+    }
+    let checked = running.finish()?;
     let said = format!("{}{}", checked.out(), checked.err());
     check::holds(&said, checked.exits(0).is_ok())
 }
