@@ -263,6 +263,8 @@ pub struct Args {
 }
 
 impl HasCommon for Args {
+    const FEATURES: &'static [&'static str] = if cfg!(feature = "live") { &["live"] } else { &[] };
+
     fn common(&self) -> &CommonArgs {
         &self.common
     }

@@ -264,6 +264,15 @@ impl Receiver {
         }
     }
 
+    /// Whether one system call takes many datagrams, as far as the calls so far have shown.
+    pub fn is_batched(&self) -> bool {
+        match &self.half {
+            #[cfg(target_os = "linux")]
+            ReceiveHalf::Linux(half) => half.is_batched(),
+            ReceiveHalf::Portable(_) => false,
+        }
+    }
+
     /// A handle that ends a blocked receive from another thread.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
@@ -326,6 +335,15 @@ impl Sender {
             #[cfg(target_os = "linux")]
             SendHalf::Linux(half) => half.send(outbox, slots, report),
             SendHalf::Portable(half) => half.send(outbox, slots, report),
+        }
+    }
+
+    /// Whether one system call sends many datagrams, as far as the calls so far have shown.
+    pub fn is_batched(&self) -> bool {
+        match &self.half {
+            #[cfg(target_os = "linux")]
+            SendHalf::Linux(half) => half.is_batched(),
+            SendHalf::Portable(_) => false,
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod printer;
 pub mod shutdown;
 mod style;
 mod usage;
+mod version;
 #[cfg(feature = "web")]
 pub mod web;
 #[cfg(feature = "web")]
@@ -109,6 +110,9 @@ pub trait HasCommon {
     /// its purpose.
     const NEEDS_STDOUT: bool = true;
 
+    /// What of the program's own features it was built with, for `--version`.
+    const FEATURES: &'static [&'static str] = &[];
+
     /// The common ones.
     fn common(&self) -> &CommonArgs;
 
@@ -160,8 +164,13 @@ pub fn command<A: clap::CommandFactory>() -> clap::Command {
     command
         .arg(help())
         .arg(
-            flag("version", 'V', clap::ArgAction::Version, "Print the version")
-                .hide_short_help(true),
+            flag(
+                "version",
+                'V',
+                clap::ArgAction::Version,
+                "Print version, commit and features; -v: kernel abilities",
+            )
+            .hide_short_help(true),
         )
         .mut_args(values)
 }
@@ -204,8 +213,7 @@ where
     let args = match parsed {
         Ok(args) => args,
         Err(error) => {
-            let timestamps = usage::wants_timestamps(&A::command(), std::env::args_os().skip(1));
-            return usage::report::<A>(&error, timestamps, color);
+            return usage::report::<A>(&error, color);
         }
     };
     let common = args.common();

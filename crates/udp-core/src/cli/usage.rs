@@ -12,15 +12,18 @@ use super::{Color, Exit, Failure};
 use crate::error::describe;
 
 /// Prints what `error` has to say: help and version on stdout, anything else as a failure.
-pub(super) fn report<A: super::HasCommon>(
+pub(super) fn report<A: clap::CommandFactory + super::HasCommon>(
     error: &clap::Error,
-    timestamps: bool,
     color: Color,
 ) -> ExitCode {
+    let line: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let has = |flag, name| has_flag(&A::command(), &line, flag, name);
     let failure = if error.use_stderr() {
         failure(error, A::hint)
     } else {
-        match print(error) {
+        let more = (error.kind() == ErrorKind::DisplayVersion)
+            .then(|| super::version::more(A::FEATURES, has('v', "verbose")));
+        match print(error, &more.unwrap_or_default()) {
             Ok(()) => return Exit::Worked.into(),
             // A reader that went away has read enough.
             Err(reason) if reason.kind() == io::ErrorKind::BrokenPipe => {
@@ -29,30 +32,25 @@ pub(super) fn report<A: super::HasCommon>(
             Err(reason) => Failure::local(format!("cannot print: {}", describe(&reason))),
         }
     };
-    let line: Vec<OsString> = std::env::args_os().skip(1).collect();
     let exit = A::ended_by(&line, &failure);
+    let timestamps = has('D', "timestamps");
     let usual = super::logging::start(0, timestamps, color).fail(&failure).into();
     exit.unwrap_or(usual)
 }
 
-/// Whether `-D` stands anywhere on a command line that is wrong otherwise.
-pub(super) fn wants_timestamps(
-    command: &clap::Command,
-    line: impl Iterator<Item = OsString>,
-) -> bool {
+/// Whether `flag` stands anywhere on a command line that was not parsed to its end.
+fn has_flag(command: &clap::Command, line: &[OsString], flag: char, name: &str) -> bool {
     let takes_value = |short| {
         let mut options = command.get_arguments();
         options.any(|it| it.get_short() == Some(short) && it.get_action().takes_values())
     };
-    line.map(|word| word.to_string_lossy().into_owned()).take_while(|word| word != "--").any(
-        |word| match word.strip_prefix('-') {
-            Some("-timestamps") => true,
-            Some(flags) if !flags.starts_with('-') => {
-                flags.chars().take_while(|flag| !takes_value(*flag)).any(|flag| flag == 'D')
-            }
-            _ => false,
-        },
-    )
+    line.iter().map(|word| word.to_string_lossy()).take_while(|word| word != "--").any(|word| {
+        match word.strip_prefix('-') {
+            Some(long) if long.starts_with('-') => long[1..] == *name,
+            Some(flags) => flags.chars().take_while(|it| !takes_value(*it)).any(|it| it == flag),
+            None => false,
+        }
+    })
 }
 
 /// What `--color` asks for, wherever it stands on a command line that may be wrong otherwise.
@@ -70,11 +68,12 @@ pub(super) fn wanted_color(line: impl Iterator<Item = OsString>) -> Color {
     color
 }
 
-/// Writes help or the version, and finds out whether it was written: a stdout that is closed is
-/// reopened on /dev/null by Rust's start-up code, where every write succeeds.
-fn print(error: &clap::Error) -> io::Result<()> {
+/// Writes help, or the version with `more` of it, and finds out whether it was written: a stdout
+/// that is closed is reopened on /dev/null by Rust's start-up code, where every write succeeds.
+fn print(error: &clap::Error, more: &str) -> io::Result<()> {
     super::stdout_is_open()?;
     error.print()?;
+    io::stdout().write_all(more.as_bytes())?;
     io::stdout().flush()
 }
 
@@ -168,8 +167,8 @@ mod tests {
             ("-mD", false),
             ("-- -D", false),
         ] {
-            let words = line.split(' ').map(OsString::from);
-            assert_eq!(wants_timestamps(&command, words), expected, "{line}");
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(has_flag(&command, &words, 'D', "timestamps"), expected, "{line}");
         }
     }
 

@@ -45,6 +45,11 @@ impl SendCall {
         }
     }
 
+    /// Whether it is a message a system call.
+    pub(crate) fn is_one_by_one(&self) -> bool {
+        self.each
+    }
+
     /// Starts an empty call, whose bytes must live until it is over.
     pub(crate) fn fill<'bytes>(&mut self) -> Filling<'_, 'bytes> {
         self.headers.clear();
@@ -130,7 +135,7 @@ impl Ready<'_, '_> {
         self.call.each = each;
     }
 
-    /// Whether it is a message a system call.
+    /// See [`SendCall::is_one_by_one`].
     pub(crate) fn is_one_by_one(&self) -> bool {
         self.call.each
     }

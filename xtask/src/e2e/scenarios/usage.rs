@@ -26,8 +26,13 @@ fn help_and_version(context: &Context) -> Result<()> {
         for text in [short.out(), help.out()] {
             check::holds("no option without a group", !text.contains("\nOptions:"))?;
         }
+        let first = format!("{name} <any>\n<lines>target: <any>\nfeatures: <any>\n");
         let version = Launch::new(program).arg("--version").finish()?;
-        version.exits(0)?.complains("")?.prints(&format!("{name} <any>\n"))?;
+        version.exits(0)?.complains("")?.prints(&first)?;
+        let version = Launch::new(program).args(["-V", "-v"]).finish()?;
+        version.exits(0)?.complains("")?.prints(&format!(
+            "{first}kernel: linux <any>\n  recvmmsg        yes\n  sendmmsg        yes\n..."
+        ))?;
     }
     Ok(())
 }
@@ -58,7 +63,10 @@ fn bad_server_usage(context: &Context) -> Result<()> {
         &["--bind", "127.0.0.1:0", "--allow", "10.0.0.0/33"],
         &["--bind", "127.0.0.1:0", "--deny", "everybody"],
         &["--bind", "127.0.0.1:0", "--rate-limit", "fast"],
+        &["--bind", "127.0.0.1:0", "--rate-limit", "1/0"],
         &["--bind", "127.0.0.1:0", "--workers", "0"],
+        &["--bind", "127.0.0.1:0", "--count", "0"],
+        &["--bind", "127.0.0.1:0", "--stamp-key-file", "x"],
         &["--bind", "127.0.0.1:0", "--raw", "--prefix", "x"],
         &["--bind", "127.0.0.1:0", "--raw", "--sink"],
         &["-4", "-6"],

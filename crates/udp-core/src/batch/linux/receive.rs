@@ -60,6 +60,10 @@ impl LinuxReceiver {
         self.abilities
     }
 
+    pub(in super::super) fn is_batched(&self) -> bool {
+        !self.call.is_one_by_one()
+    }
+
     pub(in super::super) fn drops(&mut self) -> Option<u64> {
         if !self.abilities.drops {
             return None;

@@ -48,6 +48,10 @@ impl LinuxSender {
         }
     }
 
+    pub(in super::super) fn is_batched(&self) -> bool {
+        !self.call.is_one_by_one()
+    }
+
     /// From now on, as if the kernel refused to segment datagrams of at least `least` bytes.
     #[cfg(test)]
     pub(in super::super) fn refuse(&mut self, least: usize, number: i32) {
