@@ -143,9 +143,16 @@ fn clippy() -> Result<Vec<Command>> {
 /// One by one, because in a build of the whole workspace one crate's features help the others.
 fn alone() -> Result<Vec<Command>> {
     let mut commands = Vec::new();
-    for crate_ in
-        ["udp-core", "udp-server", "udp-client", "udp-heartbeat", "xtask", "pages", "bench"]
-    {
+    for crate_ in [
+        "udp-core",
+        "udp-server",
+        "udp-client",
+        "udp-heartbeat",
+        "xtask",
+        "driver",
+        "pages",
+        "bench",
+    ] {
         commands.push(cargo_with(&["check", "--quiet", "-p", crate_]));
     }
     // The other combinations of udp-core's features; `fuzzing` contains `cli` and `service`.

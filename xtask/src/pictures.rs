@@ -43,7 +43,8 @@ pub(crate) fn run() -> Result<bool> {
     targets.push(closed.to_string());
     let mut words: Vec<&str> = targets.iter().map(String::as_str).collect();
     words.extend(["-i", "0.2", "--number", "--live"]);
-    let terminal = Terminal::start_with(&programs.heartbeat, &words, home.path(), "C.UTF-8")?;
+    let terminal =
+        Terminal::start_with(&programs.heartbeat, &words, home.path(), &[("LANG", "C.UTF-8")], "")?;
     terminal.resize(ROWS.get(), COLUMNS.get())?;
     pause(LOOKED_AT);
     take(&terminal, &folder.join("live.svg"), "all targets")?;

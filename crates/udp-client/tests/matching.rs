@@ -1,4 +1,5 @@
 //! Which reply the built program credits to which message, whatever a peer does.
+#![cfg(unix)]
 
 mod common;
 

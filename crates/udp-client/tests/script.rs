@@ -1,11 +1,12 @@
 //! The client in scripts: exit codes, input, output and options of the built program.
+#![cfg(unix)]
 
 mod common;
 
 use std::net::UdpSocket;
-use std::process::Stdio;
 
-use common::{Peer, client, closed, finish, run, wait};
+use common::{Peer, client, closed, finish, run};
+use driver::Launch;
 
 #[test]
 fn the_exit_code_tells_what_happened() {
@@ -159,45 +160,23 @@ fn a_window_keeps_so_many_in_flight() {
 fn few_descriptors_are_enough() {
     let peer = Peer::echo();
     let lines: String = (0..300).map(|n| format!("{n}\n")).collect();
-    let mut command = std::process::Command::new("sh");
     let script = r#"ulimit -n 40; exec "$0" "$@""#;
-    command.args(["-c", script, env!("CARGO_BIN_EXE_udp-client"), &peer.target()]);
-    command.args(["--window", "64", "-W", "20"]);
-    let finished = finish(command, lines.as_bytes());
+    let client = ["-c", script, env!("CARGO_BIN_EXE_udp-client"), &peer.target()];
+    let command = Launch::new("sh").args(client).args(["--window", "64", "-W", "20"]);
+    let finished = finish(command.stdin(lines));
     assert_eq!(finished.code, Some(0), "{}", finished.err);
     assert_eq!(finished.summary(), "300 sent, 300 replied, 0 lost");
-}
-
-#[test]
-fn a_reader_that_goes_away_is_no_failure() {
-    let peer = Peer::echo();
-    let mut command = client(&[&peer.target(), "-W", "20"]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    drop(child.stdout.take());
-    let mut stdin = child.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || {
-        // Without end: it is the client that has to end it.
-        while std::io::Write::write_all(&mut stdin, b"hello\n").is_ok() {}
-    });
-    let mut stderr = child.stderr.take().unwrap();
-    assert_eq!(wait(child).code(), Some(0));
-    writer.join().unwrap();
-    let mut said = String::new();
-    std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
-    assert_eq!(said, "");
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_is_a_local_failure() {
     let peer = Peer::echo();
-    let mut command = client(&[&peer.target(), "-m", "a", "-W", "20"]);
-    command.stdout(std::fs::File::create("/dev/full").unwrap()).stderr(Stdio::piped());
-    let output = command.output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(said, "error: cannot write to stdout: no space left on device, 4 lines not shown\n");
-    assert_eq!(output.status.code(), Some(4));
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let ended =
+        client(&[&peer.target(), "-m", "a", "-W", "20"]).stdout_file(full).finish().unwrap();
+    let said = "error: cannot write to stdout: no space left on device, 4 lines not shown\n";
+    ended.exits(4).unwrap().complains(said).unwrap();
 }
 
 #[test]
@@ -247,7 +226,6 @@ fn a_line_too_long_for_any_datagram_is_a_message_that_failed() {
 
 /// The reply comes in time, but the process is stopped until long after.
 #[test]
-#[cfg(unix)]
 fn a_suspended_client_gives_up_nothing_that_was_answered() {
     let (tell_id, id) = std::sync::mpsc::channel::<u32>();
     let peer = Peer::new(move |socket, bytes, from, _| {
@@ -261,10 +239,9 @@ fn a_suspended_client_gives_up_nothing_that_was_answered() {
         udp_core::clock::sleep(std::time::Duration::from_millis(2500));
         signal("-CONT");
     });
-    let mut command = client(&[&peer.target(), "-W", "2", "-m", "a"]);
-    let child = command.stdout(Stdio::null()).spawn().unwrap();
-    tell_id.send(child.id()).unwrap();
-    assert_eq!(wait(child).code(), Some(0));
+    let client = client(&[&peer.target(), "-W", "2", "-m", "a"]).spawn().unwrap();
+    tell_id.send(client.id()).unwrap();
+    client.finish().unwrap().exits(0).unwrap();
 }
 
 /// An NTP server's answer: a synchronised clock, or the head that is given.

@@ -5,31 +5,19 @@
 
 mod common;
 
-use nix::sys::termios::{LocalFlags, tcgetattr};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Child;
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
+use std::sync::Arc;
 
-use common::{DEADLINE, Peer, closed, wait};
-use pty_process::Size;
-use pty_process::blocking::{Command, Pty};
-
-/// What is on the screen, kept up by a thread.
-struct Shown {
-    parser: Mutex<vt100::Parser>,
-    changed: Condvar,
-}
+use common::{Peer, closed};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::unistd::Pid;
+use pty_process::blocking::Pty;
 
 /// A terminal with the client in it.
-struct Terminal {
-    pty: Arc<Pty>,
-    child: Child,
-    shown: Arc<Shown>,
-    reader: thread::JoinHandle<()>,
-}
+struct Terminal(driver::Terminal);
 
 impl Terminal {
     fn start(arguments: &[&str], state: &Path) -> Terminal {
@@ -38,42 +26,21 @@ impl Terminal {
 
     /// One of a kind, where `typed` was typed before the client started.
     fn of(kind: &str, typed: &str, arguments: &[&str], state: &Path) -> Terminal {
-        let (pty, pts) = pty_process::blocking::open().unwrap();
-        (&pty).write_all(typed.as_bytes()).unwrap();
-        pty.resize(Size::new(40, 100)).unwrap();
-        let command = Command::new(env!("CARGO_BIN_EXE_udp-client")).args(arguments);
-        let command = command.env("TERM", kind).env("XDG_STATE_HOME", state);
-        let child = command.env_remove("RUST_LOG").spawn(pts).unwrap();
-        let cells = |count| std::num::NonZero::new(count).unwrap();
-        let parser = Mutex::new(vt100::Parser::new(cells(40), cells(100), 0));
-        let shown = Arc::new(Shown { parser, changed: Condvar::new() });
-        let (pty, keep) = (Arc::new(pty), Arc::clone(&shown));
-        let source = Arc::clone(&pty);
-        let reader = thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            // The end of a terminal is an error.
-            while let Ok(length @ 1..) = (&*source).read(&mut buffer) {
-                keep.parser.lock().unwrap().process(&buffer[..length]);
-                keep.changed.notify_all();
-            }
-        });
-        Terminal { pty, child, shown, reader }
+        let program = Path::new(env!("CARGO_BIN_EXE_udp-client"));
+        let kind = [("TERM", kind)];
+        Terminal(driver::Terminal::start_with(program, arguments, state, &kind, typed).unwrap())
     }
 
     fn press(&self, keys: &str) {
-        (&*self.pty).write_all(keys.as_bytes()).unwrap();
+        self.0.type_in(keys).unwrap();
     }
 
     /// Waits until the screen is as it should be.
     #[track_caller]
     fn until(&self, what: &str, right: impl Fn(&str) -> bool) -> String {
-        let parser = self.shown.parser.lock().unwrap();
-        let wrong = |parser: &mut vt100::Parser| !right(&text(parser));
-        let (parser, late) =
-            self.shown.changed.wait_timeout_while(parser, DEADLINE, wrong).unwrap();
-        let text = text(&parser);
-        assert!(!late.timed_out(), "{what} does not come:\n{text}");
-        text
+        let come = self.0.wait_until(right);
+        assert!(come.is_ok(), "{what} does not come: {come:?}");
+        self.0.screen()
     }
 
     #[track_caller]
@@ -81,21 +48,16 @@ impl Terminal {
         self.until(text, |screen| screen == text);
     }
 
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), signal).unwrap();
+    }
+
     /// The exit code, and the last screen.
     #[track_caller]
     fn end(self) -> (Option<i32>, String) {
-        let status = wait(self.child);
-        // With the last user of the terminal gone, reading from it ends.
-        self.reader.join().unwrap();
-        (status.code(), text(&self.shown.parser.lock().unwrap()))
+        let (code, screen) = self.0.finish().unwrap();
+        (Some(code), screen)
     }
-}
-
-/// The screen's lines without the blanks at their ends, which cannot be seen.
-fn text(parser: &vt100::Parser) -> String {
-    let screen = parser.screen().contents();
-    let lines: Vec<&str> = screen.trim_end().lines().map(str::trim_end).collect();
-    lines.join("\n")
 }
 
 /// Answers every message at once, the first only when `go` comes from elsewhere.
@@ -198,7 +160,7 @@ fn refusals_and_unusable_input_are_said_and_the_prompt_returns() {
     let screen = terminal.until("the fault", |screen| screen.contains("\nerror: "));
     assert!(screen.contains("\nerror: 'z' at byte 0 is not a hex digit"), "{screen}");
     terminal.until("the prompt", |screen| screen.ends_with("\nplease input message:"));
-    (&*terminal.pty).write_all(b"\xff").unwrap();
+    (&*terminal.0.pty).write_all(b"\xff").unwrap();
     terminal.until("the fault", |screen| screen.contains("\nerror: what was typed is not UTF-8"));
     terminal.until("the prompt", |screen| screen.ends_with("\nplease input message:"));
     terminal.press("61\r");
@@ -229,12 +191,10 @@ fn what_went_wrong_is_red() {
     ] {
         let arguments = [arguments, &["--color", color]].concat();
         let terminal = Terminal::start(&arguments, state.path());
-        let shown = Arc::clone(&terminal.shown);
-        let (_, screen) = terminal.end();
-        assert!(screen.ends_with(last), "{screen}");
-        let parser = shown.parser.lock().unwrap();
+        let screen = terminal.until(last, |screen| screen.ends_with(last));
+        let parser = terminal.0.parser();
         let cell = parser.screen().cell(row, 0).unwrap();
-        let red = cell.fgcolor() == vt100::Color::Idx(1);
+        let red = cell.fgcolor() == driver::vt100::Color::Idx(1);
         assert_eq!(red, color == "auto", "{arguments:?}: {screen}");
     }
 }
@@ -273,11 +233,10 @@ fn stopped_at_the_prompt_the_terminal_is_as_it_was() {
     let terminal = Terminal::start(&[&peer.target()], state.path());
     let lflags = |pty: &Pty| tcgetattr(pty).unwrap().local_flags;
     terminal.shows("please input message:");
-    let raw = lflags(&terminal.pty);
+    let raw = lflags(&terminal.0.pty);
     assert!(!raw.contains(LocalFlags::ICANON));
-    let id = terminal.child.id().to_string();
-    std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap();
-    let pty = Arc::clone(&terminal.pty);
+    terminal.signal(Signal::SIGTERM);
+    let pty = Arc::clone(&terminal.0.pty);
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(0), "{screen}");
     assert!(screen.contains("0 sent, 0 replied, 0 lost"), "{screen}");
@@ -292,9 +251,8 @@ fn a_terminal_that_goes_away_ends_the_client() {
     let peer = Peer::echo();
     let terminal = Terminal::start(&[&peer.target()], state.path());
     terminal.shows("please input message:");
-    let id = terminal.child.id().to_string();
     // What the system sends when the window is closed.
-    std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap();
+    terminal.signal(Signal::SIGHUP);
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(0), "{screen}");
 }

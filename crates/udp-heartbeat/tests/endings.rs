@@ -1,13 +1,10 @@
-//! How a run ends: by count, deadline, signal, a reader that goes away; and what it tells others.
+//! How a run ends: by count, deadline, signal; and what it tells others.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed test ends by a panic")]
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
-
-use common::{Peer, run, start, start_saying_to, wait_until};
+use common::{Peer, command, run, start, wait_until};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -58,26 +55,6 @@ fn a_snapshot_is_one_line_on_stderr_and_it_goes_on() {
     assert!(lines[0].contains(" sent, ") && lines[0].contains(", rtt avg "), "{lines:?}");
 }
 
-#[test]
-fn a_reader_that_goes_away_ends_it_quietly() {
-    for options in [&[][..], &["--json"]] {
-        let peer = Peer::silent();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_udp-heartbeat"))
-            .args([peer.target().as_str(), "-i", "20ms"])
-            .args(options)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap());
-        lines.read_line(&mut String::new()).unwrap();
-        drop(lines);
-        let mut errors = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-        assert_eq!((child.wait().unwrap().code(), errors.as_str()), (Some(0), ""));
-    }
-}
-
 /// Far more is logged than the pipe holds, and nobody reads it: every beat is sent and told all the same.
 #[test]
 fn a_log_that_nobody_reads_holds_up_no_beat() {
@@ -89,11 +66,11 @@ fn a_log_that_nobody_reads_holds_up_no_beat() {
     let target = peer.target();
     let arguments =
         [target.as_str(), "--number", "-vv", "-D", "-c", "100", "-i", "20ms", "-W", "60s"];
-    let finished = start_saying_to(full.into(), &arguments).finish();
+    let full = std::fs::File::from(std::os::fd::OwnedFd::from(full));
+    let finished = command(&arguments).stderr_file(full).finish().unwrap();
     drop(unread);
-    let counts = finished.counts();
-    assert!(counts.contains(" 100 sent, 100 received, 0 lost (0.0%)"), "{counts}");
-    assert_eq!(finished.code, Some(0));
+    let out = finished.exits(0).unwrap().out();
+    assert!(out.contains(" 100 sent, 100 received, 0 lost (0.0%)"), "{out}");
 }
 
 /// A second reply to the very last beat still counts.

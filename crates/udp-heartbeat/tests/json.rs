@@ -1,4 +1,5 @@
 //! `--json`: what is really printed, against the published schema and against each other.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed test ends by a panic")]
 
 mod common;

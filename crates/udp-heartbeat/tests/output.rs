@@ -1,4 +1,5 @@
 //! What is printed, and in which form: events by name, intervals, a plugin's line, the time.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed test ends by a panic")]
 
 mod common;

@@ -1,6 +1,7 @@
 //! The built program against peers that lose, double, delay and reorder by plan: the summary is
 //! exact, run after run. What a plan holds back it releases when a later beat has come, so that no
 //! clock is involved, but for the time-outs.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed test ends by a panic")]
 
 mod common;

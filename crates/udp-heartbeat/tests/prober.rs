@@ -1,4 +1,5 @@
 //! The prober as a library: beside another one, asked while it runs, stopped from elsewhere.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed test ends by a panic")]
 
 mod common;

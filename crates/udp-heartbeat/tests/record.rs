@@ -1,4 +1,5 @@
 //! `--record`: what is really written, against the published schema and against what was printed.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed test ends by a panic")]
 
 mod common;
@@ -155,7 +156,6 @@ fn a_full_disk_is_said_once_and_ends_with_4() {
 }
 
 #[test]
-#[cfg(unix)]
 fn after_sighup_the_new_file_begins_with_its_own_run() {
     let peer = Peer::echo();
     let directory = tempfile::tempdir().unwrap();

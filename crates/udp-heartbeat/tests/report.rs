@@ -1,4 +1,5 @@
 //! `report` and `compare`, on recordings of real runs and on some that were made up.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed test ends by a panic")]
 
 mod common;
@@ -77,7 +78,6 @@ fn the_summary_is_the_one_that_was_printed() {
 }
 
 #[test]
-#[cfg(unix)]
 fn the_parts_of_a_recording_are_the_whole() {
     let peer = Peer::echo();
     let directory = tempfile::tempdir().unwrap();

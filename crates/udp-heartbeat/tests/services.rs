@@ -1,4 +1,5 @@
 //! Services, asked in their own language: what is credited to which beat, the pace, the exit code.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed test ends by a panic")]
 
 mod common;

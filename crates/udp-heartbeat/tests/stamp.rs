@@ -1,5 +1,6 @@
 //! STAMP against reflectors built here from the RFC's tables, byte by byte: what is lost in which
 //! direction is told exactly, and never "up" for what a reflector may have received.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed test ends by a panic")]
 
 mod common;

@@ -52,8 +52,11 @@ fn all_of_every_payload() {
             };
             assert_eq!(bytes, payload);
         }
-        assert_eq!(objects.first().unwrap()["type"], "start");
-        assert_eq!(objects.last().unwrap()["type"], "summary");
+        assert_eq!(
+            (&objects[0]["type"], &objects[7]["type"]),
+            (&"start".into(), &"summary".into())
+        );
+        assert_eq!(objects.len(), 8);
     }
 }
 

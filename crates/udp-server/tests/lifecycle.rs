@@ -4,8 +4,6 @@
 mod common;
 
 use std::fs::File;
-use std::io::Read;
-use std::process::Stdio;
 
 use common::{PATIENCE, Server, ask, asker, asker_on, command, run, silent};
 use nix::sys::signal::Signal;
@@ -32,7 +30,7 @@ fn a_restart_binds_at_once() {
     let bind = server.address().to_string();
     ask(&asker(server.address()), b"x");
     server.stop();
-    let again = Server::spawn(&mut command(&["-b", &bind]));
+    let again = Server::spawn(command(&["-b", &bind]));
     assert_eq!(ask(&asker(again.address()), b"x"), b"echo x");
 }
 
@@ -40,7 +38,7 @@ fn a_restart_binds_at_once() {
 fn servers_of_one_user_may_share_a_port() {
     let first = Server::start(&["--reuse-port"]);
     let bind = first.address().to_string();
-    let second = Server::spawn(&mut command(&["-b", &bind, "--reuse-port"]));
+    let second = Server::spawn(command(&["-b", &bind, "--reuse-port"]));
     for _ in 0..32 {
         assert_eq!(ask(&asker(first.address()), b"x"), b"echo x");
     }
@@ -49,25 +47,7 @@ fn servers_of_one_user_may_share_a_port() {
 }
 
 #[test]
-fn bad_usage_is_one_line_and_exit_code_2() {
-    for options in [
-        &["--raw", "--prefix", "x"][..],
-        &["--workers", "0"],
-        &["--count", "0"],
-        &["--bind", "1.2.3.4:port"],
-        &["--bind", "no.such.host.invalid"],
-        &["--allow", "everyone"],
-        &["--rate-limit", "1/0"],
-        &["--stamp-key-file", "x"],
-        &["stray"],
-    ] {
-        let ended = run(options);
-        assert_eq!(ended.status.code(), Some(2), "{options:?}");
-        let lines: Vec<&str> = ended.stderr.lines().collect();
-        assert!(lines[0].starts_with("error: "), "{lines:?}");
-        assert!(lines.len() == 1 || (lines.len() == 2 && lines[1].starts_with("hint: ")));
-        assert_eq!(ended.stdout, "");
-    }
+fn what_this_host_lacks_is_a_local_failure() {
     let nowhere = run(&["-b", "127.0.0.1:0", "--interface", "no-such-if"]);
     assert_eq!(nowhere.status.code(), Some(4));
     assert_eq!(nowhere.stderr, "error: cannot use the interface no-such-if: no such device\n");
@@ -146,25 +126,19 @@ fn a_snapshot_is_one_line_on_stderr_and_it_goes_on() {
 
 #[test]
 fn an_output_that_fails_costs_no_echo() {
-    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
-    let closed = || {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        Stdio::from(writer)
-    };
-    for (output, said) in [
-        (full(), "warning: cannot write to stdout: no space left on device\nerror: "),
-        (closed(), ""),
-        (Stdio::null(), ""),
+    let to = |path| File::options().write(true).open(path).unwrap();
+    for (server, said) in [
+        (
+            command(&[]).stdout_file(to("/dev/full")),
+            "warning: cannot write to stdout: no space left on device\nerror: ",
+        ),
+        (command(&[]).stdout_reader_gone(), ""),
+        (command(&[]).stdout_file(to("/dev/null")), ""),
     ] {
         let probe = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let bind = probe.local_addr().unwrap();
         drop(probe);
-        let mut child = command(&["-b", &bind.to_string(), "--count", "3000"])
-            .stdout(output)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let server = server.args(["-b", &bind.to_string(), "--count", "3000"]).spawn().unwrap();
         let client = asker(bind);
         client.set_read_timeout(Some(std::time::Duration::from_millis(20))).unwrap();
         let end = udp_core::clock::mono() + PATIENCE;
@@ -178,10 +152,9 @@ fn an_output_that_fails_costs_no_echo() {
                 answered += 1;
             }
         }
-        let code = if said.is_empty() { 0 } else { 4 };
-        assert_eq!(child.wait().unwrap().code(), Some(code));
-        let mut stderr = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        let ended = server.finish().unwrap();
+        ended.exits(if said.is_empty() { 0 } else { 4 }).unwrap();
+        let stderr = ended.err();
         assert!(stderr.starts_with(said), "{stderr}");
         let rest = stderr.strip_prefix(said).unwrap_or_default();
         assert_eq!(rest.contains("lines not shown"), !said.is_empty(), "{stderr}");
@@ -191,54 +164,34 @@ fn an_output_that_fails_costs_no_echo() {
 
 #[test]
 fn an_output_that_nobody_reads_costs_no_echo_and_does_not_keep_it_from_ending() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    let mut server = command(&["-b", "127.0.0.1:0"]);
-    let mut child = server.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
-    let mut reader = std::io::BufReader::new(reader);
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
-    let address = line.trim().strip_prefix("server start at: ").unwrap().parse().unwrap();
-    let client = asker(address);
+    let server = driver::Server::start_unread(command(&["-b", "127.0.0.1:0"])).unwrap();
+    let client = asker(server.address());
     for index in 0..20_000u32 {
         let payload = index.to_be_bytes();
         assert_eq!(ask(&client, &payload), [b"echo ", &payload[..]].concat());
     }
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-    nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-    drop(reader);
-    let mut stderr = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-    assert_eq!(stderr, "warning: nobody reads stdout: the last lines were not written\n");
+    server.process.signal(Signal::SIGTERM).unwrap();
+    let ended = server.process.finish_unread().unwrap();
+    ended.exits(0).unwrap();
+    assert_eq!(ended.err(), "warning: nobody reads stdout: the last lines were not written\n");
 }
 
 #[test]
 fn what_is_not_shown_is_said() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    let mut child = command(&["-b", "127.0.0.1:0"]).stdout(writer).spawn().unwrap();
-    let mut reader = std::io::BufReader::new(reader);
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
-    let address = line.trim().strip_prefix("server start at: ").unwrap().parse().unwrap();
-    let client = asker(address);
+    let server = driver::Server::start_unread(command(&["-b", "127.0.0.1:0"])).unwrap();
+    let client = asker(server.address());
     const SENT: usize = 20_000;
     for _ in 0..SENT {
         ask(&client, b"x");
     }
     // Now somebody reads again, and the server goes on where it had to stop.
-    let mut text = String::new();
-    while !text.contains("datagrams not shown") {
-        assert_ne!(std::io::BufRead::read_line(&mut reader, &mut text).unwrap(), 0);
-    }
-    let rest = std::thread::spawn(move || {
-        let mut rest = String::new();
-        reader.read_to_string(&mut rest).unwrap();
-        rest
-    });
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-    nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-    text += &rest.join().unwrap();
+    let mut process = server.process;
+    process.start_reading();
+    process.out.wait_until(|it| find(it, b"datagrams not shown").then_some(())).unwrap();
+    process.signal(Signal::SIGTERM).unwrap();
+    let ended = process.finish().unwrap();
+    ended.exits(0).unwrap();
+    let text = ended.out();
     let shown = text.lines().filter(|line| line.starts_with("recvfrom ")).count();
     let missed: usize = text
         .lines()
@@ -248,4 +201,8 @@ fn what_is_not_shown_is_said() {
     assert!(missed > 0);
     assert_eq!(shown + missed, SENT);
     assert!(text.ends_with("size 0\n"), "the summary is the last");
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> bool {
+    text.windows(wanted.len()).any(|it| it == wanted)
 }

@@ -1,26 +1,22 @@
 //! Metrics of the built program: the counts are those of the summary.
+#![cfg(target_os = "linux")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpStream, UdpSocket};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use common::{Server, ask, asker};
 
 #[test]
 fn a_scrape_counts_what_came() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_udp-server"));
-    command.args(["-q", "-b", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]).env_remove("RUST_LOG");
-    let mut server = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (mut first, mut second) = (String::new(), String::new());
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut first).unwrap();
-    let bind = first.trim().strip_prefix("server start at: ").unwrap();
-    BufReader::new(server.stderr.take().unwrap()).read_line(&mut second).unwrap();
-    let at = second.strip_prefix("metrics: http://").unwrap().split('/').next().unwrap();
-
-    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-    client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut server = Server::start(&["-q", "--metrics", "127.0.0.1:0"]);
+    let bind = server.address();
+    let said = server.complaint();
+    let at = said.strip_prefix("metrics: http://").unwrap().split('/').next().unwrap();
+    let client = asker(bind);
     for _ in 0..3 {
-        client.send_to(b"hello", bind).unwrap();
-        assert_eq!(client.recv(&mut [0; 64]).unwrap(), 10);
+        ask(&client, b"hello");
     }
     let expected = [
         ("received_total", 3),
@@ -39,7 +35,5 @@ fn a_scrape_counts_what_came() {
             text.contains(&format!("\nudp_server_{name}{{bind=\"{bind}\"}} {value}\n"))
         })
     });
-    server.kill().unwrap();
-    server.wait().unwrap();
     assert!(found);
 }

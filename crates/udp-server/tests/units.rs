@@ -8,10 +8,9 @@ use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
-use common::{PATIENCE, Server, ask, asker, command};
+use common::{Launch, PATIENCE, Server, ask, asker, command};
 use nix::sys::signal::Signal;
 use udp_core::clock;
 
@@ -44,13 +43,11 @@ fn passed() -> UdpSocket {
 }
 
 /// The server with `sockets` passed to it; they must have numbers in a row.
-fn activated(sockets: &[&UdpSocket], names: &str) -> Command {
-    let mut server = command(&[]);
-    server
+fn activated(sockets: &[&UdpSocket], names: &str) -> Launch {
+    command(&[])
         .env("LISTEN_FDS", sockets.len().to_string())
         .env("LISTEN_FDS_FIRST_FD", sockets[0].as_raw_fd().to_string())
-        .env("LISTEN_FDNAMES", names);
-    server
+        .env("LISTEN_FDNAMES", names)
 }
 
 #[test]
@@ -66,8 +63,7 @@ fn it_serves_the_sockets_it_was_passed_and_says_when_it_is_ready() {
     let client = asker(address);
     // What comes before the server does is queued, and served.
     client.send(b"early").unwrap();
-    let mut server = activated(&[&echo], "echo");
-    let server = Server::spawn(server.env("NOTIFY_SOCKET", &path));
+    let server = Server::spawn(activated(&[&echo], "echo").env("NOTIFY_SOCKET", &path));
     drop(echo);
     assert_eq!(server.addresses, [address]);
     let mut reply = [0; 64];
@@ -88,16 +84,16 @@ fn it_serves_the_sockets_it_was_passed_and_says_when_it_is_ready() {
 fn a_descriptor_that_is_no_udp_socket_is_refused() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     socket2::SockRef::from(&listener).set_cloexec(false).unwrap();
-    let mut server = command(&[]);
-    server.env("LISTEN_FDS", "1").env("LISTEN_FDS_FIRST_FD", listener.as_raw_fd().to_string());
-    let output = server.output().unwrap();
-    assert_eq!(output.status.code(), Some(4));
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let number = listener.as_raw_fd().to_string();
+    let server = command(&[]).env("LISTEN_FDS", "1").env("LISTEN_FDS_FIRST_FD", number);
+    let ended = server.finish().unwrap();
+    ended.exits(4).unwrap();
+    let text = ended.err();
     assert!(text.starts_with("error: cannot serve the socket that was passed: "), "{text}");
 }
 
 /// Processor time that process `pid` has used, in the kernel's ticks: `proc(5)`, `/proc/PID/stat`.
-fn ticks(pid: nix::unistd::Pid) -> u64 {
+fn ticks(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields = stat.rsplit_once(") ").unwrap().1;
     fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
@@ -108,9 +104,9 @@ fn ticks(pid: nix::unistd::Pid) -> u64 {
 fn idles(server: &Server, case: &str) {
     let deadline = clock::mono() + PATIENCE;
     loop {
-        let before = ticks(server.pid());
+        let before = ticks(server.id());
         clock::sleep(Duration::from_millis(200));
-        let used = ticks(server.pid()) - before;
+        let used = ticks(server.id()) - before;
         if used <= 1 {
             return;
         }

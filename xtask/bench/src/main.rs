@@ -15,7 +15,6 @@ mod goal;
 mod heartbeat;
 mod load;
 mod machine;
-mod proc;
 mod report;
 mod rounds;
 mod running;

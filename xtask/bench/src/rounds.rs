@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use driver::proc;
 
 use crate::contender::Contender;
 use crate::figure::{Figure, Sample};
 use crate::goal::Rounds;
+use crate::heartbeat;
 use crate::load::{self, Load, Outcome, Pace, Span};
 use crate::machine::{Cores, Pinned};
 use crate::running::{Running, Tether, binary_bytes};
 use crate::say;
 use crate::scenario::{Lane, Scenario, Work};
-use crate::{heartbeat, proc};
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,7 @@ use udp_core::clock::{self, Mono};
 use crate::contender::{Contender, Output, find_program};
 use crate::load::{Framing, Name, Payload, Size, Target};
 use crate::machine::{Cores, Pinned};
-use crate::proc;
+use driver::proc;
 
 /// How long a server may take to answer for the first time.
 const READY: Duration = Duration::from_secs(10);

@@ -2,24 +2,23 @@
 //! lock on the default port, and short ways to start each program.
 
 use std::ffi::OsString;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+pub(crate) use driver::Server;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 use super::IoPath;
-use super::process::{Finished, Launch, Process};
+use super::process::{Finished, Launch};
 use super::programs::{self, Programs};
 use super::skip::skip;
 use crate::interop::{self, Tools};
 
 /// The port that the tutorial uses.
 pub(crate) const DEFAULT_PORT: u16 = 7000;
-
-/// The last of the server's start lines.
-const READY: &str = "wait for connection...\n";
 
 pub(crate) struct Context {
     pub(crate) root: PathBuf,
@@ -29,13 +28,6 @@ pub(crate) struct Context {
     pub(crate) home: TempDir,
     default_port: Mutex<()>,
     tools: OnceLock<Result<Tools, String>>,
-}
-
-/// A server that says it is ready.
-pub(crate) struct Server {
-    pub(crate) process: Process,
-    /// What it serves, in the order of its start lines.
-    pub(crate) addresses: Vec<SocketAddr>,
 }
 
 impl Context {
@@ -109,48 +101,4 @@ impl Context {
     pub(crate) fn beat<I: IntoIterator<Item: Into<OsString>>>(&self, args: I) -> Result<Finished> {
         self.heartbeat().args(args).finish()
     }
-}
-
-impl Server {
-    /// Starts `launch` and waits for its start lines.
-    pub(crate) fn start(launch: Launch) -> Result<Self> {
-        let process = launch.spawn()?;
-        let addresses = process.out.wait_until(start_lines);
-        let addresses = addresses.with_context(|| {
-            format!(
-                "no start lines: stdout {:?}, stderr {:?}",
-                process.out.text(),
-                process.err.text()
-            )
-        })?;
-        Ok(Self { process, addresses })
-    }
-
-    /// Starts `launch`, reads its start lines, and leaves its output unread from there on.
-    pub(crate) fn start_unread(launch: Launch) -> Result<Self> {
-        let mut process = launch.stdout_unread().spawn()?;
-        let lines = process.read_up_to(READY)?;
-        let addresses = start_lines(&lines).context("no start lines")?;
-        Ok(Self { process, addresses })
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.addresses[0]
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.address().port()
-    }
-
-    /// Stops it as Ctrl-C does.
-    pub(crate) fn stop(self) -> Result<Finished> {
-        self.process.interrupt()
-    }
-}
-
-/// The addresses of the `server start at:` lines, once `wait for connection...` stands below.
-fn start_lines(bytes: &[u8]) -> Option<Vec<SocketAddr>> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let (starts, _) = text.split_once(READY)?;
-    starts.lines().map(|l| l.split_once(" start at: ")?.1.parse().ok()).collect()
 }

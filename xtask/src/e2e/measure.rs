@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use driver::proc;
 use regex::Regex;
 
 use super::process::Finished;
@@ -74,26 +75,13 @@ pub(crate) struct Memory {
 
 /// Resident memory of a process, now and at its highest.
 pub(crate) fn memory(pid: u32) -> Result<Memory> {
-    let status =
-        std::fs::read_to_string(format!("/proc/{pid}/status")).context("no such process")?;
-    let field = |name: &str| {
-        let line = status.lines().find_map(|l| l.strip_prefix(name));
-        let figure = line.and_then(|l| l.split_whitespace().next()?.parse().ok());
-        figure.with_context(|| format!("no {name} in a process's status"))
-    };
-    Ok(Memory { now: field("VmRSS:")?, peak: field("VmHWM:")? })
+    let (now, peak) = proc::memory(pid).context("no such process")?;
+    Ok(Memory { now: now / 1024, peak: peak / 1024 })
 }
 
 /// The processor time that the threads of a process have had.
 pub(crate) fn processor(pid: u32) -> Result<Duration> {
-    let mut nanos = 0;
-    for task in std::fs::read_dir(format!("/proc/{pid}/task")).context("no such process")? {
-        let path = task?.path().join("schedstat");
-        // A thread may end between the listing and the look.
-        let Ok(text) = std::fs::read_to_string(path) else { continue };
-        nanos += text.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or_default();
-    }
-    Ok(Duration::from_nanos(nanos))
+    Ok(Duration::from_nanos(proc::cpu_nanos(pid).context("no such process")?))
 }
 
 /// Says a figure that was measured on the way; nothing depends on it.

@@ -6,14 +6,10 @@
 //! it fails instead, so that nothing is ever left out unseen.
 
 mod alone;
-mod check;
-mod clock;
 mod context;
 mod json;
 mod measure;
-mod net;
 mod netns;
-mod process;
 mod programs;
 mod python;
 mod raw;
@@ -22,19 +18,19 @@ mod runner;
 mod scenarios;
 mod screenshot;
 mod skip;
-mod terminal;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::cargo::workspace_root;
 use crate::say;
-pub(crate) use clock::pause;
 use context::Context;
+pub(crate) use driver::clock::pause;
+pub(crate) use driver::{Launch, Server, Terminal, check, clock, net, process, terminal};
+pub(crate) use measure::memory;
 pub(crate) use netns::present;
 pub(crate) use programs::build;
 pub(crate) use skip::{Skipped, skip};
-pub(crate) use terminal::Terminal;
 
 /// Which receive and send path the server is told to use.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

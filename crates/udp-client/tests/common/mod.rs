@@ -1,17 +1,12 @@
 //! Peers to ask, and the program to ask with. Every wait has an end; nothing waits for a time.
 
 #![allow(dead_code, reason = "each test program uses its own part")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::io::{Read, Write};
 use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
-/// How long anything may take before the test gives up.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+use driver::Launch;
 
 /// A peer on a socket of its own, which does as told with each datagram until it is asked to stop.
 pub(crate) struct Peer {
@@ -109,59 +104,18 @@ impl Finished {
     }
 }
 
-pub(crate) fn client(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_udp-client"));
-    command.args(arguments).env_remove("RUST_LOG");
-    command
+pub(crate) fn client(arguments: &[&str]) -> Launch {
+    Launch::new(env!("CARGO_BIN_EXE_udp-client")).args(arguments)
 }
 
 /// Runs the client with these arguments and this input to its end.
 #[track_caller]
 pub(crate) fn run(arguments: &[&str], input: &[u8]) -> Finished {
-    finish(client(arguments), input)
+    finish(client(arguments).stdin(input))
 }
 
 #[track_caller]
-pub(crate) fn finish(mut command: Command, input: &[u8]) -> Finished {
-    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    // A client that stops reading leaves a broken pipe.
-    let writer = thread::spawn(move || drop(stdin.write_all(&input)));
-    let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-    let read = |source: &mut (dyn Read + Send)| {
-        let mut all = Vec::new();
-        source.read_to_end(&mut all).unwrap();
-        all
-    };
-    let out = thread::spawn(move || read(&mut stdout));
-    let err = thread::spawn(move || read(&mut stderr));
-    let status = wait(child);
-    writer.join().unwrap();
-    let stdout = out.join().unwrap();
-    Finished {
-        code: status.code(),
-        out: String::from_utf8_lossy(&stdout).into_owned(),
-        stdout,
-        err: String::from_utf8(err.join().unwrap()).unwrap(),
-    }
-}
-
-/// Waits for the child's end; one that does not end in time is killed and fails the test.
-#[track_caller]
-pub(crate) fn wait(mut child: Child) -> ExitStatus {
-    let (done, ended) = mpsc::channel::<()>();
-    let id = child.id();
-    let watchdog = thread::spawn(move || {
-        if ended.recv_timeout(DEADLINE) == Err(mpsc::RecvTimeoutError::Timeout) {
-            let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
-            return false;
-        }
-        true
-    });
-    let status = child.wait().unwrap();
-    drop(done);
-    assert!(watchdog.join().unwrap(), "the client did not end");
-    status
+pub(crate) fn finish(command: Launch) -> Finished {
+    let it = command.finish().unwrap();
+    Finished { code: it.status.code(), out: it.out(), err: it.err(), stdout: it.stdout }
 }

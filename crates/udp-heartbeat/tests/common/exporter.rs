@@ -1,30 +1,26 @@
 //! The built program as it serves metrics, asked by HTTP.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// The program, serving metrics.
 pub(crate) struct Exporter {
-    child: Child,
+    process: driver::Process,
     pub(crate) address: String,
     pub(crate) series: usize,
 }
 
 impl Exporter {
     pub(crate) fn start(arguments: &[&str]) -> Exporter {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_udp-heartbeat"));
-        command.args(arguments).args(["--metrics", "127.0.0.1:0"]).env_remove("RUST_LOG");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        let words: Vec<&str> = line.split([' ', ',', '\n']).collect();
-        let ["metrics:", url, "", series, "series", ""] = words[..] else { unreachable!("{line}") };
+        let metrics = ["--metrics", "127.0.0.1:0"];
+        let process = super::command(&[arguments, &metrics[..]].concat()).spawn().unwrap();
+        let line = process.err.line(&mut 0).unwrap();
+        let words: Vec<&str> = line.split([' ', ',']).collect();
+        let ["metrics:", url, "", series, "series"] = words[..] else { unreachable!("{line}") };
         let address = url.strip_prefix("http://").unwrap().strip_suffix("/metrics").unwrap().into();
-        Exporter { child, address, series: series.parse().unwrap() }
+        Exporter { process, address, series: series.parse().unwrap() }
     }
 
     /// What is answered, with its head.
@@ -60,19 +56,10 @@ impl Exporter {
     }
 
     /// The same with its exit code.
-    pub(crate) fn end(mut self) -> (Option<i32>, Vec<serde_json::Value>) {
-        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
-        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
-        let mut out = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-        let code = self.child.wait().unwrap().code();
-        (code, out.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
-    }
-}
-
-impl Drop for Exporter {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub(crate) fn end(self) -> (Option<i32>, Vec<serde_json::Value>) {
+        self.process.signal(nix::sys::signal::Signal::SIGTERM).unwrap();
+        let ended = self.process.finish().unwrap();
+        let lines = ended.out().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        (ended.status.code(), lines)
     }
 }

@@ -1,34 +1,23 @@
-//! The built server as a child process: its output drained as it comes, every wait with a
-//! deadline, and the child killed when it is dropped.
+//! The built server, driven from outside, and clients that ask it.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test ends by a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test ends by a panic")]
 
-use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::process::ExitStatus;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use udp_core::clock;
+pub use driver::Launch;
+pub use driver::clock::PATIENCE;
+use nix::sys::signal::Signal;
 
-/// How long anything may take on a busy machine before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
-pub fn command(options: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_udp-server"));
-    command.args(options).env_remove("RUST_LOG").stdin(Stdio::null());
-    command
+pub fn command(options: &[&str]) -> Launch {
+    Launch::new(env!("CARGO_BIN_EXE_udp-server")).args(options)
 }
 
-/// A server that is ready.
+/// A server that is ready, and how much of its output was looked at.
 pub struct Server {
-    child: Child,
-    lines: Receiver<String>,
-    seen: Vec<String>,
-    errors: Receiver<String>,
-    complaints: Vec<String>,
+    server: driver::Server,
+    lines: usize,
+    complaints: usize,
     pub addresses: Vec<SocketAddr>,
 }
 
@@ -42,36 +31,16 @@ pub struct Ended {
 impl Server {
     /// Starts it on a port of its own choice on 127.0.0.1, with these options beside.
     pub fn start(options: &[&str]) -> Server {
-        Server::spawn(&mut command(&[&["--bind", "127.0.0.1:0"], options].concat()))
+        Server::spawn(command(&["--bind", "127.0.0.1:0"]).args(options))
     }
 
     /// Starts `command`, and waits for its start lines.
-    pub fn spawn(command: &mut Command) -> Server {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines = drained(child.stdout.take().unwrap());
-        let errors = drained(child.stderr.take().unwrap());
-        let mut server = Server {
-            child,
-            lines,
-            seen: Vec::new(),
-            errors,
-            complaints: Vec::new(),
-            addresses: Vec::new(),
-        };
-        loop {
-            let line = server.line();
-            if let Some((_, address)) = line.split_once(" start at: ") {
-                server.addresses.push(address.parse().unwrap());
-            } else if let Some((_, rest)) = line.split_once(r#""bind":""#) {
-                // JSON has no last start line; these servers have one address.
-                server.addresses.push(rest.split('"').next().unwrap().parse().unwrap());
-                break;
-            } else {
-                assert!(line.ends_with("wait for connection..."), "{line}");
-                break;
-            }
-        }
-        server
+    pub fn spawn(command: Launch) -> Server {
+        let server = driver::Server::start(command).unwrap();
+        // Start lines are read; the next one is what comes behind.
+        let text = server.process.out.text();
+        let lines = text.find("connection...\n").map_or(0, |at| at + "connection...\n".len());
+        Server { addresses: server.addresses.clone(), server, lines, complaints: 0 }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -80,24 +49,20 @@ impl Server {
 
     /// The next line of stdout.
     pub fn line(&mut self) -> String {
-        let line = self.lines.recv_timeout(PATIENCE).expect("a line within a minute");
-        self.seen.push(line.clone());
-        line
+        self.server.process.out.line(&mut self.lines).unwrap()
     }
 
     /// The next line of stderr.
     pub fn complaint(&mut self) -> String {
-        let line = self.errors.recv_timeout(PATIENCE).expect("a line within a minute");
-        self.complaints.push(line.clone());
-        line
+        self.server.process.err.line(&mut self.complaints).unwrap()
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill(self.pid(), signal).unwrap();
+        self.server.process.signal(signal).unwrap();
     }
 
-    pub fn pid(&self) -> Pid {
-        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    pub fn id(&self) -> u32 {
+        self.server.process.id()
     }
 
     /// Stops it as Ctrl-C does.
@@ -107,32 +72,14 @@ impl Server {
     }
 
     /// Waits until it ends by itself.
-    pub fn wait(mut self) -> Ended {
-        let mut stdout = std::mem::take(&mut self.seen);
-        let mut stderr = std::mem::take(&mut self.complaints);
-        let end = clock::mono() + PATIENCE;
-        // The channels close when the streams do.
-        for (lines, seen) in [(&self.lines, &mut stdout), (&self.errors, &mut stderr)] {
-            while let Ok(line) = lines.recv_timeout(end.saturating_since(clock::mono())) {
-                seen.push(line);
-            }
-        }
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(clock::mono() < end, "the server did not end");
-            clock::sleep(Duration::from_millis(1));
-        };
-        let text = |lines: Vec<String>| lines.into_iter().map(|line| line + "\n").collect();
-        Ended { status, stdout: text(stdout), stderr: text(stderr) }
+    pub fn wait(self) -> Ended {
+        self.server.process.finish().unwrap().into()
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl From<driver::Finished> for Ended {
+    fn from(it: driver::Finished) -> Ended {
+        Ended { status: it.status, stdout: it.out(), stderr: it.err() }
     }
 }
 
@@ -158,19 +105,6 @@ impl Ended {
         let [received, replied, dropped, failed, _] = self.counts();
         assert_eq!(received, replied + dropped + failed, "{}", self.stdout);
     }
-}
-
-/// The lines of `stream`, read as they come.
-fn drained(stream: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, lines) = channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines() {
-            if sender.send(line.unwrap()).is_err() {
-                break;
-            }
-        }
-    });
-    lines
 }
 
 /// A client's socket on the loopback address of `server`'s family.
@@ -212,20 +146,5 @@ pub fn silent(socket: &UdpSocket, payload: &[u8], witness: &UdpSocket) {
 /// Runs the command to its end, which must come by itself.
 #[track_caller]
 pub fn run(options: &[&str]) -> Ended {
-    let mut command = command(options);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let end = clock::mono() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
-        if clock::mono() >= end {
-            child.kill().unwrap();
-            panic!("{options:?} did not end");
-        }
-        clock::sleep(Duration::from_millis(1));
-    }
-    let output = child.wait_with_output().unwrap();
-    Ended {
-        status: output.status,
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    command(options).finish().unwrap().into()
 }

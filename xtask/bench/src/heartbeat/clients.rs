@@ -16,8 +16,8 @@ use shared_child::SharedChild;
 use udp_core::clock::{self, Mono};
 
 use crate::figure::{Figure, Sample};
-use crate::proc;
 use crate::scenario::Beats;
+use driver::proc;
 
 use super::scrape::{self, Scrapes};
 

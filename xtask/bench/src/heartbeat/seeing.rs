@@ -10,13 +10,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use driver::proc;
 use serde_json::Value;
 use udp_core::clock::{self, Mono, Wall};
 
 use super::targets;
 use crate::figure::{Figure, Sample};
 use crate::goal::{Against, Bound, Goal};
-use crate::proc;
 use crate::scenario::{Asks, Lane, Scenario, Seeing, Work};
 
 /// From a start until the figures of the whole are taken, and from then to the end.

@@ -14,7 +14,6 @@ mod mesh;
 mod output;
 mod pages;
 mod payloads;
-mod ports;
 mod prometheus;
 mod recordings;
 mod services;
@@ -59,7 +58,6 @@ pub(super) fn all() -> Vec<Scenario> {
         output::all(),
         admission::all(),
         addresses::all(),
-        ports::all(),
         prometheus::all(),
         signals::all(),
         live::all(),

@@ -17,11 +17,10 @@ use crate::e2e::{check, clock};
 scenarios!("signals":
     the_client_stops_with_a_summary,
     the_heartbeat_stops_with_a_summary,
-    what_is_in_flight_is_pending,
     a_request_heard_twice_is_one_request,
     a_late_interrupt_ends_at_once_and_a_late_term_does_not,
     what_was_ignored_at_the_start_stays_ignored,
-    a_snapshot_and_on,
+    a_snapshot_of_the_client,
     process_1_of_a_container_leaves_no_zombies,
 );
 
@@ -61,22 +60,6 @@ fn the_heartbeat_stops_with_a_summary(context: &Context) -> Result<()> {
         )?;
     }
     Ok(())
-}
-
-fn what_is_in_flight_is_pending(context: &Context) -> Result<()> {
-    let peer = Peer::new(|r| if r.number == 1 { vec![r.echo()] } else { Vec::new() })?;
-    let target = peer.address.to_string();
-    let process = context.heartbeat().args([&target, "-i", "0.1", "-W", "60"]).spawn()?;
-    process.wait_for("sendto <any>\nrecvfrom <any>\nsendto <any>\nsendto <any>\n")?;
-    let finished = process.interrupt()?;
-    finished.exits(0)?;
-    let out = check::without_missed(&finished.out());
-    let sent = out.lines().filter(|l| l.starts_with("sendto ")).count();
-    let pending = sent - 1;
-    let counts = format!(
-        "\n{sent} sent, 1 received, 0 lost (0.0%), 0 late, 0 duplicate, 0 reordered, {pending} pending\n"
-    );
-    check::holds(&format!("{out:?} has {counts:?}"), out.contains(&counts))
 }
 
 /// GNU `timeout` signals its child and then the child's group, so every program hears it twice.
@@ -148,26 +131,8 @@ fn what_was_ignored_at_the_start_stays_ignored(context: &Context) -> Result<()> 
     Ok(())
 }
 
-fn a_snapshot_and_on(context: &Context) -> Result<()> {
-    let server = context.serve(&["-q"])?;
-    let asker = Asker::new()?;
-    asker.expect(server.address(), b"hello", b"echo hello")?;
-    server.process.signal(Signal::SIGUSR1)?;
-    let snapshot = server.process.wait_for_stderr("<any>\n")?;
-    check::holds(&format!("{snapshot:?} has the count"), snapshot.contains('1'))?;
-    asker.expect(server.address(), b"still", b"echo still")?;
-    server.stop()?.exits(0)?.complains("<any>\n")?;
-
+fn a_snapshot_of_the_client(context: &Context) -> Result<()> {
     let peer = Peer::echo()?;
-    let process =
-        context.heartbeat().args([&peer.address.to_string(), "-q", "-i", "0.1"]).spawn()?;
-    peer.wait_until(|seen| seen.len() >= 2)?;
-    process.signal(Signal::SIGUSR1)?;
-    process.wait_for_stderr("<any>\n")?;
-    let seen = peer.seen().len();
-    peer.wait_until(|now| now.len() >= seen + 2)?;
-    process.interrupt()?.exits(0)?.complains("<any>\n")?;
-
     let mut client = context.client().arg(peer.address.to_string()).stdin_open().spawn()?;
     client.write(b"one\n")?;
     client.wait_for("sendto <any>\nrecvfrom <any>\n")?;

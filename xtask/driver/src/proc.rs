@@ -8,7 +8,7 @@ const TICK_NANOS: u64 = 10_000_000;
 
 /// CPU nanoseconds that the process has taken, all its threads, and those of its children that
 /// have ended. None if it is gone.
-pub(crate) fn cpu_nanos(pid: u32) -> Option<u64> {
+pub fn cpu_nanos(pid: u32) -> Option<u64> {
     let home = Path::new("/proc").join(pid.to_string());
     let stat = fs::read_to_string(home.join("stat")).ok()?;
     let (own, children) = stat_nanos(&stat)?;
@@ -17,12 +17,12 @@ pub(crate) fn cpu_nanos(pid: u32) -> Option<u64> {
 }
 
 /// The same of its first thread alone, where this kernel keeps nanoseconds.
-pub(crate) fn thread_nanos(pid: u32) -> Option<u64> {
+pub fn thread_nanos(pid: u32) -> Option<u64> {
     schedstat_nanos(&fs::read_to_string(format!("/proc/{pid}/task/{pid}/schedstat")).ok()?)
 }
 
 /// Resident bytes now, and the most there ever were. None if the process is gone.
-pub(crate) fn memory(pid: u32) -> Option<(u64, u64)> {
+pub fn memory(pid: u32) -> Option<(u64, u64)> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     Some((status_bytes(&status, "VmRSS:")?, status_bytes(&status, "VmHWM:")?))
 }

@@ -26,25 +26,26 @@ enum Output {
 }
 
 /// A command line to be started.
-pub(crate) struct Launch {
+pub struct Launch {
     command: Command,
     shown: String,
     input: Input,
     output: Output,
+    errors: Option<File>,
 }
 
 impl Launch {
-    pub(crate) fn new(program: impl Into<PathBuf>) -> Self {
+    pub fn new(program: impl Into<PathBuf>) -> Self {
         let program = program.into();
         let shown = program.file_name().map_or_else(String::new, |n| n.to_string_lossy().into());
         let mut command = Command::new(&program);
         tidy_environment(|name| {
             command.env_remove(name);
         });
-        Self { command, shown, input: Input::Nothing, output: Output::Drained }
+        Self { command, shown, input: Input::Nothing, output: Output::Drained, errors: None }
     }
 
-    pub(crate) fn arg(mut self, arg: impl Into<OsString>) -> Self {
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
         let arg = arg.into();
         self.shown.push(' ');
         self.shown.push_str(&arg.to_string_lossy());
@@ -52,55 +53,61 @@ impl Launch {
         self
     }
 
-    pub(crate) fn args<I: IntoIterator<Item: Into<OsString>>>(mut self, args: I) -> Self {
+    pub fn args<I: IntoIterator<Item: Into<OsString>>>(mut self, args: I) -> Self {
         for arg in args {
             self = self.arg(arg);
         }
         self
     }
 
-    pub(crate) fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.command.env(name, value.into());
         self
     }
 
-    pub(crate) fn directory(mut self, path: &Path) -> Self {
+    pub fn directory(mut self, path: &Path) -> Self {
         self.command.current_dir(path);
         self
     }
 
     /// The child reads these bytes, then end of file.
-    pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Input::Bytes(bytes.into());
         self
     }
 
     /// The child's stdin is a pipe that [`Process::write`] and [`Process::end_input`] serve.
-    pub(crate) fn stdin_open(mut self) -> Self {
+    pub fn stdin_open(mut self) -> Self {
         self.input = Input::Open;
         self
     }
 
     /// The child's stdout is a pipe that nobody reads until [`Process::start_reading`].
-    pub(crate) fn stdout_unread(mut self) -> Self {
+    pub fn stdout_unread(mut self) -> Self {
         self.output = Output::Unread;
         self
     }
 
     /// The child's stdout is a pipe whose reading end is closed.
-    pub(crate) fn stdout_reader_gone(mut self) -> Self {
+    pub fn stdout_reader_gone(mut self) -> Self {
         self.output = Output::ReaderGone;
         self
     }
 
     /// The child's stdout is this file.
-    pub(crate) fn stdout_file(mut self, file: File) -> Self {
+    pub fn stdout_file(mut self, file: File) -> Self {
         self.output = Output::File(file);
         self
     }
 
+    /// The child's stderr is this file.
+    pub fn stderr_file(mut self, file: File) -> Self {
+        self.errors = Some(file);
+        self
+    }
+
     /// Starts the child.
-    pub(crate) fn spawn(mut self) -> Result<Process> {
+    pub fn spawn(mut self) -> Result<Process> {
         self.command.stdin(match self.input {
             Input::Nothing => Stdio::null(),
             Input::Bytes(_) | Input::Open => Stdio::piped(),
@@ -110,7 +117,8 @@ impl Launch {
             Output::Unread => (false, true),
             Output::ReaderGone | Output::File(_) => (false, false),
         };
-        self.command.stderr(Stdio::piped()).stdout(match self.output {
+        self.command.stderr(self.errors.map_or_else(Stdio::piped, Stdio::from));
+        self.command.stdout(match self.output {
             Output::File(file) => Stdio::from(file),
             Output::Drained | Output::Unread | Output::ReaderGone => Stdio::piped(),
         });
@@ -132,8 +140,9 @@ impl Launch {
                 None
             }
         };
-        if let Some(stderr) = child.take_stderr() {
-            err.drain(stderr);
+        match child.take_stderr() {
+            Some(stderr) => err.drain(stderr),
+            None => err.close(),
         }
         let mut stdin = child.take_stdin();
         if let Input::Bytes(bytes) = self.input
@@ -146,13 +155,13 @@ impl Launch {
     }
 
     /// Starts the child and waits for its end.
-    pub(crate) fn finish(self) -> Result<Finished> {
+    pub fn finish(self) -> Result<Finished> {
         self.spawn()?.finish()
     }
 }
 
 /// Names the variables that would change what the programs print.
-pub(crate) fn tidy_environment(mut remove: impl FnMut(&str)) {
+pub fn tidy_environment(mut remove: impl FnMut(&str)) {
     for name in ["RUST_LOG", "RUST_LOG_STYLE", "NO_COLOR", "LISTEN_FDS", "LISTEN_PID"] {
         remove(name);
     }

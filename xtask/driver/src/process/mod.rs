@@ -16,37 +16,37 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shared_child::SharedChild;
 
-use super::check;
-use super::clock::{Deadline, PATIENCE};
-pub(crate) use launch::{Launch, tidy_environment};
-pub(crate) use stream::Stream;
+use crate::check;
+use crate::clock::{Deadline, PATIENCE};
+pub use launch::{Launch, tidy_environment};
+pub use stream::Stream;
 
 /// A running child.
-pub(crate) struct Process {
+pub struct Process {
     shown: String,
     child: Arc<SharedChild>,
-    pub(crate) out: Stream,
-    pub(crate) err: Stream,
+    pub out: Stream,
+    pub err: Stream,
     stdin: Option<ChildStdin>,
     unread: Option<ChildStdout>,
 }
 
 /// How a child ended and all that it said.
-pub(crate) struct Finished {
+pub struct Finished {
     shown: String,
-    status: ExitStatus,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: Vec<u8>,
+    pub status: ExitStatus,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
 }
 
 impl Process {
     /// Waits until stdout matches `pattern` (see [`check::matches`]) from its first byte on.
-    pub(crate) fn wait_for(&self, pattern: &str) -> Result<String> {
+    pub fn wait_for(&self, pattern: &str) -> Result<String> {
         self.out.wait_for(pattern).with_context(|| self.story("stdout", pattern))
     }
 
     /// Waits until stderr matches `pattern` from its first byte on.
-    pub(crate) fn wait_for_stderr(&self, pattern: &str) -> Result<String> {
+    pub fn wait_for_stderr(&self, pattern: &str) -> Result<String> {
         self.err.wait_for(pattern).with_context(|| self.story("stderr", pattern))
     }
 
@@ -60,19 +60,19 @@ impl Process {
     }
 
     /// Writes to the child's stdin, which was asked to be open.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         use std::io::Write as _;
         let stdin = self.stdin.as_mut().context("stdin is not open")?;
         stdin.write_all(bytes).and_then(|()| stdin.flush()).context("cannot write to stdin")
     }
 
     /// Closes the child's stdin.
-    pub(crate) fn end_input(&mut self) {
+    pub fn end_input(&mut self) {
         self.stdin = None;
     }
 
     /// Reads from a stdout that is left unread up to `last`, and not a byte more.
-    pub(crate) fn read_up_to(&mut self, last: &'static str) -> Result<Vec<u8>> {
+    pub fn read_up_to(&mut self, last: &'static str) -> Result<Vec<u8>> {
         let mut stdout = self.unread.take().context("stdout is not an unread pipe")?;
         let (give, take) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -90,34 +90,34 @@ impl Process {
     }
 
     /// Begins to read a stdout that was left unread.
-    pub(crate) fn start_reading(&mut self) {
+    pub fn start_reading(&mut self) {
         if let Some(stdout) = self.unread.take() {
             self.out.drain(stdout);
         }
     }
 
-    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+    pub fn signal(&self, signal: Signal) -> Result<()> {
         let pid = i32::try_from(self.child.id()).context("a process id out of range")?;
         kill(Pid::from_raw(pid), signal).with_context(|| format!("cannot signal {}", self.shown))
     }
 
     /// Whether the child is still there.
-    pub(crate) fn runs(&self) -> Result<bool> {
+    pub fn runs(&self) -> Result<bool> {
         Ok(self.child.try_wait().context("cannot look after the child")?.is_none())
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits for the child's own end.
-    pub(crate) fn finish(mut self) -> Result<Finished> {
+    pub fn finish(mut self) -> Result<Finished> {
         self.start_reading();
         self.finish_unread()
     }
 
     /// Waits for the child's own end, and leaves a stdout that nobody reads unread.
-    pub(crate) fn finish_unread(self) -> Result<Finished> {
+    pub fn finish_unread(self) -> Result<Finished> {
         let deadline = Deadline::after(PATIENCE * 2);
         let status = self.child.wait_deadline(deadline.instant()).context("cannot wait")?;
         let Some(status) = status else {
@@ -137,7 +137,7 @@ impl Process {
     }
 
     /// Sends SIGINT, as Ctrl-C does, and waits for the end.
-    pub(crate) fn interrupt(self) -> Result<Finished> {
+    pub fn interrupt(self) -> Result<Finished> {
         self.signal(Signal::SIGINT)?;
         self.finish()
     }
@@ -153,7 +153,7 @@ impl Drop for Process {
 impl Finished {
     /// The exit code was `code`.
     #[track_caller]
-    pub(crate) fn exits(&self, code: i32) -> Result<&Self> {
+    pub fn exits(&self, code: i32) -> Result<&Self> {
         let got = match (self.status.code(), self.status.signal()) {
             (Some(got), _) if got == code => return Ok(self),
             (Some(got), _) => format!("exit code {got}"),
@@ -171,24 +171,24 @@ impl Finished {
 
     /// All of stdout matches `pattern` (see [`check::matches`]).
     #[track_caller]
-    pub(crate) fn prints(&self, pattern: &str) -> Result<&Self> {
+    pub fn prints(&self, pattern: &str) -> Result<&Self> {
         check::matches(&format!("stdout of {}", self.shown), pattern, &self.out())?;
         Ok(self)
     }
 
     /// All of stderr matches `pattern`.
     #[track_caller]
-    pub(crate) fn complains(&self, pattern: &str) -> Result<&Self> {
+    pub fn complains(&self, pattern: &str) -> Result<&Self> {
         check::matches(&format!("stderr of {}", self.shown), pattern, &self.err())?;
         Ok(self)
     }
 
     /// stdout as text; scenarios about bytes look at the field.
-    pub(crate) fn out(&self) -> String {
+    pub fn out(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    pub(crate) fn err(&self) -> String {
+    pub fn err(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 }
@@ -196,7 +196,7 @@ impl Finished {
 static CHILDREN: Mutex<Vec<Weak<SharedChild>>> = Mutex::new(Vec::new());
 
 /// Ends every child that is still there: for the moment when the run itself is given up.
-pub(crate) fn kill_all() {
+pub fn kill_all() {
     for child in CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         if let Some(child) = child.upgrade() {
             let _ = child.kill();
@@ -205,7 +205,7 @@ pub(crate) fn kill_all() {
 }
 
 /// Remembers a child for [`kill_all`], and forgets those that are gone.
-pub(crate) fn remember(child: &Arc<SharedChild>) {
+pub fn remember(child: &Arc<SharedChild>) {
     let mut children = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
     children.retain(|c| c.strong_count() > 0);
     children.push(Arc::downgrade(child));

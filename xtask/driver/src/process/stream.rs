@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::super::check;
-use super::super::clock::{Deadline, PATIENCE};
+use crate::check;
+use crate::clock::{Deadline, PATIENCE};
 
 /// The bytes read so far, filled by a thread.
 #[derive(Clone, Default)]
-pub(crate) struct Stream(Arc<(Mutex<Heard>, Condvar)>);
+pub struct Stream(Arc<(Mutex<Heard>, Condvar)>);
 
 #[derive(Default)]
 struct Heard {
@@ -21,7 +21,7 @@ struct Heard {
 
 impl Stream {
     /// Reads `source` to its end on a thread of its own.
-    pub(crate) fn drain(&self, mut source: impl Read + Send + 'static) {
+    pub fn drain(&self, mut source: impl Read + Send + 'static) {
         let stream = self.clone();
         std::thread::spawn(move || {
             let mut chunk = vec![0; 64 * 1024];
@@ -34,21 +34,21 @@ impl Stream {
     }
 
     /// Nothing more will come.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.lock().ended = true;
         self.0.1.notify_all();
     }
 
-    pub(crate) fn bytes(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> Vec<u8> {
         self.lock().bytes.clone()
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.lock().bytes).into_owned()
     }
 
     /// Waits until the text matches `pattern` from its beginning; gives the text.
-    pub(crate) fn wait_for(&self, pattern: &str) -> Result<String> {
+    pub fn wait_for(&self, pattern: &str) -> Result<String> {
         let pattern = check::beginning(pattern)?;
         self.wait_until(|bytes| {
             let text = String::from_utf8_lossy(bytes);
@@ -57,7 +57,7 @@ impl Stream {
     }
 
     /// Waits until `look` finds in the bytes what it looks for.
-    pub(crate) fn wait_until<T>(&self, mut look: impl FnMut(&[u8]) -> Option<T>) -> Result<T> {
+    pub fn wait_until<T>(&self, mut look: impl FnMut(&[u8]) -> Option<T>) -> Result<T> {
         let deadline = Deadline::after(PATIENCE);
         let mut state = self.lock();
         loop {
@@ -73,8 +73,19 @@ impl Stream {
         }
     }
 
+    /// Waits for the line that begins at byte `*from`, which is moved behind it.
+    pub fn line(&self, from: &mut usize) -> Result<String> {
+        let line = self.wait_until(|bytes| {
+            let rest = bytes.get(*from..)?;
+            let end = rest.iter().position(|byte| *byte == b'\n')?;
+            Some(String::from_utf8_lossy(&rest[..end]).into_owned())
+        })?;
+        *from += line.len() + 1;
+        Ok(line)
+    }
+
     /// Waits for the end of the stream, for so long at most.
-    pub(crate) fn wait_for_end(&self, wait: Duration) {
+    pub fn wait_for_end(&self, wait: Duration) {
         let ended = self.0.1.wait_timeout_while(self.lock(), wait, |state| !state.ended);
         drop(ended);
     }

@@ -27,7 +27,7 @@ const MARKS: [(&str, &str); 7] = [
 
 /// Where the check stands: `file:line`.
 #[track_caller]
-pub(crate) fn here() -> String {
+pub fn here() -> String {
     let here = Location::caller();
     let file = here.file().rsplit('/').next().unwrap_or_default();
     format!("{file}:{}", here.line())
@@ -35,13 +35,13 @@ pub(crate) fn here() -> String {
 
 /// The heartbeat's line of counts, without the slots that a busy machine made it miss: those are
 /// the machine's, and every other count stays exact.
-pub(crate) fn beats(output: &str) -> String {
+pub fn beats(output: &str) -> String {
     let counts = output.lines().find(|l| l.contains(" sent, ") && l.contains(" received, "));
     without_missed(counts.unwrap_or_default())
 }
 
 /// All of the heartbeat's output, without the slots that a busy machine made it miss.
-pub(crate) fn without_missed(output: &str) -> String {
+pub fn without_missed(output: &str) -> String {
     MISSED.replace_all(output, "").into_owned()
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn without_missed(output: &str) -> String {
     clippy::needless_pass_by_value,
     reason = "a call with values reads best, and is no hot path"
 )]
-pub(crate) fn same<T: PartialEq + Debug>(what: &str, expected: T, got: T) -> Result<()> {
+pub fn same<T: PartialEq + Debug>(what: &str, expected: T, got: T) -> Result<()> {
     if expected != got {
         bail!("{}: {what}: expected {expected:?}, got {got:?}", here());
     }
@@ -60,7 +60,7 @@ pub(crate) fn same<T: PartialEq + Debug>(what: &str, expected: T, got: T) -> Res
 
 /// The condition holds.
 #[track_caller]
-pub(crate) fn holds(what: &str, condition: bool) -> Result<()> {
+pub fn holds(what: &str, condition: bool) -> Result<()> {
     if !condition {
         bail!("{}: {what}", here());
     }
@@ -69,7 +69,7 @@ pub(crate) fn holds(what: &str, condition: bool) -> Result<()> {
 
 /// All of `got` is as `pattern` has it.
 #[track_caller]
-pub(crate) fn matches(what: &str, pattern: &str, got: &str) -> Result<()> {
+pub fn matches(what: &str, pattern: &str, got: &str) -> Result<()> {
     if regex(pattern, "$")?.is_match(got) {
         return Ok(());
     }
@@ -91,7 +91,7 @@ pub(crate) fn matches(what: &str, pattern: &str, got: &str) -> Result<()> {
 }
 
 /// A pattern that a text must begin with.
-pub(crate) fn beginning(pattern: &str) -> Result<Regex> {
+pub fn beginning(pattern: &str) -> Result<Regex> {
     regex(pattern, "")
 }
 

@@ -12,45 +12,45 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::check;
-use super::clock::{self, Deadline, PATIENCE};
+use crate::check;
+use crate::clock::{self, Deadline, PATIENCE};
 
 /// The largest datagram that IPv4 carries.
-pub(crate) const LARGEST: usize = 65_507;
+pub const LARGEST: usize = 65_507;
 
 /// A socket that asks and waits for the answer.
-pub(crate) struct Asker {
-    pub(crate) socket: UdpSocket,
+pub struct Asker {
+    pub socket: UdpSocket,
 }
 
 impl Asker {
     /// An unconnected socket on a free port of 127.0.0.1.
-    pub(crate) fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         Self::on("127.0.0.1:0")
     }
 
-    pub(crate) fn on(address: &str) -> Result<Self> {
+    pub fn on(address: &str) -> Result<Self> {
         let socket = UdpSocket::bind(address).with_context(|| format!("cannot bind {address}"))?;
         socket.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { socket })
     }
 
-    pub(crate) fn address(&self) -> Result<SocketAddr> {
+    pub fn address(&self) -> Result<SocketAddr> {
         self.socket.local_addr().context("a socket without an address")
     }
 
-    pub(crate) fn port(&self) -> Result<u16> {
+    pub fn port(&self) -> Result<u16> {
         Ok(self.address()?.port())
     }
 
-    pub(crate) fn send(&self, to: SocketAddr, bytes: &[u8]) -> Result<()> {
+    pub fn send(&self, to: SocketAddr, bytes: &[u8]) -> Result<()> {
         let sent =
             self.socket.send_to(bytes, to).with_context(|| format!("cannot send to {to}"))?;
         check::same("bytes sent", bytes.len(), sent)
     }
 
     /// The next datagram and where it came from.
-    pub(crate) fn receive(&self) -> Result<(Vec<u8>, SocketAddr)> {
+    pub fn receive(&self) -> Result<(Vec<u8>, SocketAddr)> {
         let mut buffer = vec![0; 1 << 16];
         let (n, from) = self.socket.recv_from(&mut buffer).context("no reply came")?;
         buffer.truncate(n);
@@ -59,7 +59,7 @@ impl Asker {
 
     /// Sends `bytes` and expects `reply`, from the very address that was asked.
     #[track_caller]
-    pub(crate) fn expect(&self, to: SocketAddr, bytes: &[u8], reply: &[u8]) -> Result<()> {
+    pub fn expect(&self, to: SocketAddr, bytes: &[u8], reply: &[u8]) -> Result<()> {
         let place = check::here();
         self.send(to, bytes)?;
         let (got, from) = self.receive().with_context(|| format!("{place}: asked {to}"))?;
@@ -72,7 +72,7 @@ impl Asker {
 
     /// Asks until something answers: for a server that cannot say when it is ready, or whose
     /// queue may be full. How often it asked.
-    pub(crate) fn await_service(&self, address: SocketAddr) -> Result<u64> {
+    pub fn await_service(&self, address: SocketAddr) -> Result<u64> {
         let deadline = Deadline::after(PATIENCE);
         self.socket.set_read_timeout(Some(Duration::from_millis(50)))?;
         let mut asked = 0;
@@ -88,7 +88,7 @@ impl Asker {
 
     /// Nothing is there to be read now.
     #[track_caller]
-    pub(crate) fn expect_nothing(&self) -> Result<()> {
+    pub fn expect_nothing(&self) -> Result<()> {
         self.socket.set_nonblocking(true)?;
         let mut buffer = [0; 64];
         let outcome = self.socket.recv_from(&mut buffer);
@@ -106,31 +106,43 @@ impl Asker {
 }
 
 /// What a peer does about a datagram.
-pub(crate) struct Reply {
-    pub(crate) to: SocketAddr,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) after: Duration,
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub to: SocketAddr,
+    pub bytes: Vec<u8>,
+    pub after: Duration,
 }
 
 impl Reply {
-    pub(crate) fn now(to: SocketAddr, bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn now(to: SocketAddr, bytes: impl Into<Vec<u8>>) -> Self {
         Self { to, bytes: bytes.into(), after: Duration::ZERO }
+    }
+
+    /// The same, so many milliseconds later.
+    pub fn after(mut self, ms: u64) -> Self {
+        self.after = Duration::from_millis(ms);
+        self
     }
 }
 
 /// A datagram that came to a peer.
-#[derive(Clone)]
-pub(crate) struct Request {
+#[derive(Debug, Clone)]
+pub struct Request {
     /// Counted from 1.
-    pub(crate) number: usize,
-    pub(crate) from: SocketAddr,
-    pub(crate) bytes: Vec<u8>,
+    pub number: usize,
+    pub from: SocketAddr,
+    pub bytes: Vec<u8>,
 }
 
 impl Request {
     /// The tutorial's reply.
-    pub(crate) fn echo(&self) -> Reply {
-        Reply::now(self.from, [b"echo ", self.bytes.as_slice()].concat())
+    pub fn echo(&self) -> Reply {
+        self.with([b"echo ", self.bytes.as_slice()].concat())
+    }
+
+    /// These bytes, at once.
+    pub fn with(&self, bytes: impl Into<Vec<u8>>) -> Reply {
+        Reply::now(self.from, bytes)
     }
 }
 
@@ -140,8 +152,8 @@ type Due = Reverse<(Instant, usize, SocketAddr, Vec<u8>)>;
 type Seen = (Mutex<Vec<Request>>, Condvar);
 
 /// A peer that answers by plan, until it is dropped.
-pub(crate) struct Peer {
-    pub(crate) address: SocketAddr,
+pub struct Peer {
+    pub address: SocketAddr,
     seen: Arc<Seen>,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -149,11 +161,11 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// A peer on a free port of 127.0.0.1 that does what `plan` says.
-    pub(crate) fn new(plan: impl FnMut(&Request) -> Vec<Reply> + Send + 'static) -> Result<Self> {
+    pub fn new(plan: impl FnMut(&Request) -> Vec<Reply> + Send + 'static) -> Result<Self> {
         Self::on("127.0.0.1:0", plan)
     }
 
-    pub(crate) fn on(
+    pub fn on(
         address: &str,
         plan: impl FnMut(&Request) -> Vec<Reply> + Send + 'static,
     ) -> Result<Self> {
@@ -167,22 +179,22 @@ impl Peer {
     }
 
     /// Answers as the tutorial's server does.
-    pub(crate) fn echo() -> Result<Self> {
+    pub fn echo() -> Result<Self> {
         Self::new(|request| vec![request.echo()])
     }
 
     /// Takes everything and never answers.
-    pub(crate) fn silent() -> Result<Self> {
+    pub fn silent() -> Result<Self> {
         Self::new(|_| Vec::new())
     }
 
     /// All that came so far.
-    pub(crate) fn seen(&self) -> Vec<Request> {
+    pub fn seen(&self) -> Vec<Request> {
         self.seen.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until what came is as `enough` wants it.
-    pub(crate) fn wait_until(&self, enough: impl Fn(&[Request]) -> bool) -> Result<()> {
+    pub fn wait_until(&self, enough: impl Fn(&[Request]) -> bool) -> Result<()> {
         let deadline = Deadline::after(PATIENCE);
         let mut seen = self.seen.0.lock().unwrap_or_else(PoisonError::into_inner);
         while !enough(&seen) {
@@ -195,7 +207,7 @@ impl Peer {
     }
 
     /// The payloads that came so far.
-    pub(crate) fn payloads(&self) -> Vec<Vec<u8>> {
+    pub fn payloads(&self) -> Vec<Vec<u8>> {
         self.seen().into_iter().map(|r| r.bytes).collect()
     }
 }
@@ -208,7 +220,8 @@ impl Drop for Peer {
             let _ = waker.send_to(b"", self.address);
         }
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking(), "the peer's plan failed");
         }
     }
 }
@@ -268,7 +281,7 @@ fn serve(
 
 /// An address of the loopback network where nothing listens, below the range from which systems
 /// choose ports by themselves, and never given twice: no other scenario can come to own it.
-pub(crate) fn closed() -> Result<SocketAddr> {
+pub fn closed() -> Result<SocketAddr> {
     static NEXT: AtomicU16 = AtomicU16::new(21_000);
     loop {
         let port = NEXT.fetch_add(1, Ordering::Relaxed);

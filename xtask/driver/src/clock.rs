@@ -3,23 +3,23 @@
 use std::time::{Duration, Instant};
 
 /// How long anything that should happen may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A moment after which waiting is over.
 #[derive(Clone, Copy)]
-pub(crate) struct Deadline(Instant);
+pub struct Deadline(Instant);
 
 impl Deadline {
-    pub(crate) fn after(wait: Duration) -> Self {
+    pub fn after(wait: Duration) -> Self {
         Self(now() + wait)
     }
 
     /// What is left, or `None` once the moment has passed.
-    pub(crate) fn left(self) -> Option<Duration> {
+    pub fn left(self) -> Option<Duration> {
         self.0.checked_duration_since(now()).filter(|left| !left.is_zero())
     }
 
-    pub(crate) fn instant(self) -> Instant {
+    pub fn instant(self) -> Instant {
         self.0
     }
 }
@@ -28,7 +28,7 @@ impl Deadline {
     clippy::disallowed_methods,
     reason = "the black box shares no code with what it tests, so it reads the clock itself"
 )]
-pub(crate) fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
 
@@ -38,6 +38,6 @@ pub(crate) fn now() -> Instant {
     clippy::disallowed_methods,
     reason = "the black box shares no code with what it tests, so it sleeps by itself"
 )]
-pub(crate) fn pause(wait: Duration) {
+pub fn pause(wait: Duration) {
     std::thread::sleep(wait);
 }
