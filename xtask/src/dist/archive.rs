@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Dist, PROGRAMS, programs, said};
+use super::{Dist, PROGRAMS, parts, programs, said};
 
 pub(super) fn make(dist: &Dist) -> Result<()> {
     let name = format!("udp-toolkit-{}-{}", dist.version, programs::TARGET);
@@ -17,6 +17,7 @@ pub(super) fn make(dist: &Dist) -> Result<()> {
     for program in PROGRAMS {
         fs::copy(built.join(program), top.join("usr/bin").join(program))?;
     }
+    fs::copy(parts::LIBC, top.join("usr/share/doc/udp-toolkit/libc-copyright"))?;
     let archive = dist.out.join(format!("{name}.tar.gz"));
     // No time, owner or order but the source's.
     said(Command::new("sh")

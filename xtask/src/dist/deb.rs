@@ -2,7 +2,7 @@
 //! in which it is installed, used as a newcomer would, and taken away again.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -17,22 +17,11 @@ fn package(dist: &Dist) -> PathBuf {
 
 pub(super) fn make(dist: &Dist) -> Result<()> {
     need("dpkg-shlibdeps", "dpkg-dev")?;
-    let tool = tools::tool(dist, tools::DEB)?;
-    said(
-        Command::new(tool)
-            .current_dir(&dist.root)
-            .args([
-                "-p",
-                "pages",
-                "--no-build",
-                "--no-strip",
-                "--compress-system",
-                "--quiet",
-                "--output",
-            ])
-            .arg(package(dist))
-            .env("SOURCE_DATE_EPOCH", dist.epoch.to_string()),
-    )?;
+    pack(dist, &package(dist), &[])?;
+    // The same tree makes the same package.
+    let again = tempfile::NamedTempFile::new()?;
+    pack(dist, again.path(), &[])?;
+    said(Command::new("cmp").arg(package(dist)).arg(again.path()))?;
     need("lintian", "lintian")?;
     // One tag is about packages for Debian's own archive, which are to name the bug that asked for them.
     let quiet = ["--suppress-tags", "initial-upload-closes-no-bugs"];
@@ -42,6 +31,19 @@ pub(super) fn make(dist: &Dist) -> Result<()> {
             .args(quiet)
             .arg(package(dist)),
     )
+}
+
+fn pack(dist: &Dist, package: &Path, more: &[&str]) -> Result<()> {
+    let options = ["-p", "pages", "--no-build", "--no-strip", "--compress-system", "--quiet"];
+    let mut command = Command::new(tools::tool(dist, tools::DEB)?);
+    command
+        .current_dir(&dist.root)
+        .args(options)
+        .args(more)
+        .args(["--maintainer", &dist.maintainer(), "--output"])
+        .arg(package)
+        .env("SOURCE_DATE_EPOCH", dist.epoch.to_string());
+    said(&mut command).map(drop)
 }
 
 /// What is typed in the root, with a network of its own.
@@ -68,6 +70,8 @@ pub(super) fn install(dist: &Dist) -> Result<()> {
             .arg(&root),
     )?;
     fs::copy(&package, root.join("udp-toolkit.deb")).context("cannot copy the package")?;
+    // What it is an upgrade of.
+    pack(dist, &root.join("older.deb"), &["--fast", "--deb-version", "0.0.1-1"])?;
     fs::write(root.join("tutorial.sh"), TUTORIAL)?;
     let told = said(
         Command::new("unshare")

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Dist, PROGRAMS, need, programs, said};
+use super::{Dist, PROGRAMS, need, parts, programs, said};
 use crate::e2e::skip;
 
 const TAG: &str = "udp-toolkit";
@@ -41,20 +41,16 @@ fn lay_out(dist: &Dist, tree: &Path) -> Result<()> {
     if tree.exists() {
         fs::remove_dir_all(tree)?;
     }
+    let licences = tree.join("usr/share/licenses");
     fs::create_dir_all(tree.join("usr/bin"))?;
-    fs::create_dir_all(tree.join("usr/share/licenses"))?;
+    fs::create_dir_all(&licences)?;
     for program in PROGRAMS {
         fs::copy(built.join(program), tree.join("usr/bin").join(program))?;
     }
     for licence in ["LICENSE", "LICENSE-MIT", "LICENSE-APACHE"] {
-        fs::copy(dist.root.join(licence), tree.join("usr/share/licenses").join(licence))?;
+        fs::copy(dist.root.join(licence), licences.join(licence))?;
     }
-    for program in PROGRAMS {
-        let bill = dist.out.join(format!("{program}.cdx.json"));
-        if bill.exists() {
-            fs::copy(&bill, tree.join(format!("usr/share/licenses/{program}.cdx.json")))?;
-        }
-    }
+    parts::lay_out(dist, &licences)?;
     let all = "chmod -R u=rwX,go=rX \"$0\" && find \"$0\" -exec touch --date=\"@$1\" {} +";
     said(Command::new("sh").args(["-ec", all]).arg(tree).arg(dist.epoch.to_string())).map(drop)
 }
@@ -107,6 +103,7 @@ fn put_together(dist: &Dist, tree: &Path, image: &Path) -> Result<()> {
 fn run(image: &Path) -> Result<()> {
     need("runc", "runc")?;
     need("jq", "jq")?;
+    need("readelf", "binutils")?;
     if said(Command::new("id").arg("-u"))?.trim() != "0" {
         return skip("running an image needs root");
     }

@@ -13,6 +13,7 @@ mod rules;
 mod shells;
 mod stage;
 mod tools;
+mod twice;
 mod units;
 
 use std::path::PathBuf;
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// Check rather than release: the development build's programs, and quick steps alone.
     #[arg(long)]
     check: bool,
+    /// Make everything in a second place too, and compare: what both made must be equal.
+    #[arg(long, conflicts_with_all = ["check", "steps"])]
+    twice: bool,
     /// Print the names of the steps and what they do, and stop.
     #[arg(long)]
     list: bool,
@@ -47,7 +51,13 @@ struct Step {
 
 const STEPS: [Step; 12] = [
     Step { name: "pages", what: "manual pages and completions", quick: true, run: pages::make },
-    Step { name: "shells", what: "bash, zsh and fish complete", quick: true, run: shells::check },
+    Step { name: "shells", what: "four shells complete", quick: true, run: shells::check },
+    Step {
+        name: "parts",
+        what: "bills of materials, licences of all parts",
+        quick: true,
+        run: parts::make,
+    },
     Step {
         name: "stage",
         what: "the tree that packages are made of",
@@ -70,7 +80,6 @@ const STEPS: [Step; 12] = [
         quick: true,
         run: kubernetes::check,
     },
-    Step { name: "parts", what: "bills of materials", quick: false, run: parts::make },
     Step {
         name: "image",
         what: "an OCI image, made twice and run",
@@ -88,9 +97,6 @@ const STEPS: [Step; 12] = [
 /// What is installed.
 const PROGRAMS: [&str; 3] = ["udp-client", "udp-heartbeat", "udp-server"];
 
-/// Who answers for the packages.
-const MAINTAINER: &str = "The UDP toolkit's authors <udp-toolkit@example.org>";
-
 /// What the steps share.
 struct Dist {
     check: bool,
@@ -101,6 +107,8 @@ struct Dist {
     out: PathBuf,
     /// When the source was last changed, in seconds since 1970 (SOURCE_DATE_EPOCH).
     epoch: u64,
+    /// What it was built from, where its place does not tell.
+    commit: Option<String>,
 }
 
 impl Dist {
@@ -110,12 +118,32 @@ impl Dist {
         std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
         let epoch = epoch(&root)?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        Ok(Self { check, version, root, out, epoch })
+        Ok(Self { check, version, root, out, epoch, commit: None })
     }
 
     /// What a package installs.
     fn tree(&self) -> PathBuf {
         self.out.join("root")
+    }
+
+    /// Removes all but what took long to build: nobody wants packages that are no release.
+    fn clear(&self) -> Result<()> {
+        for entry in std::fs::read_dir(&self.out)? {
+            let path = entry?.path();
+            match path.is_dir() {
+                true if path.ends_with("tools") || path.ends_with("build") => {}
+                true => std::fs::remove_dir_all(path)?,
+                false => std::fs::remove_file(path)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Who answers for the packages: whoever makes them, in the variables of Debian's tools.
+    fn maintainer(&self) -> String {
+        let set = |name, otherwise: &str| std::env::var(name).unwrap_or_else(|_| otherwise.into());
+        let name = set("DEBFULLNAME", "whoever built this package");
+        format!("{name} <{}>", set("DEBEMAIL", "nobody@localhost.invalid"))
     }
 
     /// The date of the source, as 2026-01-31.
@@ -165,6 +193,12 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             failed.push(step.name);
         }
     }
+    if args.twice && failed.is_empty() {
+        twice::compare(&dist)?;
+    }
+    if args.check && failed.is_empty() {
+        dist.clear()?;
+    }
     if failed.is_empty() {
         say::line(&format!("dist: {}", dist.out.display()));
     } else {
@@ -176,9 +210,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
 /// The steps that `name` takes what it is made of from.
 fn made_of(name: &str) -> &'static [&'static str] {
     match name {
-        "shells" | "stage" => &["pages"],
-        "units" | "deb" | "rpm" | "archive" => &["pages", "stage"],
-        "install" => &["pages", "stage", "deb"],
+        "shells" => &["pages"],
+        "stage" => &["pages", "parts"],
+        "units" | "deb" | "rpm" | "archive" => &["pages", "parts", "stage"],
+        "install" => &["pages", "parts", "stage", "deb"],
         "image" => &["parts"],
         _ => &[],
     }

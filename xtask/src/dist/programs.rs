@@ -1,13 +1,14 @@
 //! Builds the three programs for release, such that two builds in two places are equal: no path of
 //! this machine in them, no time but the source's. For a check, the development build's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
-use super::Dist;
+use super::{Dist, PROGRAMS};
 use crate::cargo::cargo;
-use crate::e2e::build;
+use crate::e2e::{Launch, Server, build, memory};
+use crate::say;
 
 /// How a program gets at the C library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +40,11 @@ pub(super) fn built(dist: &Dist, linking: Linking) -> Result<PathBuf> {
         format!("--remap-path-prefix={}=/src", dist.root.display()),
         format!("--remap-path-prefix={home}=/cargo"),
     ];
-    let status = cargo()
+    let mut command = cargo();
+    if let Some(commit) = &dist.commit {
+        command.env("UDP_COMMIT", commit);
+    }
+    let status = command
         .current_dir(&dist.root)
         .args(["build", "--release", "--locked", "--target", TARGET])
         .args(["-p", "udp-server", "-p", "udp-client", "-p", "udp-heartbeat"])
@@ -51,5 +56,28 @@ pub(super) fn built(dist: &Dist, linking: Linking) -> Result<PathBuf> {
     if !status.success() {
         bail!("the release build failed");
     }
-    Ok(target.join(TARGET).join("release"))
+    let directory = target.join(TARGET).join("release");
+    weigh(&directory)?;
+    Ok(directory)
+}
+
+/// What the programs may take at most: a file's MiB, and a server's memory once it has answered.
+fn weigh(directory: &Path) -> Result<()> {
+    const MIB: u64 = 1024 * 1024;
+    for (program, most) in PROGRAMS.into_iter().zip([6, 9, 6]) {
+        let bytes = std::fs::metadata(directory.join(program))?.len();
+        say::line(&format!("{program}: {:.1} MiB", bytes as f64 / MIB as f64));
+        ensure!(bytes <= most * MIB, "{program} has {bytes} bytes, more than {most} MiB");
+    }
+    let server = Server::start(Launch::new(directory.join("udp-server")).args([
+        "--quiet",
+        "--bind",
+        "127.0.0.1:0",
+    ]))?;
+    let address = server.address().to_string();
+    Launch::new(directory.join("udp-client")).args(["-m", "x", &address]).finish()?.exits(0)?;
+    let peak = memory(server.process.id())?.peak;
+    say::line(&format!("udp-server: {peak} KiB of memory"));
+    ensure!(peak <= 6 * 1024, "a server that has answered once takes {peak} KiB");
+    server.stop()?.exits(0).map(drop)
 }

@@ -1,7 +1,8 @@
-//! Has bash, zsh and fish themselves complete an option of each program. PowerShell's and elvish's
+//! Has bash, zsh, fish and elvish themselves complete an option of each program. PowerShell's
 //! completions are made by the same generator and tried by nobody.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -19,8 +20,8 @@ const ASKED: [(&str, &str, &str); 3] = [
 pub(super) fn check(dist: &Dist) -> Result<()> {
     let files = dist.out.join("completions");
     ensure!(files.is_dir(), "no {}: the step `pages` makes it", files.display());
-    for (shell, package) in [("bash", "bash"), ("zsh", "zsh"), ("fish", "fish")] {
-        need(shell, package)?;
+    for shell in ["bash", "zsh", "fish", "elvish"] {
+        need(shell, shell)?;
     }
     for (program, typed, option) in ASKED {
         let in_bash = format!(
@@ -39,23 +40,43 @@ pub(super) fn check(dist: &Dist) -> Result<()> {
             "fish completes {program} {typed} to {told:?}"
         );
     }
-    in_zsh(&files.display().to_string())
+    in_zsh(&files)?;
+    in_elvish(&files)
 }
 
-/// Its completion works on a terminal alone.
-fn in_zsh(files: &str) -> Result<()> {
+fn in_zsh(files: &Path) -> Result<()> {
     let home = tempfile::tempdir().context("no directory for zsh")?;
+    let files = files.display();
     let start = format!("PS1='> '\nfpath=({files} $fpath)\nautoload -U compinit\ncompinit -u -D\n");
     fs::write(home.path().join(".zshrc"), start).context("cannot write .zshrc")?;
-    let zsh = Terminal::start("zsh".as_ref(), &["-o", "NO_GLOBAL_RCS", "-i"], home.path())?;
-    zsh.wait_until(|screen| screen == ">")?;
-    for (program, typed, option) in ASKED {
-        zsh.type_in(&format!("{program} {typed}\t"))?;
-        zsh.wait_until(|screen| screen.contains(&format!("> {program} {option}")))
-            .with_context(|| format!("zsh does not complete {program} {typed}"))?;
-        // Ctrl-U: the line was only for its completion.
-        zsh.type_in("\u{15}")?;
+    on_a_terminal("zsh", &["-o", "NO_GLOBAL_RCS", "-i"], home.path())
+}
+
+fn in_elvish(files: &Path) -> Result<()> {
+    let home = tempfile::tempdir().context("no directory for elvish")?;
+    let settings = home.path().join(".config/elvish");
+    fs::create_dir_all(&settings)?;
+    std::os::unix::fs::symlink(files, settings.join("lib"))?;
+    let mut start = "set edit:prompt = { put '> ' }\nset edit:rprompt = { }\n".to_owned();
+    for (program, ..) in ASKED {
+        start.push_str(&format!("use {program}\n"));
     }
-    zsh.type_in("exit\r")?;
-    zsh.finish().map(drop)
+    fs::write(settings.join("rc.elv"), start).context("cannot write rc.elv")?;
+    on_a_terminal("elvish", &[], home.path())
+}
+
+/// These complete for a person alone.
+fn on_a_terminal(shell: &str, args: &[&str], home: &Path) -> Result<()> {
+    let terminal = Terminal::start(shell.as_ref(), args, home)?;
+    terminal.wait_until(|screen| screen == ">")?;
+    for (program, typed, option) in ASKED {
+        terminal.type_in(&format!("{program} {typed}\t"))?;
+        terminal
+            .wait_until(|screen| screen.contains(&format!("> {program} {option}")))
+            .with_context(|| format!("{shell} does not complete {program} {typed}"))?;
+        // Ctrl-U: the line was only for its completion.
+        terminal.type_in("\u{15}")?;
+    }
+    terminal.type_in("exit\r")?;
+    terminal.finish().map(drop)
 }

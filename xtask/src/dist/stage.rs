@@ -53,6 +53,11 @@ pub(super) fn make(dist: &Dist) -> Result<()> {
             &completions.join(format!("{name}.fish")),
             &share.join(format!("fish/vendor_completions.d/{name}.fish")),
         )?;
+        // `use udp-server` in a shell that has no place for completions.
+        put(
+            &completions.join(format!("{name}.elv")),
+            &share.join(format!("elvish/lib/{name}.elv")),
+        )?;
     }
     for page in super::pages::PAGES {
         let (_, section) = page.rsplit_once('.').context("a page without a section")?;
@@ -62,6 +67,10 @@ pub(super) fn make(dist: &Dist) -> Result<()> {
     }
     for (from, to) in FILES {
         put(&dist.root.join(from), &tree.join(to))?;
+    }
+    for name in [super::parts::NOTICES, super::parts::RUST] {
+        let to = put(&dist.out.join(name), &tree.join("usr/share/doc/udp-toolkit").join(name))?;
+        said(Command::new("gzip").args(["-9n"]).arg(&to))?;
     }
     for (from, kinds, to) in DIRECTORIES {
         let from = dist.root.join(from);
@@ -96,7 +105,7 @@ fn changelog(dist: &Dist) -> Result<()> {
     let text = format!(
         "udp-toolkit ({}-1) unstable; urgency=medium\n\n  * What the programs do is in CHANGELOG.md of the source.\n\n -- {}  {}",
         dist.version,
-        super::MAINTAINER,
+        dist.maintainer(),
         date,
     );
     fs::write(dist.out.join("changelog"), text).context("cannot write the changelog")

@@ -12,8 +12,6 @@ use crate::cargo::cargo;
 pub(super) const DEB: (&str, &str) = ("cargo-deb", "3.8.0");
 /// What makes the package for Fedora and its kin.
 pub(super) const RPM: (&str, &str) = ("cargo-generate-rpm", "0.21.1");
-/// What lists the parts of a program.
-pub(super) const CYCLONEDX: (&str, &str) = ("cargo-cyclonedx", "0.5.9");
 
 /// Where the tool is; it is installed if it is not there.
 pub(super) fn tool(dist: &Dist, (name, version): (&str, &str)) -> Result<PathBuf> {

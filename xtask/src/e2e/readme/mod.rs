@@ -27,7 +27,7 @@ use super::terminal::Terminal;
 use parse::{Block, Command, Group, Kind};
 
 /// The files whose blocks are run, and how their scenarios are called.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("README.md", "readme"),
     ("README.zh-TW.md", "readme-zh-tw"),
     ("docs/questions.md", "docs-questions"),
@@ -36,6 +36,7 @@ const FILES: [(&str, &str); 8] = [
     ("docs/seeing.md", "docs-seeing"),
     ("docs/server.md", "docs-server"),
     ("docs/prometheus.md", "docs-prometheus"),
+    ("docs/install.md", "docs-install"),
 ];
 
 const PROMPT: &str = "please input message: ";
