@@ -31,7 +31,7 @@ fn help_and_version(context: &Context) -> Result<()> {
         version.exits(0)?.complains("")?.prints(&first)?;
         let version = Launch::new(program).args(["-V", "-v"]).finish()?;
         version.exits(0)?.complains("")?.prints(&format!(
-            "{first}kernel: linux <any>\n  recvmmsg        yes\n  sendmmsg        yes\n..."
+            "{first}kernel: linux <any>\n  recvmmsg        yes\n  sendmmsg        yes\n<lines>"
         ))?;
     }
     Ok(())
