@@ -224,7 +224,9 @@ impl ParseEndpointError {
             }
             ParseEndpointError::NoBrackets(form)
             | ParseEndpointError::NeedlessBrackets(form)
-            | ParseEndpointError::Name(Some(form)) => Some(format!("write {form}")),
+            | ParseEndpointError::Name(Some(form)) => {
+                Some(format!("write {}", crate::text::escape::escape(form.as_bytes())))
+            }
             ParseEndpointError::NoZone(ip, port) => {
                 let (begin, end) = match port.as_deref() {
                     None => ("", String::new()),
