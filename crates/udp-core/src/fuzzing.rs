@@ -88,7 +88,10 @@ pub fn endpoint(data: &[u8]) {
             assert_eq!(endpoint.to_string().parse(), Ok(endpoint.clone()));
             assert!(endpoint.label(7000).ends_with(&endpoint.port().unwrap_or(7000).to_string()));
         }
-        Err(error) => one_line(&error),
+        Err(error) => {
+            one_line(&error);
+            let _ = error.hint().inspect(one_line);
+        }
     }
 }
 

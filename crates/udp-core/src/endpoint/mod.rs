@@ -336,6 +336,7 @@ mod tests {
             ("host ntp", "not a host name", "write host:ntp"),
             ("::1\t9", "not a host name", "write [::1]:9"),
             ("*:9", "not a host name", "write :9"),
+            ("h\u{1}: 7", "not a host name", "write h\\x01:7"),
             ("http://host:1", "no such scheme", "write udp://HOST:PORT or HOST:PORT"),
         ] {
             let slip = text.parse::<Endpoint>().unwrap_err();

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use super::{Endpoint, Host, canonical_ip};
+use crate::text::escape::escape;
 
 impl FromStr for Endpoint {
     type Err = ParseEndpointError;
@@ -225,7 +226,7 @@ impl ParseEndpointError {
             ParseEndpointError::NoBrackets(form)
             | ParseEndpointError::NeedlessBrackets(form)
             | ParseEndpointError::Name(Some(form)) => {
-                Some(format!("write {}", crate::text::escape::escape(form.as_bytes())))
+                Some(format!("write {}", escape(form.as_bytes())))
             }
             ParseEndpointError::NoZone(ip, port) => {
                 let (begin, end) = match port.as_deref() {
