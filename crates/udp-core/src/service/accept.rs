@@ -1,6 +1,7 @@
 //! `accept=`: which answers are `ok` beside those that are anyway.
 
 use super::Verdict;
+use super::params::wrong;
 
 /// The codes that are accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +18,7 @@ impl Accept {
     pub(super) fn parse(text: &str) -> Result<Accept, String> {
         let codes: Vec<String> = text.split(',').map(|code| code.trim().to_owned()).collect();
         if codes.iter().any(String::is_empty) {
-            return Err(format!("accept={text}: not codes with commas between"));
+            return Err(wrong("accept", text, "not codes with commas between"));
         }
         let any = codes.iter().any(|code| code.eq_ignore_ascii_case("any"));
         Ok(Accept { any, codes })

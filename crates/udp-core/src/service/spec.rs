@@ -92,8 +92,10 @@ impl fmt::Display for SpecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SpecError::Form(message, _) => f.write_str(message),
-            SpecError::Unreadable(file, reason) => write!(f, "cannot read {file}: {reason}"),
-            SpecError::Empty(file) => write!(f, "{file} is empty"),
+            SpecError::Unreadable(file, reason) => {
+                write!(f, "cannot read {}: {reason}", escape::escape(file.as_bytes()))
+            }
+            SpecError::Empty(file) => write!(f, "{} is empty", escape::escape(file.as_bytes())),
         }
     }
 }
@@ -147,7 +149,7 @@ impl Spec {
     pub fn parse(text: &str, read: &ReadFile) -> Result<Spec, SpecError> {
         let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
         if rest.starts_with("//") {
-            let form = format!("{scheme}:[WHAT][?KEY=VALUE]");
+            let form = format!("{}:[WHAT][?KEY=VALUE]", Entry::of(scheme)?.scheme);
             return Err(format!("a service is given without its host: {form}").into());
         }
         match rest.is_empty() || rest.starts_with('?') {
