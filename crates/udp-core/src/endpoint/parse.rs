@@ -88,8 +88,9 @@ fn parse_v6(text: &str) -> Result<Host, ParseEndpointError> {
         },
         Some((ip, zone)) => {
             let ip = address(ip)?;
-            let plain =
-                !zone.is_empty() && zone.len() < 64 && zone.chars().all(|c| c.is_ascii_graphic());
+            // No interface's name holds these two (`dev_valid_name` of Linux).
+            let of_a_name = |c: char| c.is_ascii_graphic() && c != ':' && c != '/';
+            let plain = !zone.is_empty() && zone.len() < 64 && zone.chars().all(of_a_name);
             if plain && ip.to_ipv4_mapped().is_none() {
                 Ok(Host::Zoned(ip, zone.to_string()))
             } else {
