@@ -12,6 +12,7 @@ use std::time::Duration;
 use udp_core::clock::{self, Mono};
 
 use super::engine::{Ended, Engine};
+use super::poller::Ready;
 use crate::probe::schedule::TargetId;
 
 /// How long at least the run listens.
@@ -100,8 +101,9 @@ impl Engine {
         if let Some(ended) = self.take_calls() {
             return Some(ended);
         }
-        self.poller.wait(self.ports.sockets(), Some(until), &mut Vec::new());
-        self.take_in(&[], until);
+        let mut ready = Ready::default();
+        self.poller.wait(self.ports.sockets(), Some(until), &mut ready);
+        self.take_in(&ready.places, until);
         self.deadline.filter(|it| *it <= clock::mono()).map(|_| Ended)
     }
 }

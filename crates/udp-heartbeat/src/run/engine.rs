@@ -21,7 +21,7 @@ use super::discovery::Discovery;
 use super::incoming::now;
 use super::lookup::{Found, Resolver};
 use super::observers::Observers;
-use super::poller::Poller;
+use super::poller::{FEW, Poller, Ready};
 use super::ports::{Came, Drained, Ports};
 use crate::probe::meter::Meters;
 use crate::probe::schedule::{TargetId, Timeline};
@@ -38,8 +38,6 @@ const LAZY: Duration = Duration::from_millis(10);
 pub(super) const TICK: Duration = Duration::from_millis(1);
 /// The longest time that is given to receiving at once.
 const TURN: Duration = Duration::from_millis(10);
-/// Up to so many sockets it is cheaper to read each than to ask which has something.
-const FEW: usize = 4;
 /// How long what came can have waited unread, where more comes than can be read.
 const BACKLOG: Duration = Duration::from_secs(1);
 
@@ -140,7 +138,7 @@ impl Engine {
     pub(crate) fn run(&mut self) {
         // Of this thread alone.
         Poller::be_exact();
-        let mut ready = Vec::new();
+        let mut ready = Ready::default();
         loop {
             if let Some(Ended) = self.take_calls() {
                 return self.stop();
@@ -167,16 +165,13 @@ impl Engine {
 
     /// Takes what came on the sockets that `ready` names, and calls lost what had its time by
     /// `now`. The sockets are asked anew where that matters: what came until `now` must be known.
-    fn receive(&mut self, ready: &mut Vec<bool>, now: Mono) {
+    fn receive(&mut self, ready: &mut Ready, now: Mono) {
         let expiring = self.targets.next_expiry().is_some_and(|due| due <= now);
-        if expiring {
-            ready.clear();
-        }
-        if ready.is_empty() && self.ports.len() > FEW {
-            self.poller.wait(self.ports.sockets(), Some(now), ready);
+        if expiring || !ready.asked {
+            self.find_ready(ready, now);
         }
         let until = self.timeline.next_due().unwrap_or(now + TURN).min(now + TURN);
-        let drained = self.take_in(ready, until);
+        let drained = self.take_in(&ready.places, until);
         ready.clear();
         let told_until = match drained {
             Drained::All => now,
@@ -188,6 +183,16 @@ impl Engine {
         }
     }
 
+    /// Finds the sockets that may have something by `now`.
+    fn find_ready(&mut self, ready: &mut Ready, now: Mono) {
+        ready.clear();
+        if self.ports.len() > FEW {
+            self.poller.wait(self.ports.sockets(), Some(now), ready);
+        } else {
+            ready.places.extend(0..self.ports.len());
+        }
+    }
+
     /// What others than those that were asked sent to our ports. Seldom: it is no beat's answer.
     pub(super) fn take_strays(&mut self) {
         let targets = &mut self.targets;
@@ -196,12 +201,13 @@ impl Engine {
 
     /// Takes what came until `until`, and beyond that twice as many as beats were sent: where
     /// sending takes all the time there is, replies must not pile up until the kernel drops them.
-    pub(super) fn take_in(&mut self, ready: &[bool], until: Mono) -> Drained {
+    pub(super) fn take_in(&mut self, places: &[usize], until: Mono) -> Drained {
         let least = 2 * std::mem::take(&mut self.unread);
         self.targets.set_clocks(now());
         let (targets, observers) = (&mut self.targets, &mut self.observers);
-        let drained =
-            self.ports.receive(ready, (until, least), |came| note(targets, observers, &came, None));
+        let drained = self
+            .ports
+            .receive(places, (until, least), |came| note(targets, observers, &came, None));
         self.send_replies();
         drained
     }
@@ -209,7 +215,9 @@ impl Engine {
     /// At the end: what has come until now counts, what has not is pending.
     pub(super) fn receive_rest(&mut self) {
         let now = clock::mono();
-        if self.take_in(&[], now + TURN) == Drained::All {
+        let mut ready = Ready::default();
+        self.find_ready(&mut ready, now);
+        if self.take_in(&ready.places, now + TURN) == Drained::All {
             self.targets.expire(now, &mut self.observers);
         }
     }
@@ -265,7 +273,7 @@ impl Engine {
     }
 
     /// Waits until something is to be done.
-    fn wait(&mut self, ready: &mut Vec<bool>) {
+    fn wait(&mut self, ready: &mut Ready) {
         let now = clock::mono();
         let due = self.next_send();
         let interval = self.intervals.map(|(due, _)| due);
@@ -283,7 +291,7 @@ impl Engine {
         let until = if self.has_time_for_figures(now) { Some(now) } else { until };
         let soon = until.is_some_and(|until| until <= now + LAZY);
         if soon && self.ports.kernel_stamps() {
-            self.poller.wait(std::iter::empty(), until, ready);
+            self.poller.rest(until);
         } else {
             self.poller.wait(self.ports.sockets(), until, ready);
         }

@@ -15,6 +15,7 @@ use udp_core::socket::{ReceiveMode, SocketConfig};
 use udp_core::{Error, Family};
 
 use super::incoming::Gathered;
+use super::poller::Watch;
 use crate::probe::targets::{Datagram, PortKey, PortOwner};
 
 /// Datagrams in one receive.
@@ -40,6 +41,7 @@ pub(crate) struct Ports {
     /// No beat is longer than any path takes.
     pub(super) small: bool,
     pub(super) open: Vec<Port>,
+    watch: Watch,
     pub(super) by_key: HashMap<PortKey, usize>,
     /// Which one was asked for last, as most beats leave from the same.
     pub(super) recent: usize,
@@ -95,6 +97,7 @@ impl Ports {
             backend,
             small: length <= ANY_PATH,
             open: Vec::new(),
+            watch: Watch::default(),
             by_key: HashMap::new(),
             recent: 0,
             slots: Slots::new(BATCH, SLOT, 0),
@@ -105,9 +108,9 @@ impl Ports {
         }
     }
 
-    /// The sockets, in an order that stays while none is opened or closed.
-    pub(crate) fn sockets(&self) -> impl Iterator<Item = &UdpSocket> {
-        self.open.iter().map(|port| port.receiver.socket())
+    /// The sockets, in an order that stays while none is opened or closed, and all of them together.
+    pub(super) fn sockets(&self) -> (impl ExactSizeIterator<Item = &UdpSocket>, &Watch) {
+        (self.open.iter().map(|port| port.receiver.socket()), &self.watch)
     }
 
     /// How many sockets are open.
@@ -161,6 +164,7 @@ impl Ports {
         let queue = icmp::enable(receiver.socket());
         let outbox = || Outbox::new(SENDS, SENDS * SLOT);
         self.abilities.get_or_insert(abilities);
+        self.watch.add(receiver.socket(), self.open.len());
         self.by_key.insert(key, self.open.len());
         self.open.push(Port {
             key,
@@ -180,6 +184,7 @@ impl Ports {
         self.lost += closed.receiver.drops().unwrap_or(0);
         if let Some(moved) = self.open.get(index) {
             self.by_key.insert(moved.key, index);
+            self.watch.moved(moved.receiver.socket(), index);
         }
     }
 

@@ -14,26 +14,28 @@ use super::ports::{BATCH, Came, Drained, Port, Ports};
 use crate::probe::targets::{Datagram, PortKey};
 
 impl Ports {
-    /// Takes what has come on the sockets that `ready` names (all, if it is empty), until nothing
-    /// is left or `until` has come; then too, at least so many of each as `least` says. What came
-    /// on several sockets is told in the order it arrived.
-    pub(crate) fn receive(
+    /// Takes what has come on the sockets at these places, until nothing is left or `until` has
+    /// come; then too, at least so many of each as `least` says. What came on several sockets is
+    /// told in the order it arrived.
+    pub(super) fn receive(
         &mut self,
-        ready: &[bool],
+        places: &[usize],
         (until, least): (Mono, usize),
         mut take: impl FnMut(Came<'_>),
     ) -> Drained {
-        let is_ready = |index: &usize| ready.get(*index).is_none_or(|ready| *ready);
+        // Some may have been closed since they were found.
+        let open = self.open.len();
+        let places = places.iter().copied().filter(|place| *place < open);
         let mut drained = Drained::All;
-        if (0..self.open.len()).filter(is_ready).count() <= 1 {
-            for index in (0..self.open.len()).filter(is_ready) {
-                drained = self.receive_on(index, (until, least), &mut take);
+        if places.clone().nth(1).is_none() {
+            for place in places {
+                drained = self.receive_on(place, (until, least), &mut take);
             }
             return drained;
         }
         let mut gathered = std::mem::take(&mut self.gathered);
-        for index in (0..self.open.len()).filter(is_ready) {
-            let part = self.receive_on(index, (until, least), &mut |came| match came {
+        for place in places {
+            let part = self.receive_on(place, (until, least), &mut |came| match came {
                 Came::Datagram(datagram) => gathered.add(&datagram),
                 error @ Came::Error(..) => take(error),
             });

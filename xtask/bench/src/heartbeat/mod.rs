@@ -124,7 +124,8 @@ pub(crate) fn scenario() -> Scenario {
             asks: Asks::Plain,
             own_core: false,
             scraped: false,
-            options: &[],
+            // One port carries them all, as irtt's and sockperf's beats are numbered too.
+            options: if targets == 1 { &["--number"] } else { &[] },
         }),
     };
     // The same client, but for the stamps: the portable path has none of the kernel's.
@@ -148,8 +149,8 @@ pub(crate) fn scenario() -> Scenario {
     }
     let lanes = vec![
         beat("heartbeat 1 ms", "raw", Client::Heartbeat, 1000, 1),
-        stamps(KERNEL_STAMPS, &[]),
-        stamps(USER_STAMPS, &["--io", "portable"]),
+        stamps(KERNEL_STAMPS, &["--number"]),
+        stamps(USER_STAMPS, &["--number", "--io", "portable"]),
         beat("irtt 1 ms", "irtt", Client::Irtt, 1000, 1),
         beat("sockperf 1 ms", "sockperf", Client::Sockperf, 1000, 1),
         beat("heartbeat 100 µs", "raw", Client::Heartbeat, 100, 1),

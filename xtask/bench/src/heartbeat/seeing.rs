@@ -45,9 +45,8 @@ pub(super) fn measure(
             report(program, &recording, &directory.path().join("run.html"))
         }
         Seeing::Record(recorded) => {
-            words.extend(
-                [server.to_string(), "-q".into(), "-i".into(), "100us".into()].map(OsString::from),
-            );
+            words
+                .extend([&server.to_string(), "-q", "--number", "-i", "100us"].map(OsString::from));
             if recorded {
                 words.extend(["--record".into(), recording.into()]);
             }
