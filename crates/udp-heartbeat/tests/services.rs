@@ -146,8 +146,13 @@ fn what_is_refused() {
         assert_eq!(finished.code, Some(2), "{arguments:?}: {}", finished.stderr);
         assert!(finished.stderr.contains(error), "{arguments:?}: {}", finished.stderr);
     }
-    let listed = run(&["--services"]);
-    assert!(listed.stdout.contains("ntp://HOST[:123]\n") && listed.code == Some(0));
+    for flags in [&[][..], &["-D"], &["--color", "never"]] {
+        let listed = run(&[flags, &["--services"]].concat());
+        assert_eq!(listed.code, Some(0), "{flags:?}: {}", listed.stderr);
+        let timed = listed.stdout.lines().all(|line| line.contains("Z ") && line.starts_with('2'));
+        assert_eq!(timed, flags == ["-D"], "{}", listed.stdout);
+        assert!(listed.stdout.contains("ntp://HOST[:123]\n"), "{}", listed.stdout);
+    }
 }
 
 #[test]

@@ -161,6 +161,15 @@ pub fn command<A: clap::CommandFactory>() -> clap::Command {
         command = command
             .mut_subcommand(name, |it| it.disable_help_flag(true).arg(help()).mut_args(values));
     }
+    // An option that stands alone may be told how to print all the same.
+    let of = |wanted: fn(&clap::Arg) -> bool| -> Vec<clap::Id> {
+        command.get_arguments().filter(|it| wanted(it)).map(|it| it.get_id().clone()).collect()
+    };
+    let (alone, others) = (of(clap::Arg::is_exclusive_set), of(|it| !it.is_global_set()));
+    for name in alone {
+        let others = others.iter().filter(|it| **it != name).cloned().collect::<Vec<_>>();
+        command = command.mut_arg(name, |it| it.exclusive(false).conflicts_with_all(others));
+    }
     command
         .arg(help())
         .arg(

@@ -67,7 +67,7 @@ pub fn run(args: Args, console: &Console) -> Result<Exit, Failure> {
         return recordings::run(command, Style::of_stdout(&args.common));
     }
     if args.services {
-        return services::list();
+        return services::list(Style::of_stdout(&args.common));
     }
     let files = read_files(&args)?;
     let common = args.common.clone();

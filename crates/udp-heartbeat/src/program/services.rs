@@ -3,14 +3,16 @@
 use std::io::{self, Write};
 
 use udp_core::cli::parse::ShownDuration;
-use udp_core::cli::{Exit, Failure};
+use udp_core::cli::{Exit, Failure, Style, Tone};
+use udp_core::clock;
 use udp_core::error::describe;
 use udp_core::service::{Entry, SERVICES};
 
 /// Prints each service: where, how often, what is asked, what ok means, its keys and facts.
-pub(super) fn list() -> Result<Exit, Failure> {
-    let text: String = SERVICES.iter().map(|entry| shown(entry)).collect();
-    match io::stdout().write_all(text.as_bytes()) {
+pub(super) fn list(style: Style) -> Result<Exit, Failure> {
+    let mut text = SERVICES.iter().map(|entry| shown(entry)).collect::<String>().into_bytes();
+    style.dress(&mut text, 0, clock::wall(), Tone::Plain);
+    match io::stdout().write_all(&text) {
         Ok(()) => Ok(Exit::Worked),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Worked),
         Err(error) => Err(Failure::local(format!("cannot print: {}", describe(&error)))),
