@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{Peer, Reply, Request, closed, run, start, wait_until};
+use common::{Peer, Reply, Request, closed, ntp, run, start, wait_until};
 
 /// Both receive paths.
 const PATHS: [&str; 2] = ["auto", "portable"];
@@ -181,6 +181,39 @@ fn replies_from_elsewhere() {
         assert_eq!((finished.counts(), finished.code), (counts, Some(1)));
         let line = format!("\nunsolicited: first from ('127.0.0.1', {})\n", from.port());
         assert!(finished.stdout.ends_with(&line), "{}", finished.stdout);
+    }
+}
+
+/// A router has forgotten whose the first source port is, so that nothing comes back to it: three lost
+/// beats later another one is used, and goes on to be used, unless the user chose the port.
+#[test]
+fn a_source_port_that_nothing_comes_back_to_is_left() {
+    let (other, bind) = (Peer::echo().target(), closed().to_string());
+    let cases = [
+        ("", &["--number"][..], 2),
+        // Shared sockets.
+        ("", &["--number", &other], 2),
+        ("ntp://", &[], 2),
+        ("", &["--number", "--bind", &bind], 1),
+    ];
+    let runs = cases.map(|(scheme, options, ports)| {
+        let mut first = None;
+        let peer = Peer::new(move |request| match request.bytes.len() {
+            _ if *first.get_or_insert(request.from) == request.from => Vec::new(),
+            48 => vec![request.with(ntp(&request.bytes, "240300e6"))],
+            _ => vec![request.echo()],
+        });
+        let target = format!("{scheme}{}", peer.target());
+        let common = [target.as_str(), "-c", "6", "-i", "400ms", "-W", "300ms", "-q"];
+        (start(&[&common, options].concat()), peer, format!("{scheme} {options:?}"), ports)
+    });
+    for (running, peer, case, expected) in runs {
+        running.finish();
+        let seen: Vec<u16> = peer.seen().iter().map(|request| request.from.port()).collect();
+        assert_eq!(seen[..3], [seen[0]; 3], "{case}");
+        let mut ports = seen.clone();
+        ports.dedup();
+        assert_eq!(ports.len(), expected, "{case}: {seen:?}");
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod common;
 
+use std::collections::HashMap;
+
 use common::{Finished, Peer, Reply, Request, run, start, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -160,6 +162,42 @@ fn a_reflector_that_starts_again() {
         [("lost", 6), ("lost_forward", 1), ("lost_return", 0), ("lost_undetermined", 5)]
     {
         assert_eq!(summary[name], count, "{name}: {summary}");
+    }
+}
+
+/// After three beats lost in a row the next ones leave from another port. A reflector that counts each port
+/// by itself proves nothing of the beats in between then; one that has one count for all proves it all.
+#[test]
+fn after_a_row_of_losses_beats_leave_from_another_port() {
+    let runs = [true, false].map(|by_port| {
+        let mut counts = HashMap::new();
+        let peer = Peer::new(move |request| {
+            let fate = match sender_number(request) {
+                3 | 8..=12 => return Vec::new(),
+                17 => Fate::Down,
+                _ => Fate::Answered,
+            };
+            let count = counts.entry(by_port.then_some(request.from)).or_insert(0);
+            *count += 1;
+            if fate == Fate::Down { Vec::new() } else { vec![answer(request, *count - 1)] }
+        });
+        let options = ["--stamp", "-c", "22", "-i", "300ms", "-W", "600ms", "--json", "-q"];
+        (start(&[&[peer.target().as_str()][..], &options].concat()), peer, by_port)
+    });
+    for (running, peer, by_port) in runs {
+        let summary = summary(&running.finish());
+        let open = if by_port { 5 } else { 0 };
+        for (name, count) in [
+            ("lost", 7),
+            ("lost_forward", 6 - open),
+            ("lost_return", 1),
+            ("lost_undetermined", open),
+        ] {
+            assert_eq!(summary[name], count, "{name}: {summary}");
+        }
+        let seen = peer.seen();
+        assert_eq!((seen[10].from, seen[21].from), (seen[0].from, seen[13].from));
+        assert_ne!(seen[0].from, seen[13].from);
     }
 }
 

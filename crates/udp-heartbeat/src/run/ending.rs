@@ -87,9 +87,11 @@ impl Engine {
         let mut bytes = Vec::new();
         for target in targets {
             let now = clock::mono();
-            let Some((port, to)) = self.targets.counter_probe(*target, now, &mut bytes) else {
-                continue;
-            };
+            let probe = self.targets.counter_probe(*target, now, &mut bytes);
+            let Some((port, close, to)) = probe else { continue };
+            if let Some(close) = close {
+                self.ports.close(close);
+            }
             // It is tried again if it does not come through, whatever the reason.
             let _ = self.ports.ensure(port, to).map(|()| self.ports.send(port, to, &bytes));
         }

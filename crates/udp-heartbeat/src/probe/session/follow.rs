@@ -47,6 +47,11 @@ impl Session {
         self.state.unanswered()
     }
 
+    /// Whether a beat was answered that was sent after all those whose end the state knows.
+    pub(crate) fn is_answered_later(&self) -> bool {
+        self.next_in_order > self.untold
+    }
+
     /// The rows of unanswered beats, as if the class of none would change any more.
     pub(crate) fn runs(&self) -> LossRuns {
         let mut runs = self.runs.clone();

@@ -119,7 +119,7 @@ impl Session {
         self.window.plan(seq, due);
     }
 
-    /// The beats from the next one on go elsewhere, or leave from another port.
+    /// The beats from the next one on go elsewhere, or leave from a port of before.
     pub(crate) fn new_path(&mut self) {
         if let Some(stamp) = &mut self.stamp {
             stamp.direction.new_session();

@@ -78,6 +78,8 @@ pub(super) struct Link {
     pub(super) restarts: f64,
     /// Every beat leaves from one port that the user chose.
     pub(super) fixed: bool,
+    /// Reflectors count for each port, and not for all together.
+    pub(super) by_port: bool,
 }
 
 pub(super) fn chance(random: &mut fastrand::Rng, most: f64) -> f64 {
@@ -90,13 +92,15 @@ impl Link {
         self.up.jitter_ms > self.timeout_ms
     }
 
-    /// Moves, refusals that answers follow, a fixed port, restarts and duplicates.
-    pub(super) fn with_every_fault(random: &mut fastrand::Rng) -> Link {
+    /// Moves, refusals that answers follow, restarts, duplicates, and a port that is fixed or one that
+    /// beats leave after a row of losses.
+    pub(super) fn with_every_fault(random: &mut fastrand::Rng, fixed: bool) -> Link {
         loop {
             let link = Link::random(random);
             let doubles =
                 link.down.copies > 0.0 && (link.kind == Kind::Plain || link.up.copies > 0.0);
-            if link.fixed && doubles && link.refusal > 0.0 && link.hint > 0.0 {
+            let port = link.fixed == fixed && (fixed || link.kind != Kind::Plain);
+            if port && doubles && link.refusal > 0.0 && link.hint > 0.0 {
                 let moves = 0.01 + random.f64() * 0.3;
                 return Link { moves, restarts: 0.01 + random.f64() * 0.1, ..link };
             }
@@ -151,6 +155,7 @@ impl Link {
             },
             retire: random.u8(0..4) == 0,
             stop_early: random.u8(0..4) == 0,
+            by_port: random.bool(),
         }
     }
 }

@@ -226,6 +226,7 @@ impl World {
 
     /// One of them may make up for a number that a count which began anew would not have come to.
     pub(super) fn is_disguised(&self, target: TargetId) -> bool {
-        self.link.restarts > 0.0 && self.doubled_unseen(target) > 0
+        let anew = self.link.restarts > 0.0 || self.link.by_port && !self.link.fixed;
+        anew && self.doubled_unseen(target) > 0
     }
 }

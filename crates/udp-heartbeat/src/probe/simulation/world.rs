@@ -1,6 +1,7 @@
 //! A link at work: sockets that are made up, datagrams in the air, a peer that answers.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use udp_core::clock::{Mono, Wall};
@@ -26,8 +27,8 @@ pub(super) struct World {
     pub(super) air: BTreeMap<(u64, u64), Flying>,
     pub(super) thrown: u64,
     pub(super) truth: HashMap<(TargetId, u64), Truth>,
-    /// The reflectors' counters, by socket and session.
-    pub(super) counters: HashMap<(u64, Ssid), u32>,
+    /// The reflectors' counters, by address, socket and session identifier.
+    pub(super) counters: HashMap<(SocketAddr, Option<u64>, Ssid), u32>,
     pub(super) unsolicited: u64,
     read: Read,
 }
@@ -81,6 +82,15 @@ impl World {
         }
     }
 
+    /// The socket of a port, after closing that one.
+    fn socket(&mut self, port: PortKey, close: Option<PortKey>) -> u64 {
+        close.map(|close| self.sockets.remove(&close));
+        *self.sockets.entry(port).or_insert_with(|| {
+            self.next_socket += 1;
+            self.next_socket
+        })
+    }
+
     pub(super) fn throw(&mut self, when: u64, flying: Flying) {
         self.thrown += 1;
         self.air.insert((when, self.thrown), flying);
@@ -99,13 +109,7 @@ impl World {
             assert!(begun == Dispatch::Ended || (begun == Dispatch::NoPort && waits), "{begun:?}");
             return;
         };
-        if let Some(port) = close {
-            self.sockets.remove(&port);
-        }
-        let socket = *self.sockets.entry(port).or_insert_with(|| {
-            self.next_socket += 1;
-            self.next_socket
-        });
+        let socket = self.socket(port, close);
         let mut bytes = Vec::new();
         self.targets.encode(target, seq, None, &mut bytes);
         let what = What::Sent { seq, bytes: &bytes };
@@ -188,7 +192,8 @@ impl World {
                 if self.random.f64() < self.link.restarts {
                     self.counters.clear();
                 }
-                let counter = self.counters.entry((flying.socket, heard.ssid)).or_default();
+                let port = self.link.by_port.then_some(flying.socket);
+                let counter = self.counters.entry((flying.to, port, heard.ssid)).or_default();
                 let reply = StampReply {
                     sequence: *counter,
                     received: Wall::from_nanos(now + 77 * MS),
@@ -294,10 +299,9 @@ impl World {
                 continue;
             }
             let mut bytes = Vec::new();
-            let Some((port, to)) = self.targets.counter_probe(target, at(now), &mut bytes) else {
-                continue;
-            };
-            let Some(socket) = self.sockets.get(&port).copied() else { continue };
+            let probe = self.targets.counter_probe(target, at(now), &mut bytes);
+            let Some((port, close, to)) = probe else { continue };
+            let socket = self.socket(port, close);
             let flying = Flying { socket, port, target, to, beat: None, bytes, kind: Flight::Up };
             self.throw(now + 1, flying);
         }

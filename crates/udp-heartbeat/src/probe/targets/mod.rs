@@ -325,13 +325,8 @@ impl Targets {
         }
         let unanswered = entry.session.unanswered_in_a_row();
         if unanswered > before {
-            if let Some(place) = entry.place.filter(|_| unanswered / ROW > before / ROW)
-                && self.setup.pool.ports != source_port::Ports::One
-                // A reflector counts for each port: a new one would break the count.
-                && !entry.format.is_stamp()
-            {
-                let rest = self.setup.rules.timeout;
-                self.paths[place.peer as usize].renew(target, rest, now);
+            if unanswered / ROW > before / ROW {
+                self.renew_port(target, now);
             }
             let what = What::InARow { unanswered, before };
             observer.observe(&Event { target, address, at: now, what });

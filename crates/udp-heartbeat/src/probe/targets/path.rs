@@ -175,21 +175,23 @@ impl Path {
 
     /// The target's beats are to leave from another source port, if they keep to one: a router or
     /// firewall may have forgotten, or remember wrongly, whose this one is. A port that was left
-    /// is closed and used again after `rest`, when nothing in time can come there any more.
-    pub(crate) fn renew(&mut self, target: TargetId, rest: Duration, now: Mono) {
+    /// is closed and used again after `rest`, when nothing in time can come there any more. True if
+    /// beats leave from such a one.
+    pub(crate) fn renew(&mut self, target: TargetId, rest: Duration, now: Mono) -> bool {
         let slots = &mut self.own;
         let own = || (0..).zip(slots.iter()).filter(|(_, own)| own.target == target);
         let current: Option<usize> = own().find(|(_, own)| own.left.is_none()).map(|(n, _)| n);
         let idle = own().filter_map(|(n, own)| Some((own.left?, n))).min();
-        let (Some(current), count) = (current, own().count()) else { return };
+        let (Some(current), count) = (current, own().count()) else { return false };
         match idle {
             _ if count < OWN_SLOTS => slots.push(Own { target, left: None, renew: false }),
             Some((left, slot)) if left + rest <= now => {
                 slots[slot] = Own { target, left: None, renew: true };
             }
-            _ => return,
+            _ => return false,
         }
         slots[current].left = Some(now);
+        count >= OWN_SLOTS
     }
 
     /// No socket could be opened for the beat's port.

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 
 use udp_core::clock::Mono;
+use udp_core::source_port::Ports;
 
 use super::expiry::Expiry;
-use super::{PortKey, Sharing, Targets};
+use super::path::Departure;
+use super::{Place, PortKey, Sharing, Targets};
 use crate::probe::event::{End, Event, Observer, What};
 use crate::probe::schedule::TargetId;
 use crate::probe::window::{Class, Route, Seq};
@@ -61,9 +63,8 @@ impl Targets {
         };
         let route = Route { path: place.peer, port_id: departure.port_id };
         self.announce(target, (due, now), Some(route));
-        let port = |slot| PortKey { owner: self.owner(place), slot };
-        let close = departure.close.filter(|_| self.setup.sharing == Sharing::Own).map(port);
-        Dispatch::Send { seq, port: port(departure.slot), to: place.address, close }
+        let (port, close) = self.ports_of(place, departure);
+        Dispatch::Send { seq, port, to: place.address, close }
     }
 
     fn announce(
@@ -104,6 +105,26 @@ impl Targets {
         let entry = &mut self.targets[target as usize];
         if !entry.format.is_stamp() {
             entry.session.correct(seq, sent);
+        }
+    }
+
+    /// Too many beats in a row were not answered: the next ones leave from another source port, unless
+    /// the user fixed it, a later beat was answered already, or none is to come.
+    ///
+    /// A STAMP reflector may count each port by itself, from 0 (RFC 8762 §4), as it may begin to count
+    /// anew at any time: that needs no more than the proof of directions counts with. A port that all
+    /// targets share stays open, and where it is used again the count may go on where it was.
+    pub(super) fn renew_port(&mut self, target: TargetId, now: Mono) {
+        let entry = &mut self.targets[target as usize];
+        let Some(place) = entry.place.filter(|_| entry.left != Some(0)) else { return };
+        let fixed = self.setup.pool.ports == Ports::One;
+        if fixed || entry.session.is_answered_later() {
+            return;
+        }
+        let rest = self.setup.rules.timeout;
+        let again = self.paths[place.peer as usize].renew(target, rest, now);
+        if again && self.setup.sharing == Sharing::Shared {
+            entry.session.new_path();
         }
     }
 
@@ -153,13 +174,14 @@ impl Targets {
     }
 
     /// Writes one request more, whose number counter_probes ahead: what the reflector answers to it shows
-    /// its counter. Where it is to be sent from and to; none without an address or STAMP.
+    /// its counter. Where it is to be sent from, after closing that port, and to; none without an
+    /// address or STAMP.
     pub(crate) fn counter_probe(
         &mut self,
         target: TargetId,
         now: Mono,
         out: &mut Vec<u8>,
-    ) -> Option<(PortKey, SocketAddr)> {
+    ) -> Option<(PortKey, Option<PortKey>, SocketAddr)> {
         let entry = &mut self.targets[target as usize];
         let place = entry.place?;
         let last = Seq(entry.session.next().0 - 1);
@@ -168,7 +190,14 @@ impl Targets {
         entry.counter_probes.push((now, false));
         entry.session.counter_probe_sent(now);
         entry.format.encode_counter_probe(last, now, &entry.stamp, out);
-        let port = PortKey { owner: self.owner(place), slot: departure.slot };
-        (!out.is_empty()).then_some((port, place.address))
+        let (port, close) = self.ports_of(place, departure);
+        (!out.is_empty()).then_some((port, close, place.address))
+    }
+
+    /// The port of a departure, and the one that is to be closed before: of those that are shared none.
+    fn ports_of(&self, place: Place, departure: Departure) -> (PortKey, Option<PortKey>) {
+        let port = |slot| PortKey { owner: self.owner(place), slot };
+        let close = departure.close.filter(|_| self.setup.sharing == Sharing::Own);
+        (port(departure.slot), close.map(port))
     }
 }

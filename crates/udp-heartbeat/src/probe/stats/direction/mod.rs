@@ -129,7 +129,7 @@ impl Direction {
         self.fates.0.push_back((sent, Fate::Open));
     }
 
-    /// The beats from the next one on go to another reflector, or leave from another port: they are
+    /// The beats from the next one on go to another reflector, or leave from a port of before: they are
     /// counted by another counter (RFC 8762 §4), of which no number is known yet.
     pub(crate) fn new_session(&mut self) {
         self.sessions.push_back(self.front + self.fates.0.len() as u64);
@@ -175,7 +175,7 @@ impl Direction {
 
     /// A closing request is sent, with a number that a reflector which counts cannot follow.
     pub(crate) fn closing_sent(&mut self, sent: Mono) {
-        self.record.add(0, sent.as_nanos(), false, &self.fates);
+        self.record.close(self.sessions.len() as u32, sent.as_nanos(), &self.fates);
     }
 
     /// A closing request was answered.

@@ -62,7 +62,16 @@ impl Record {
     /// A request that was not answered in time; `lost` if that is all there is to say. `open` are
     /// those of which nothing is known yet.
     pub(super) fn add(&mut self, seq: u64, sent: u64, lost: bool, open: &Fates) {
-        let request = Request { session: self.session, sent, until: sent, count: 1, lost };
+        self.add_to(self.session, (seq, sent, lost), open);
+    }
+
+    /// A closing request, so many sessions after that of the beats that are recorded.
+    pub(super) fn close(&mut self, ahead: u32, sent: u64, open: &Fates) {
+        self.add_to(self.session + ahead, (0, sent, false), open);
+    }
+
+    fn add_to(&mut self, session: u32, (seq, sent, lost): (u64, u64, bool), open: &Fates) {
+        let request = Request { session, sent, until: sent, count: 1, lost };
         self.insert(Entry::Request((seq, seq), request));
         self.shorten(open);
     }

@@ -49,6 +49,12 @@ struct History {
     stateful: bool,
     /// The request that arrives after the next one instead of before it.
     overtaken: Option<usize>,
+    /// Before which beats the source port, or the reflector, is another one.
+    sessions: u32,
+    /// With which number each is counted there; none if all have one count.
+    begins: Option<u32>,
+    /// It may be another than 0, and is told.
+    told: bool,
 }
 
 impl History {
@@ -63,17 +69,21 @@ impl History {
         if let Some(index) = self.overtaken {
             order.swap(index, index + 1);
         }
-        let mut counter = 0;
+        let begins = self.begins.unwrap_or_default();
+        let mut counters = vec![begins; 1 + self.sessions.count_ones() as usize];
+        counters[0] = 0;
         for index in order {
             if self.restarts >> index & 1 == 1 {
-                counter = 0;
+                counters.fill(0);
             }
             let begins_within = self.within >> index & 1 == 1;
             let mut first = true;
+            let session = (self.sessions & ((2 << index) - 1)).count_ones() as usize;
+            let counter = &mut counters[if self.begins.is_some() { session } else { 0 }];
             let mut number = || {
-                counter = if begins_within && !first { 1 } else { counter + 1 };
+                *counter = if begins_within && !first { 1 } else { *counter + 1 };
                 first = false;
-                if self.stateful { counter - 1 } else { self.ours(index) }
+                if self.stateful { *counter - 1 } else { self.ours(index) }
             };
             seen[index] = match self.events[index] {
                 Forward => Seen::Nothing,
@@ -115,12 +125,21 @@ fn at(index: usize) -> Mono {
     Mono::from_nanos((index as u64 + 1) * 1_000_000)
 }
 
-/// What is claimed of what was seen, where a request may be overtaken by those sent within `guard`,
-/// and an answer comes after `took`.
-fn claimed(seen: &[Seen], beats: usize, (guard, took): (Duration, Duration)) -> Split {
+/// What is claimed of what was seen of beats of these sessions, where a request may be overtaken by
+/// those sent within `guard`, and an answer comes after `took`.
+fn claimed(
+    seen: &[Seen],
+    (beats, sessions): (usize, u32),
+    (guard, took): (Duration, Duration),
+) -> Split {
     let mut direction = Direction::new(guard);
     let ours = |index: usize| index as u32 + if index < beats { 0 } else { 64 };
-    (0..beats).for_each(|index| direction.sent(at(index)));
+    for index in 0..beats {
+        if sessions >> index & 1 == 1 {
+            direction.new_session();
+        }
+        direction.sent(at(index));
+    }
     (beats..seen.len()).for_each(|index| direction.closing_sent(at(index)));
     let mut lost = 0;
     for (index, seen) in seen.iter().enumerate() {
@@ -147,14 +166,19 @@ fn claimed(seen: &[Seen], beats: usize, (guard, took): (Duration, Duration)) -> 
     direction.split(lost, 0)
 }
 
+/// How many beats there are, which of them begin a session that is told, and what is seen of each.
+type Shown = ((usize, u32), Vec<Seen>);
+
 /// For everything that can be seen, the fewest beats that were lost each way.
 #[derive(Default)]
-struct Least(HashMap<(usize, Vec<Seen>), (u64, u64)>);
+struct Least(HashMap<Shown, (u64, u64)>);
 
 impl Least {
     fn add(&mut self, history: &History) {
         let (forward, back) = (history.count(&[Forward]), history.count(&[Back, TwiceBack]));
-        let least = self.0.entry((history.beats, history.seen())).or_insert((forward, back));
+        let sessions = if history.told { history.sessions } else { 0 };
+        let shown: Shown = ((history.beats, sessions), history.seen());
+        let least = self.0.entry(shown).or_insert((forward, back));
         *least = (least.0.min(forward), least.1.min(back));
     }
 
@@ -165,7 +189,7 @@ impl Least {
         for ((beats, seen), (forward, back)) in &self.0 {
             let split = claimed(seen, *beats, times);
             let holds = split.forward <= *forward && split.back <= *back;
-            assert!(holds, "{split:?}, but {forward} and {back}: {seen:?}, of which {beats} beats");
+            assert!(holds, "{split:?}, but {forward} and {back}: {seen:?}, {beats:?}");
             claims += split.forward + split.back;
             possible += forward + back;
         }
@@ -208,6 +232,9 @@ fn histories(most: usize, choices: &[Event], mut take: impl FnMut(&History)) {
                         within: 0,
                         stateful: false,
                         overtaken: None,
+                        sessions: 0,
+                        begins: None,
+                        told: false,
                     };
                     take(&history);
                     history.stateful = true;
@@ -245,6 +272,46 @@ fn no_claim_is_wrong_where_requests_may_have_overtaken_each_other() {
     });
     let (claims, _) = least.bounds((Duration::from_secs(1), Duration::from_secs(1)));
     assert!(claims > 0);
+}
+
+impl History {
+    /// The same with every set of sessions: of new ports, which is not told, or of whatever is.
+    fn by_session(&self, told: bool) -> impl Iterator<Item = History> {
+        let begins: &[_] = if told { &[None, Some(0), Some(2)] } else { &[None, Some(0)] };
+        // The first beat's is the first.
+        let sessions = (0..1 << self.beats).step_by(2);
+        let both = sessions.flat_map(|sessions| begins.iter().map(move |it| (sessions, *it)));
+        both.map(move |(sessions, begins)| History { sessions, begins, told, ..self.clone() })
+    }
+}
+
+/// Wherever beats leave from another port, or go elsewhere, and whichever request overtakes the next one.
+#[test]
+fn no_claim_is_wrong_where_there_is_more_than_one_session() {
+    let flying = [Forward, Back, Answered, FlightHere, FlightLost];
+    for (told, most, choices, guard) in [
+        (false, 4, &flying[..3], 0),
+        (false, 3, &flying[..], 0),
+        (false, 3, &flying[..3], 1),
+        (true, 3, &flying[..], 0),
+        (true, 3, &flying[..3], 1),
+    ] {
+        let mut least = Least::default();
+        histories(most, choices, |history| {
+            for history in history.by_session(told) {
+                least.add(&history);
+                let requests = if guard > 0 { history.events.len() - 1 } else { 0 };
+                for first in 0..requests {
+                    least.add(&History { overtaken: Some(first), ..history.clone() });
+                }
+            }
+        });
+        let guard = Duration::from_secs(guard);
+        let (claims, possible) = least.bounds((guard, guard));
+        assert!(claims > 0);
+        // A new port proves no less than one that a reflector may begin anew on.
+        assert!(told || guard > Duration::ZERO || claims == possible);
+    }
 }
 
 /// A request is taken as doubled where it shows: where no history with fewer of them explains what
