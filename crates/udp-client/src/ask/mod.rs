@@ -1,30 +1,32 @@
 //! A service, asked once in its own language: the exchange, said in words, and a verdict.
 //!
-//! One thread, one connected socket at a time: what others send never comes to it. A refusal is a
+//! One thread, one connected socket at a time: what others send never comes to it. A request that is
+//! repeated has an identity of its own, so that no round trip is that of another one. A refusal is a
 //! hint (RFC 8085 §5.2), so the right answer is still waited for a while.
 
+mod line;
 mod stamp;
 pub(crate) mod usage;
 mod words;
 
-use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use udp_core::ErrorClass;
-use udp_core::cli::shutdown::{Hangup, Signals};
+use udp_core::Shown;
+use udp_core::batch::Wait;
+use udp_core::cli::parse::ShownDuration;
+use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
 use udp_core::cli::{Console, Exit, Failure};
 use udp_core::clock::{self, Mono, Wall};
 use udp_core::endpoint::host_port;
-use udp_core::error::describe;
 use udp_core::service::{Ask, Asked, Nonces, Reply, Service, Spec, Then};
-use udp_core::socket::{ReceiveMode, SocketConfig};
 
 use crate::config::Config;
 use crate::network::Route;
 use crate::output::Output;
 use crate::stats::{Counts, Mode};
-use crate::transcript::Event;
+use crate::transcript::{Event, refused_by};
+use line::{Came, Line};
 use stamp::Stamp;
 use words::{Answered, Words};
 
@@ -36,6 +38,7 @@ const REFUSED: Duration = Duration::from_millis(200);
 const LEGS: u32 = 4;
 
 /// How an exchange with one address ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Answered,
     Silent,
@@ -55,19 +58,30 @@ pub(crate) fn run(config: &Config, spec: &Spec, console: &Console) -> Result<Exi
     let signals = Signals::install(Hangup::Stop)?;
     let output = Output::start(None, config, console, &signals)?;
     let words = Words::new(config, spec, service.is_secret());
-    let mut asking = Asking { config, service, nonces, words, counts: Counts::default(), signals };
+    let mut asking = Asking {
+        config,
+        service,
+        nonces,
+        words,
+        output,
+        counts: Counts::default(),
+        signals,
+        requests: Vec::new(),
+        kept: Vec::new(),
+        heard: None,
+    };
     let mut end = End::Silent;
     let mut failure = None;
     let mut last = peers[0];
-    for peer in peers {
-        match asking.exchange(peer, &route) {
+    let count = peers.len();
+    for (at, peer) in peers.into_iter().enumerate() {
+        match asking.exchange(peer, &route, at + 1 == count) {
             Ok(ended) => (end, last) = (ended, peer),
             Err(error) => {
                 failure.get_or_insert(error);
                 continue;
             }
         }
-        output.say(asking.words.said());
         if matches!(end, End::Answered | End::Stopped) {
             break;
         }
@@ -80,17 +94,26 @@ pub(crate) fn run(config: &Config, spec: &Spec, console: &Console) -> Result<Exi
         End::Silent => {
             asking.counts.lost = 1;
             let causes = spec.entry().silence;
-            if !causes.is_empty() {
+            // What the network says is the cause, and what answers in another language is not silent.
+            let explained = asking.heard.is_some() || asking.counts.unsolicited > 0;
+            if !causes.is_empty() && !explained {
                 log::warn!("{}: no answer; usual causes: {causes}", host_port(last));
             }
         }
         End::Refused => asking.counts.refused = 1,
         End::Stopped => asking.counts.pending = 1,
     }
-    let Asking { mut words, counts, .. } = asking;
+    let Asking { mut words, counts, output, .. } = asking;
     words.summary(&counts, last);
     output.end(words.into_said())?;
     Ok(counts.exit(Mode::Request))
+}
+
+/// A request that left.
+struct Request {
+    /// When, or when the last one that goes on with it did.
+    sent: Mono,
+    legs: u32,
 }
 
 struct Asking<'a> {
@@ -98,129 +121,174 @@ struct Asking<'a> {
     service: &'a dyn Service,
     nonces: Nonces,
     words: Words<'a>,
+    output: Output,
     counts: Counts,
     signals: Signals,
+    /// Those that left so far: the first has the number 1.
+    requests: Vec<Request>,
+    /// What the service asked to remember.
+    kept: Vec<u8>,
+    /// The last that the network said, but for refusals.
+    heard: Option<String>,
 }
 
 impl Asking<'_> {
-    /// Asks at one address, as often as is to be tried.
-    fn exchange(&mut self, peer: SocketAddr, route: &Route) -> Result<End, Failure> {
-        let mode = ReceiveMode::Timeout(GLANCE);
-        let config = SocketConfig { connect: Some(peer), mode, ..route.socket(peer) };
-        let socket = config.open()?.socket;
-        let local = socket.local_addr().ok();
-        let mut bytes = Vec::new();
-        let name = self.config.target.name();
-        let ask = Ask { number: 1, nonces: &self.nonces, peer, name, local, kept: &[] };
-        self.service.request(&ask, &mut bytes);
+    /// Asks at one address; at the `last` one as often as is to be tried.
+    fn exchange(&mut self, peer: SocketAddr, route: &Route, last: bool) -> Result<End, Failure> {
+        let mut line = Line::open(peer, route)?;
+        self.kept.clear();
+        self.heard = None;
+        let first = self.requests.len() as u64 + 1;
         let mut wait = self.config.settings.timeout;
-        let (mut refused, mut waited, mut attempts) = (false, Duration::ZERO, 0);
-        for attempt in 1..=self.config.settings.retries.saturating_add(1) {
-            let sent = clock::mono();
-            let result = retried(|| socket.send(&bytes));
-            match result {
-                Ok(_) => self.counts.sent = 1,
-                // It says what became of an earlier one; this one did not leave.
-                Err(error) if ErrorClass::of(&error) == ErrorClass::Refused => {}
-                Err(error) => {
-                    let to = host_port(peer);
-                    return Err(Failure::local(format!(
-                        "cannot send to {to}: {}",
-                        describe(&error)
-                    )));
-                }
+        let mut waited = Duration::ZERO;
+        let mut end = End::Silent;
+        let retries = if last { self.config.settings.retries } else { 0 };
+        for _ in 0..=retries {
+            self.request(&mut line)?;
+            end = self.wait(&mut line, first, wait, last)?;
+            if matches!(end, End::Answered | End::Stopped) {
+                return Ok(end);
             }
-            self.counts.retries += u64::from(attempt > 1);
-            self.words.sent(attempt, peer, &bytes, clock::wall());
-            match self.wait(&socket, (peer, local), sent, wait)? {
-                End::Silent => refused = false,
-                End::Refused => refused = true,
-                end => return Ok(end),
-            }
-            (waited, attempts) = (waited + wait, attempt);
+            waited += wait;
             wait = wait.saturating_mul(2);
         }
-        if refused {
-            return Ok(End::Refused);
+        if end == End::Silent {
+            if last {
+                let attempts = self.requests.len() as u32;
+                self.tell(Event::Timeout { seq: 1, peer, waited, attempts });
+            } else if self.heard.is_none() {
+                let waited = ShownDuration(waited);
+                let whom = Shown(peer);
+                self.network(
+                    peer,
+                    &format!("no reply from {whom} within {waited}, asking the next address"),
+                );
+            }
         }
-        self.words.event(Event::Timeout { seq: 1, peer, waited, attempts });
-        Ok(End::Silent)
+        Ok(end)
     }
 
-    /// Waits for the answer to what was sent.
+    /// Sends one request more.
+    fn request(&mut self, line: &mut Line) -> Result<(), Failure> {
+        let mut bytes = Vec::new();
+        let number = self.requests.len() as u64 + 1;
+        let (peer, local, name) = (line.peer, line.local, self.config.target.name());
+        let ask = Ask { number, nonces: &self.nonces, peer, name, local, kept: &self.kept };
+        self.service.request(&ask, &mut bytes);
+        let (sent, at) = (clock::mono(), clock::wall());
+        line.send(&bytes)?;
+        self.requests.push(Request { sent, legs: 1 });
+        self.counts.sent = 1;
+        self.counts.retries = number - 1;
+        // No more than retries and addresses.
+        self.words.sent(number as u32, peer, &bytes, at);
+        self.output.say(self.words.said());
+        Ok(())
+    }
+
+    /// Waits for the answer to the requests from the `first` on.
     fn wait(
         &mut self,
-        socket: &UdpSocket,
-        (peer, local): (SocketAddr, Option<SocketAddr>),
-        mut sent: Mono,
+        line: &mut Line,
+        first: u64,
         wait: Duration,
+        last: bool,
     ) -> Result<End, Failure> {
-        let mut until = sent + wait;
-        let (mut refused, mut legs, mut kept) = (false, 1, Vec::new());
-        let mut buffer = vec![0; 65_536];
-        while clock::mono() < until {
+        let peer = line.peer;
+        let mut until = clock::mono() + wait;
+        let mut refused = false;
+        loop {
             if self.signals.stopped() {
                 return Ok(End::Stopped);
             }
-            let length = match socket.recv(&mut buffer) {
-                Ok(length) => length,
-                Err(error) => match ErrorClass::of(&error) {
-                    ErrorClass::Refused => {
-                        if !std::mem::replace(&mut refused, true) {
-                            self.words.event(Event::Refused { seq: Some(1), peer, by: None });
-                        }
-                        until = until.min(clock::mono() + REFUSED);
-                        continue;
-                    }
-                    ErrorClass::NotReady | ErrorClass::Interrupted | ErrorClass::Unreachable => {
-                        continue;
-                    }
-                    _ => {
-                        let from = host_port(peer);
-                        let reason = describe(&error);
-                        return Err(Failure::local(format!(
-                            "cannot receive from {from}: {reason}"
-                        )));
-                    }
-                },
+            self.snapshots();
+            let left = until.saturating_since(clock::mono());
+            // What came in time may be read late, by a process that was stopped.
+            let patience = match left.is_zero() {
+                true => Wait::Now,
+                false => Wait::Block(Some(left.min(GLANCE))),
             };
-            let (at, arrived) = (clock::mono(), clock::wall());
-            let ago = at.saturating_since(sent).as_nanos() as u64;
-            let was_sent = Wall::from_nanos(arrived.as_nanos().saturating_sub(ago));
-            let asked = Asked {
-                last: 1,
-                nonces: &self.nonces,
-                peer,
-                local,
-                kept: &kept,
-                by_port: Some(1),
-                arrived,
-                sent: &|_| Some(was_sent),
-            };
-            let bytes = &buffer[..length];
-            let Some(mut reply) = self.service.recognise(&asked, bytes) else {
-                self.counts.unsolicited += 1;
-                let kind = crate::exchange::Unsolicited::Extra;
-                self.words.event(Event::Unsolicited { seq: Some(1), peer, bytes, kind });
-                continue;
-            };
-            kept = reply.keep.take().unwrap_or(kept);
-            match std::mem::take(&mut reply.then) {
-                Then::Wait => continue,
-                Then::Follow(more) if legs < LEGS => {
-                    legs += 1;
-                    sent = clock::mono();
-                    // What does not leave is not answered.
-                    let _ = retried(|| socket.send(&more));
-                    continue;
+            match line.receive(patience)? {
+                Came::Nothing if left.is_zero() => break,
+                Came::Nothing => {}
+                Came::Datagram(_, at) if at > until => break,
+                Came::Datagram(bytes, at) => {
+                    if self.is_answered(line, first, (&bytes, at), refused) {
+                        return Ok(End::Answered);
+                    }
                 }
-                Then::Acknowledge(more) => drop(retried(|| socket.send(&more))),
-                Then::Follow(_) | Then::Nothing | Then::AcknowledgeRepeats(_) => {}
+                Came::Network(errors) => {
+                    for error in errors {
+                        if !error.is_refusal() {
+                            self.unreachable(peer, error.to_string());
+                        } else if !last {
+                            self.network(peer, &refused_by(peer, error.from));
+                            return Ok(End::Refused);
+                        } else if !std::mem::replace(&mut refused, true) {
+                            self.tell(Event::Refused { seq: Some(1), peer, by: error.from });
+                            until = until.min(clock::mono() + REFUSED);
+                        }
+                    }
+                    if !last {
+                        return Ok(End::Silent);
+                    }
+                }
             }
-            self.answered(&reply, (peer, bytes), at.saturating_since(sent), refused, arrived);
-            return Ok(End::Answered);
         }
         Ok(if refused { End::Refused } else { End::Silent })
+    }
+
+    /// A datagram came at `at`: whether it is the answer, which is said.
+    fn is_answered(
+        &mut self,
+        line: &mut Line,
+        first: u64,
+        (bytes, at): (&[u8], Mono),
+        after_refusal: bool,
+    ) -> bool {
+        let peer = line.peer;
+        let (now, wall) = (clock::mono(), clock::wall());
+        let on_wall = |moment: Mono| {
+            let ago = now.saturating_since(moment).as_nanos() as u64;
+            Wall::from_nanos(wall.as_nanos().saturating_sub(ago))
+        };
+        let place = |number: u64| (number as usize).wrapping_sub(1);
+        let last = self.requests.len() as u64;
+        let sent = |number| self.requests.get(place(number)).map(|it| on_wall(it.sent));
+        let asked = Asked {
+            last,
+            nonces: &self.nonces,
+            peer,
+            local: line.local,
+            kept: &self.kept,
+            by_port: Some(first),
+            arrived: on_wall(at),
+            sent: &sent,
+        };
+        let reply = self.service.recognise(&asked, bytes);
+        // What an earlier address was asked is not this one's to answer.
+        let reply = reply.filter(|reply| reply.number >= first);
+        let number = reply.as_ref().map_or(0, |reply| reply.number);
+        let (Some(mut reply), Some(request)) = (reply, self.requests.get_mut(place(number))) else {
+            self.counts.unsolicited += 1;
+            self.words.unsolicited(peer, bytes);
+            return false;
+        };
+        self.kept = reply.keep.take().unwrap_or_else(|| std::mem::take(&mut self.kept));
+        // What does not leave is not answered.
+        match std::mem::take(&mut reply.then) {
+            Then::Wait => return false,
+            Then::Follow(more) if request.legs < LEGS => {
+                *request = Request { sent: clock::mono(), legs: request.legs + 1 };
+                let _ = line.send(&more);
+                return false;
+            }
+            Then::Acknowledge(more) => drop(line.send(&more)),
+            Then::Follow(_) | Then::Nothing | Then::AcknowledgeRepeats(_) => {}
+        }
+        let rtt = at.saturating_since(request.sent);
+        self.answered(&reply, (peer, bytes), rtt, after_refusal, on_wall(at));
+        true
     }
 
     fn answered(
@@ -238,14 +306,30 @@ impl Asking<'_> {
         let answered = Answered { reply, peer, bytes, rtt, slow, after_refusal };
         self.counts.wrong = u64::from(self.words.reply(&answered, at));
     }
-}
 
-/// The call once more where a signal cut it short.
-fn retried<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
+    /// The network says why nothing arrives; once, however often it does.
+    fn unreachable(&mut self, peer: SocketAddr, text: String) {
+        if self.heard.as_ref() != Some(&text) {
+            self.network(peer, &text);
+            self.heard = Some(text);
+        }
+    }
+
+    /// What the network, or silence, says of an address.
+    fn network(&mut self, peer: SocketAddr, text: &str) {
+        self.tell(Event::Network { seq: Some(1), peer, text });
+    }
+
+    fn tell(&mut self, event: Event<'_>) {
+        self.words.event(event);
+        self.output.say(self.words.said());
+    }
+
+    /// Says how things stand, if that was asked for.
+    fn snapshots(&self) {
+        let asked = self.signals.events().try_iter();
+        for _ in asked.filter(|event| *event == SignalEvent::Snapshot) {
+            self.output.snapshot(format!("{}, 1 in flight", self.counts));
         }
     }
 }

@@ -6,7 +6,7 @@ use udp_core::stamp::{
     ErrorEstimate, Format, Mode, ReflectorPacket, SenderPacket, Ssid, Timestamp,
 };
 
-/// The one packet that is sent.
+/// The first packet that is sent. Others differ in their number.
 #[derive(Debug)]
 pub(super) struct Stamp(SenderPacket);
 
@@ -20,20 +20,24 @@ impl Stamp {
             ssid: Ssid(session),
         })
     }
+
+    fn packet(&self, number: u64) -> SenderPacket {
+        SenderPacket { sequence: number.wrapping_sub(1) as u32, ..self.0 }
+    }
 }
 
 impl Service for Stamp {
-    fn request(&self, _ask: &Ask<'_>, out: &mut Vec<u8>) {
+    fn request(&self, ask: &Ask<'_>, out: &mut Vec<u8>) {
         out.resize(Mode::Plain.packet_len(), 0);
         // Only a buffer that is too short is refused.
-        let _fits = self.0.encode(Mode::Plain, out);
+        let _fits = self.packet(ask.number).encode(Mode::Plain, out);
     }
 
     fn recognise(&self, asked: &Asked<'_>, bytes: &[u8]) -> Option<Reply> {
         let answer = ReflectorPacket::decode(bytes, Mode::Plain).ok()?;
-        let answer = answer.answers(&self.0).then_some(answer)?;
+        let number = (1..=asked.last).find(|number| answer.answers(&self.packet(*number)))?;
         let residence = i64::try_from(answer.residence().as_nanos()).unwrap_or(i64::MAX);
-        let reply = Reply::ok(asked.last).with("sequence", answer.sequence);
+        let reply = Reply::ok(number).with("sequence", answer.sequence);
         Some(reply.with("reflector_time_ns", residence))
     }
 }

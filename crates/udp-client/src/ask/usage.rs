@@ -26,7 +26,6 @@ pub(crate) fn target(text: &str) -> Result<(Endpoint, Option<Spec>), Failure> {
 
 /// A service is asked once in its own words: there are no messages, and nothing but them to expect.
 pub(crate) fn refuse_messages(args: &Args, spec: &Spec) -> Result<(), Failure> {
-    let secret = spec.service().is_some_and(|service| service.is_secret());
     let given = [
         (!args.message.is_empty(), "--message"),
         (args.stdin.is_some(), "--stdin"),
@@ -40,17 +39,20 @@ pub(crate) fn refuse_messages(args: &Args, spec: &Spec) -> Result<(), Failure> {
         (args.expect_hex.is_some(), "--expect-hex"),
         (args.expect_regex.is_some(), "--expect-regex"),
         (args.broadcast, "--broadcast"),
-        // Its replies may hold what was asked with.
-        (args.raw && secret, "--raw"),
-        (args.hexdump && secret, "--hexdump"),
     ];
-    match given.iter().find(|(given, _)| *given) {
-        Some((_, option)) => {
-            let scheme = spec.entry().scheme;
-            Err(Failure::usage(format!(
-                "{option} is not for {scheme}, which is asked in its own words"
-            )))
+    let secret = spec.service().is_some_and(|service| service.is_secret());
+    let scheme = spec.entry().scheme;
+    // Its replies may hold what was asked with.
+    for (given, option) in [(args.raw, "--raw"), (args.hexdump, "--hexdump")] {
+        if given && secret {
+            let what = format!("{option} would show the secret that {scheme} is asked with");
+            return Err(Failure::usage(what));
         }
+    }
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, option)) => Err(Failure::usage(format!(
+            "{option} is not for {scheme}, which is asked in its own words"
+        ))),
         None => Ok(()),
     }
 }

@@ -14,6 +14,7 @@ use udp_core::service::{Reply, Spec, Verdict};
 use udp_core::text::units::Millis;
 
 use crate::config::{Config, Format};
+use crate::exchange::Unsolicited;
 use crate::output;
 use crate::stats::Counts;
 use crate::transcript::{self, Event, PendingOutput, Transcript};
@@ -56,6 +57,22 @@ impl<'a> Words<'a> {
     /// What is told as of any message.
     pub(super) fn event(&mut self, event: Event<'_>) {
         self.transcript.event(event, clock::wall(), &mut self.said);
+    }
+
+    /// A datagram that is no answer. It may hold what was asked with.
+    pub(super) fn unsolicited(&mut self, peer: SocketAddr, bytes: &[u8]) {
+        let kind = Unsolicited::Extra;
+        let hidden = format!("{} {} bytes", self.spec.entry().scheme, bytes.len());
+        match self.config.format {
+            Format::Json if self.secret && !self.config.look.quiet => {
+                let extra = Extra { seq: 1, peer: Peer::new(peer), payload: self.payload(bytes) };
+                object("unsolicited", clock::wall(), extra, &mut self.said.out);
+            }
+            _ => {
+                let bytes = if self.secret { hidden.as_bytes() } else { bytes };
+                self.event(Event::Unsolicited { seq: Some(1), peer, bytes, kind });
+            }
+        }
     }
 
     pub(super) fn summary(&mut self, counts: &Counts, peer: SocketAddr) {
@@ -116,14 +133,17 @@ impl<'a> Words<'a> {
             }
             Format::Text => {
                 let tone = if wrong { Tone::Bad } else { Tone::Plain };
-                let verdict = if wrong { format!(" {verdict}") } else { String::new() };
+                let verdict = match verdict {
+                    Verdict::Ok => String::new(),
+                    other => format!(" {other}"),
+                };
                 let rtt = Millis(rtt);
                 self.line(
                     at,
                     tone,
                     &format!("recvfrom {}: {scheme} {shown}  rtt={rtt} ms{verdict}", Shown(peer)),
                 );
-                for (name, fact) in reply.facts.iter() {
+                for (name, fact) in reply.facts.in_words() {
                     self.line(at, Tone::Plain, &format!("  {name}: {fact}"));
                 }
                 if self.config.look.hexdump {
@@ -168,6 +188,15 @@ struct Sent<'a> {
     #[serde(flatten)]
     payload: Payload<'a>,
     attempt: u32,
+}
+
+#[derive(Serialize)]
+struct Extra<'a> {
+    seq: u64,
+    #[serde(flatten)]
+    peer: Peer,
+    #[serde(flatten)]
+    payload: Payload<'a>,
 }
 
 #[derive(Serialize)]

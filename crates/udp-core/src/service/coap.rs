@@ -19,7 +19,7 @@ pub(super) const ENTRY: Entry = Entry {
     keys: &[Key::new("query", "QUERY", "the path's query (a%26b: two of them)")],
     facts: &["code"],
     shown: &["code"],
-    silence: "the server limits pings, or wants DTLS (port 5684)",
+    silence: "the server limits pings, wants DTLS (port 5684), or is slower than the timeout",
     interval: Duration::from_secs(5),
     floor: Duration::from_secs(1),
     // A ping's.

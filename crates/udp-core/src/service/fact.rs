@@ -125,22 +125,20 @@ impl Facts {
         self.iter().find(|(it, _)| *it == name).map(|(_, fact)| fact)
     }
 
+    /// All of them as people read them: `offset_ns`, in nanoseconds, is `offset` in milliseconds.
+    pub fn in_words(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.iter().map(|(name, fact)| in_words(name, fact))
+    }
+
     /// Those that [`super::Entry::shown`] names, on one line: `192.0.2.7 ttl=300`.
     pub fn shown(&self, names: &[&str]) -> String {
         let mut line = String::new();
         for name in names {
             let (name, named) = name.strip_suffix('=').map_or((*name, false), |it| (it, true));
             let Some(fact) = self.get(name) else { continue };
+            let (name, value) = in_words(name, fact);
             let blank = if line.is_empty() { "" } else { " " };
             line.push_str(blank);
-            let (name, value) = match (name.strip_suffix("_ns"), fact) {
-                (Some(name), Fact::Number(nanos)) => {
-                    let sign = if *nanos < 0 { "-" } else { "" };
-                    let span = Millis(Duration::from_nanos(nanos.unsigned_abs()));
-                    (name, format!("{sign}{span} ms"))
-                }
-                _ => (name, fact.to_string()),
-            };
             if named {
                 line.push_str(name);
                 line.push('=');
@@ -148,6 +146,17 @@ impl Facts {
             line.push_str(&value);
         }
         line
+    }
+}
+
+fn in_words<'a>(name: &'a str, fact: &Fact) -> (&'a str, String) {
+    match (name.strip_suffix("_ns"), fact) {
+        (Some(name), Fact::Number(nanos)) => {
+            let sign = if *nanos < 0 { "-" } else { "" };
+            let span = Millis(Duration::from_nanos(nanos.unsigned_abs()));
+            (name, format!("{sign}{span} ms"))
+        }
+        _ => (name, fact.to_string()),
     }
 }
 

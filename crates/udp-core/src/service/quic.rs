@@ -19,7 +19,7 @@ pub(super) const ENTRY: Entry = Entry {
     ok: "a list of versions",
     keys: &[Key::new("version", "N|0xN", "this version must be among them (1: RFC 9000)")],
     facts: &["versions"],
-    shown: &["versions"],
+    shown: &["versions="],
     silence: "no QUIC there, version negotiation is off or limited, or 1228 bytes do not fit the path",
     interval: Duration::from_secs(5),
     floor: Duration::from_millis(200),

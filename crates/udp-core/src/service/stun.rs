@@ -87,9 +87,9 @@ impl Stun {
                 ERROR_CODE => {
                     let [_, _, class, number] = value.array()?;
                     let code = u16::from(class & 7) * 100 + u16::from(number);
-                    attributes.error = Some((code, text(value.rest())));
+                    attributes.error = Some((code, said(value.rest())));
                 }
-                SOFTWARE => attributes.software = Some(text(value.rest())),
+                SOFTWARE => attributes.software = Some(said(value.rest())),
                 _ => {}
             }
         }
@@ -178,6 +178,12 @@ impl Stun {
     }
 }
 
+/// A server's words. Some (coturn 4.6) count the zeros behind them, which fill the attribute up, as theirs.
+fn said(bytes: &[u8]) -> String {
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    text(&bytes[..end])
+}
+
 /// An address attribute (RFC 8489 sections 14.1 and 14.2); with an id its bits are mixed with that.
 fn address(value: &mut Reader<'_>, id: Option<[u8; 12]>) -> Option<SocketAddr> {
     let [_, family] = value.array()?;
@@ -241,6 +247,7 @@ mod tests {
         let legacy = "0001 0008 0001 8055 c0000201";
         let error = |code: &str| format!("0009 0004 0000{code}");
         let phrase = "0009 0007 0000050f 6f6f7000";
+        let filled = "0009 0008 00000425 6f6f0000";
         let cases = [
             ("stun:", "0101", COTURN, Ok, None),
             ("stun:", "0101", legacy, Ok, None),
@@ -260,6 +267,7 @@ mod tests {
             ("stun:", "0111", phrase, Failing, Some("515 oop")),
             ("turn:", "0114", UNAUTHORIZED, Ok, Some("401 Unauthorized")),
             ("turn:", "0114", &error("0425"), Ok, Some("437")),
+            ("turn:", "0114", filled, Ok, Some("437 oo")),
             ("turn:", "0104", "000d 0004 00000000", Ok, None),
             ("turn:?mapped=192.0.2.1", "0114", UNAUTHORIZED, Unexpected, Some("mapped")),
             ("turn:", "0114", &error("0508"), Limited, Some("508")),

@@ -94,8 +94,8 @@ impl<'a> Answer<'a> {
         let found = |expected: &String| records.all.contains(expected);
         let shortfall = if verdict != Verdict::Ok {
             Some((verdict, rcode.clone()))
-        } else if header.tc() && self.message.header_counts().ancount() == 0 {
-            // Response rate limiting lets one in a few through so (BIND's slip).
+        } else if header.tc() && records.count == 0 {
+            // Response rate limiting lets one in a few through so (BIND's slip). What there is was cut off.
             Some((Verdict::Limited, "TC".into()))
         } else {
             let reason = if records.count == 0 && demand.min > 0 {

@@ -42,6 +42,9 @@ fn verdicts() {
              c00c 0001 0001 0000012c 0004 c0000207";
     let slip =
         "8700 0001 0000 0000 0001 076578616d706c65036f726700 0001 0001 00 0029 04d0 00000000 0000";
+    // What the name stands for fitted, its address did not.
+    let cut = "8780 0001 0001 0000 0000 076578616d706c65036f726700 0001 0001 \
+               c00c 0005 0001 0000012c 0002 c014";
     let error = |flags: &str| format!("{flags} 0001 0000 0000 0000 {NAME}");
     let nx = error("8583");
     let (refused, servfail) = (error("8585"), error("8182"));
@@ -50,7 +53,7 @@ fn verdicts() {
     let formerr = "8101 0000 0000 0000 0000";
     // unbound 1.17.1 counts a question that it leaves out.
     let headless = "8101 0001 0000 0000 0000";
-    let cases: [Case<'_>; 23] = [
+    let cases: [Case<'_>; 25] = [
         ("example.org", a, Verdict::Ok, None),
         ("EXAMPLE.org", a, Verdict::Ok, None),
         ("example.org?expect=192.0.2.7", a, Verdict::Ok, None),
@@ -63,6 +66,8 @@ fn verdicts() {
         ("example.org?min=2", a, Verdict::Unexpected, Some("too few records")),
         ("example.org?aa=1", a, Verdict::Ok, None),
         ("example.org", slip, Verdict::Limited, Some("TC")),
+        ("example.org", cut, Verdict::Limited, Some("TC")),
+        ("example.org?min=0", slip, Verdict::Limited, Some("TC")),
         ("example.org", &nx, Verdict::Unexpected, Some("NXDOMAIN")),
         ("example.org?accept=NXDOMAIN", &nx, Verdict::Ok, Some("NXDOMAIN")),
         ("example.org", &refused, Verdict::Declined, Some("REFUSED")),

@@ -27,7 +27,7 @@ pub(super) const ENTRY: Entry = Entry {
     ],
     facts: &["value", "uptime", "boots"],
     shown: &["value", "uptime=", "boots="],
-    silence: "another community, or this host may not ask",
+    silence: "another community (v1, v2c), a version that is off, or this host may not ask",
     interval: Duration::from_secs(1),
     floor: Duration::from_millis(100),
     identity: Identity::Any,

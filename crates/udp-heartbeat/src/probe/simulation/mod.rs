@@ -4,6 +4,7 @@
 //! A link loses, delays, copies, reorders and corrupts in each direction by chance. Sockets are
 //! made up as well: a reply to one that was closed is lost.
 
+mod liar;
 mod link;
 mod meters;
 mod setup;

@@ -29,10 +29,14 @@ fn what_rejects_is_told_with_its_kind_and_sender(context: &Context) -> Result<()
             let asks = ["-m", "x", "-W", "300ms"];
             let client = net.asker.launch(context, &context.programs.client);
             let client = client.arg(&target).args(asks).finish()?;
+            let service = net.asker.launch(context, &context.programs.client);
+            let service = service.arg(format!("mumble://{target}")).args(&asks[2..]).finish()?;
+            let explained = service.err().contains("usual causes");
+            check::holds("what the network says is no silence", !explained)?;
             let beats = ["-c", "1", "-W", "300ms"];
             let heartbeat = net.asker.launch(context, &context.programs.heartbeat);
             let heartbeat = heartbeat.arg(&target).args(beats).finish()?;
-            for finished in [client, heartbeat] {
+            for finished in [client, service, heartbeat] {
                 finished.exits(code)?;
                 let said = format!("{}{}", finished.out(), finished.err());
                 let told = said.contains(words) && said.contains(&by);
