@@ -155,7 +155,7 @@ fn alone() -> Result<Vec<Command>> {
     ] {
         commands.push(cargo_with(&["check", "--quiet", "-p", crate_]));
     }
-    // The other combinations of udp-core's features; `fuzzing` contains `cli` and `service`.
+    // The other combinations of udp-core's features; `fuzzing` contains `service` and `web`.
     let combinations =
         "cli expect service cli,expect cli,service web web,expect fuzzing fuzzing,expect";
     for features in combinations.split(' ') {

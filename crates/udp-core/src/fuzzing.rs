@@ -2,6 +2,8 @@
 //! in `fuzz/`, run over the seeds there by an ordinary test as well. Each returns, or fails an
 //! assertion; none prints, waits, resolves a name or touches a socket. No part of the public face.
 
+pub use crate::cli::web::fuzzing as web;
+
 pub mod services;
 
 use std::fmt::Debug;
@@ -28,6 +30,9 @@ pub const TARGETS: &[Target] = &[
     ("stamp_tlv", stamp_tlv),
     #[cfg(target_os = "linux")]
     ("control", control),
+    ("web_request", web::request),
+    ("web_config", web::configuration),
+    ("web_certificate", web::certificate),
     ("service_url", services::url),
     ("service_a2s", services::a2s),
     ("service_bedrock", services::bedrock),

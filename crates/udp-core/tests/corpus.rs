@@ -37,8 +37,9 @@ fn every_target_is_fuzzed_and_has_seeds() {
             .collect()
     };
     let mut known: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
-    // The server's, whose own test runs it; and the one that is compiled on Linux alone.
-    known.extend(["cidr".to_owned(), "control".to_owned()]);
+    // Those of server and heartbeat, whose own tests run them; and the one that is compiled on Linux alone.
+    let elsewhere = ["cidr", "control", "probe_modules", "probe_query", "targets_file"];
+    known.extend(elsewhere.map(String::from));
     assert_eq!(names("seeds"), known);
     assert_eq!(names("fuzz_targets"), known);
 }

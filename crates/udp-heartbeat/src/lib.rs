@@ -48,6 +48,9 @@ mod choices;
 mod commands;
 mod compare;
 mod config;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod help;
 #[cfg(feature = "live")]
 mod live;

@@ -68,7 +68,12 @@ pub(crate) fn parse(file: &str, content: &[u8]) -> Result<Modules, Vec<Fault>> {
     parse_with(file, content, &files::secret)
 }
 
-fn parse_with(file: &str, content: &[u8], read: &ReadFile) -> Result<Modules, Vec<Fault>> {
+/// The same with another way to the files of secrets.
+pub(crate) fn parse_with(
+    file: &str,
+    content: &[u8],
+    read: &ReadFile,
+) -> Result<Modules, Vec<Fault>> {
     let root = yaml::parse(file, content).map_err(|fault| vec![fault])?;
     let mut reader = Reader { file, read, faults: Vec::new() };
     let [modules] = reader.fields("the file", &root, ["modules"]);

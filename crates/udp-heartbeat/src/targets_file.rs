@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 use udp_core::cli::{Fault, files};
-use udp_core::service::{self, Spec, SpecError};
+use udp_core::service::{self, ReadFile, Spec, SpecError};
 
 use crate::probe::targets::{Labels, Listed};
 
@@ -22,9 +22,19 @@ pub(crate) fn parse(
     content: &[u8],
     service: Option<&Spec>,
 ) -> Result<Vec<Listed>, Vec<Fault>> {
+    parse_with(file, content, service, &files::secret)
+}
+
+/// The same with another way to the files of secrets.
+pub(crate) fn parse_with(
+    file: &str,
+    content: &[u8],
+    service: Option<&Spec>,
+    read: &ReadFile,
+) -> Result<Vec<Listed>, Vec<Fault>> {
     let text = String::from_utf8_lossy(content);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let found = if is_json(text) { json(text) } else { lines(text) };
+    let found = if is_json(text) { json(text, read) } else { lines(text, read) };
     let found = found.into_iter().map(|(line, found)| {
         (line, found.map(|it| Listed { spec: it.spec.or_else(|| service.cloned()), ..it }))
     });
@@ -47,18 +57,18 @@ fn is_json(text: &str) -> bool {
     inside.is_some_and(|inside| inside.trim_start().starts_with(['{', ']']))
 }
 
-fn lines(text: &str) -> Vec<(usize, Result<Listed, Wrong>)> {
+fn lines(text: &str, read: &ReadFile) -> Vec<(usize, Result<Listed, Wrong>)> {
     let listed = (1..).zip(text.lines()).map(|(line, text)| {
         let words = text.split([' ', '\t', '\r']).filter(|word| !word.is_empty());
         let words: Vec<&str> = words.take_while(|word| !word.starts_with('#')).collect();
-        (line, words.split_first().map(|(target, labels)| listed(target, labels)))
+        (line, words.split_first().map(|(target, labels)| listed(target, labels, read)))
     });
     listed.filter_map(|(line, listed)| Some((line, listed?))).collect()
 }
 
-fn listed(target: &str, words: &[&str]) -> Result<Listed, Wrong> {
+fn listed(target: &str, words: &[&str], read: &ReadFile) -> Result<Listed, Wrong> {
     let target = target.split('#').next().unwrap_or_default();
-    let listed = named(target).map_err(|error| wrong(target, &error))?;
+    let listed = named_with(target, read).map_err(|error| wrong(target, &error))?;
     let mut labels = Labels::new();
     for word in words {
         let Some((name, value)) = word.split_once('=') else {
@@ -73,7 +83,11 @@ fn listed(target: &str, words: &[&str]) -> Result<Listed, Wrong> {
 
 /// A target as it is typed, whose secrets are in files.
 pub(crate) fn named(text: &str) -> Result<Listed, SpecError> {
-    let (endpoint, spec) = service::target(text, &files::secret)?;
+    named_with(text, &files::secret)
+}
+
+fn named_with(text: &str, read: &ReadFile) -> Result<Listed, SpecError> {
+    let (endpoint, spec) = service::target(text, read)?;
     Ok(Listed { spec, given: Some(text.to_owned()), ..Listed::bare(endpoint) })
 }
 
@@ -102,7 +116,7 @@ struct Group {
     labels: Labels,
 }
 
-fn json(text: &str) -> Vec<(usize, Result<Listed, Wrong>)> {
+fn json(text: &str, read: &ReadFile) -> Vec<(usize, Result<Listed, Wrong>)> {
     let groups: Vec<Group> = match serde_json::from_str(text) {
         Ok(groups) => groups,
         Err(error) => {
@@ -125,7 +139,7 @@ fn json(text: &str) -> Vec<(usize, Result<Listed, Wrong>)> {
             }
         }
         for target in targets {
-            let listed = named(&target)
+            let listed = named_with(&target, read)
                 .map(|it| Listed { labels: labels.clone(), ..it })
                 .map_err(|error| wrong(&target, &error));
             found.push((line_of(&target), listed));

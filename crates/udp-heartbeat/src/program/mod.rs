@@ -45,6 +45,8 @@ use hook::Hook;
 use inputs::read_files;
 use limits::raise_descriptors;
 use metrics::Pages;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use probe::asked;
 use probe::{Allow, Probes};
 use reload::{Around, Ask, Reloads};
 use reporter::Reporter;

@@ -31,13 +31,25 @@ pub(super) struct Rules {
 /// Every file that was read, in the order of reading; none is one that could not be read.
 pub(super) type Seen = Vec<(PathBuf, Option<Vec<u8>>)>;
 
+/// Reads a file that the configuration names.
+pub(super) type Load<'a> = dyn FnMut(&Path) -> Result<Vec<u8>, Failure> + 'a;
+
 /// Reads a configuration and the files that it names, and notes each of them.
 pub(super) fn read(path: &Path, seen: &mut Seen) -> Result<Rules, Failure> {
-    let content = load(path, seen)?;
+    let mut load = |path: &Path| {
+        let content = files::read(path, LONGEST);
+        seen.push((path.to_owned(), content.as_ref().ok().cloned()));
+        content
+    };
+    let content = load(path)?;
+    parse(path, &content, &mut load)
+}
+
+/// What the file of this path and `content` says.
+pub(super) fn parse(path: &Path, content: &[u8], load: &mut Load<'_>) -> Result<Rules, Failure> {
     let mut faults = Faults { file: path.display().to_string(), all: Vec::new() };
     let options = serde_saphyr::options! { with_snippet: false };
-    let written = match serde_saphyr::from_slice_with_options::<Option<Written>>(&content, options)
-    {
+    let written = match serde_saphyr::from_slice_with_options::<Option<Written>>(content, options) {
         Ok(written) => written.unwrap_or_default(),
         Err(error) => {
             let line = error.location().map_or(1, |at| at.line());
@@ -47,7 +59,12 @@ pub(super) fn read(path: &Path, seen: &mut Seen) -> Result<Rules, Failure> {
             return Err(Failure::in_file(faults.all));
         }
     };
-    let headers = headers(written.http_server_config.unwrap_or_default(), &mut faults);
+    let http = written.http_server_config.unwrap_or_default();
+    if let Some(http2) = http.http2.as_ref().filter(|it| it.value) {
+        let (file, line) = (path.display(), http2.referenced.line());
+        log::warn!("{file}:{line}: HTTP/2 is not spoken: everybody is served by HTTP/1.1");
+    }
+    let headers = headers(http, &mut faults);
     let mut users = BTreeMap::new();
     for (name, hash) in written.basic_auth_users.unwrap_or_default() {
         if hash.value.parse::<bcrypt::HashParts>().is_err() {
@@ -57,7 +74,7 @@ pub(super) fn read(path: &Path, seen: &mut Seen) -> Result<Rules, Failure> {
     }
     let base = path.parent().unwrap_or(Path::new(""));
     let tls = match &written.tls_server_config {
-        Some(it) => load_tls(&it.value, it.referenced.line(), base, seen, &mut faults)?,
+        Some(it) => load_tls(&it.value, it.referenced.line(), base, load, &mut faults)?,
         None => None,
     };
     if faults.all.is_empty() {
@@ -66,12 +83,6 @@ pub(super) fn read(path: &Path, seen: &mut Seen) -> Result<Rules, Failure> {
         faults.all.sort_by_key(|fault| fault.line);
         Err(Failure::in_file(faults.all))
     }
-}
-
-fn load(path: &Path, seen: &mut Seen) -> Result<Vec<u8>, Failure> {
-    let content = files::read(path, LONGEST);
-    seen.push((path.to_owned(), content.as_ref().ok().cloned()));
-    content
 }
 
 /// Whether every file is as it was.
@@ -110,14 +121,14 @@ fn load_tls(
     tls: &Tls,
     line: impl TryInto<usize> + Copy,
     base: &Path,
-    seen: &mut Seen,
+    load: &mut Load<'_>,
     faults: &mut Faults,
 ) -> Result<Option<ServerConfig>, Failure> {
     let provider = provider(tls, faults);
     if !tls.is_there() {
         return Ok(None);
     }
-    let mut source = |file, inline| source(said(file), said(inline), base, seen);
+    let mut source = |file, inline| source(said(file), said(inline), base, load);
     let cert = source(&tls.cert_file, &tls.cert)?;
     let key = source(&tls.key_file, &tls.key)?;
     let ca = source(&tls.client_ca_file, &tls.client_ca)?;
@@ -136,11 +147,11 @@ fn source<'a>(
     file: Option<&'a Spanned<String>>,
     inline: Option<&'a Spanned<String>>,
     base: &Path,
-    seen: &mut Seen,
+    load: &mut Load<'_>,
 ) -> Result<Option<Pem<'a>>, Failure> {
     // Where both are there, the toolkit takes the file.
     let content = match (file, inline) {
-        (Some(file), _) => load(&base.join(&file.value), seen)?,
+        (Some(file), _) => load(&base.join(&file.value))?,
         (None, Some(inline)) => inline.value.clone().into_bytes(),
         (None, None) => return Ok(None),
     };

@@ -37,6 +37,10 @@ use crate::endpoint::host_port;
 const HEAD: usize = 8 * 1024;
 /// How long a handshake may take, and how long a head may take to come.
 const HEAD_TIME: Duration = Duration::from_secs(5);
+/// Pages that are being made at a time; the others wait for their turn.
+pub(super) const QUICK: usize = 8;
+/// The same for pages that take long: there, nobody waits.
+pub(super) const LONG: usize = 64;
 /// The first byte of a handshake (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 22;
 /// For who speaks HTTP to TLS.
@@ -45,7 +49,7 @@ const IS_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; ch
 
 /// What all connections share.
 pub(super) struct Shared {
-    pub(super) site: Arc<dyn Site>,
+    site: Arc<dyn Site>,
     pub(super) guard: Option<Arc<Guard>>,
     /// Held by who reads the guard's files.
     pub(super) reads: Arc<Semaphore>,
@@ -55,6 +59,18 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// What those share who are served by `site`, once `guard` has let them in.
+    pub(super) fn new(site: Arc<dyn Site>, guard: Option<Arc<Guard>>) -> Arc<Shared> {
+        Arc::new(Shared {
+            site,
+            guard,
+            reads: Arc::new(Semaphore::new(1)),
+            connections: Connections::default(),
+            quick: Arc::new(Semaphore::new(QUICK)),
+            long: Arc::new(Semaphore::new(LONG)),
+        })
+    }
+
     /// What the guard's files say now; none where everybody is let in.
     async fn rules(&self) -> Result<Option<Arc<Rules>>, Failure> {
         let Some(guard) = self.guard.clone() else { return Ok(None) };
@@ -71,11 +87,11 @@ impl Shared {
 }
 
 /// What a connection's bytes go through.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// The TLS that a connection has.
-type Tls = Option<Arc<ServerConfig>>;
+pub(super) type Tls = Option<Arc<ServerConfig>>;
 
 /// Serves a connection until its end, by TLS where that is asked for.
 pub(super) async fn welcome(
@@ -98,17 +114,27 @@ pub(super) async fn welcome(
             Err(_) => return log::debug!("TLS with {}: timed out", host_port(peer)),
         },
     };
-    let service = service_fn(|request| answer(request, peer, &tls, &connection, &shared));
-    let served = hyper::server::conn::http1::Builder::new()
+    if let Err(error) = converse(stream, peer, &tls, &connection, &shared).await {
+        log::debug!("HTTP with {}: {error}", host_port(peer));
+    }
+}
+
+/// Answers what is asked over `stream` until its end.
+pub(super) async fn converse(
+    stream: impl Stream,
+    peer: SocketAddr,
+    tls: &Tls,
+    connection: &Arc<Connection>,
+    shared: &Arc<Shared>,
+) -> hyper::Result<()> {
+    let service = service_fn(|request| answer(request, peer, tls, connection, shared));
+    hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_header_size(HEAD)
         .max_buf_size(2 * HEAD)
         .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = served {
-        log::debug!("HTTP with {}: {error}", host_port(peer));
-    }
+        .await
 }
 
 async fn handshake(stream: TcpStream, config: &Arc<ServerConfig>) -> io::Result<Box<dyn Stream>> {

@@ -9,6 +9,9 @@ mod coding;
 mod config;
 mod connections;
 mod conversation;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 pub mod metrics;
 mod pages;

@@ -7,11 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::connections::{Connection, Connections, Slow};
-use super::conversation::{Shared, welcome};
+use super::connections::{Connection, Slow};
+use super::conversation::{LONG, QUICK, Shared, welcome};
 use super::guard::Guard;
 use super::site::Site;
 use crate::cli::Failure;
@@ -19,10 +19,6 @@ use crate::endpoint::{Role, host_port};
 use crate::error::{Error, Operation, describe};
 use crate::{Endpoint, Family};
 
-/// Pages that are being made at a time; the others wait for their turn.
-const QUICK: usize = 8;
-/// The same for pages that take long: there, nobody waits.
-const LONG: usize = 64;
 /// Threads beside those of the pages: one reads what `--web-config` names, one checks passwords.
 const GUARDS: usize = 2;
 /// After a connection could not be taken in: descriptors may be short.
@@ -99,14 +95,7 @@ impl Web {
 type Served = (Arc<dyn Site>, Option<Arc<Guard>>);
 
 fn serve(runtime: &Runtime, bound: Bound, (site, guard): Served, stopped: oneshot::Receiver<()>) {
-    let shared = Arc::new(Shared {
-        site,
-        guard,
-        reads: Arc::new(Semaphore::new(1)),
-        connections: Connections::default(),
-        quick: Arc::new(Semaphore::new(QUICK)),
-        long: Arc::new(Semaphore::new(LONG)),
-    });
+    let shared = Shared::new(site, guard);
     runtime.block_on(async {
         for (index, listener) in (0..).zip(bound.0) {
             match tokio::net::TcpListener::from_std(listener) {

@@ -63,7 +63,7 @@ pub struct Request {
 
 impl Request {
     pub(super) fn new(uri: &hyper::Uri, headers: HeaderMap) -> Request {
-        let query = Query(uri.query().unwrap_or_default().to_owned());
+        let query = Query::new(uri.query().unwrap_or_default());
         Request { path: uri.path().to_owned(), query, headers, asker: Asker::default() }
     }
 
@@ -149,6 +149,11 @@ impl Drop for Here {
 pub struct Query(String);
 
 impl Query {
+    /// What stands behind the `?` of a request.
+    pub fn new(text: impl Into<String>) -> Query {
+        Query(text.into())
+    }
+
     /// The first value of a parameter.
     pub fn get(&self, name: &str) -> Option<String> {
         let mut pairs = form_urlencoded::parse(self.0.as_bytes());

@@ -40,9 +40,8 @@ pub(super) struct Tls {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Http {
-    /// Whether HTTP/2 may be spoken. HTTP/1.1 is, in either case.
-    #[serde(rename = "http2")]
-    _http2: Option<bool>,
+    /// Whether HTTP/2 may be spoken: it is not.
+    pub(super) http2: Option<Spanned<bool>>,
     pub(super) headers: Option<BTreeMap<String, Spanned<String>>>,
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use udp_core::batch::Backend;
 use udp_core::cli::web::metrics::Format;
-use udp_core::cli::web::{Reply, Request, StatusCode};
+use udp_core::cli::web::{Query, Reply, Request, StatusCode};
 use udp_core::service::decoded;
 use udp_core::stamp::Key;
 use udp_core::{Endpoint, Family};
@@ -26,7 +26,7 @@ use families::families;
 use lookup::LookUps;
 use one::Question;
 
-use crate::modules::{Modules, shown};
+use crate::modules::{Module, Modules, shown};
 use crate::plan::Plan;
 use crate::run::descriptors;
 
@@ -108,28 +108,16 @@ impl Probes {
 
     /// Makes the probe that is asked for.
     pub(crate) fn page(&self, request: &Request) -> Reply {
-        let bad = |line: String| Reply::text(StatusCode::BAD_REQUEST, line);
-        let parameter = |name| request.query.get(name).filter(|value| !value.is_empty());
-        let Some(name) = parameter("module") else { return bad("module is missing".into()) };
         let read = self.read();
-        let Some(module) = read.modules.get(&name) else {
-            return bad(format!("no such module: {}", shown(&name)));
+        let header = request.header(TIMEOUT);
+        let (module, asked) = match asked(&read.modules, &request.query, header.as_deref()) {
+            Ok(asked) => asked,
+            Err((status, line)) => return Reply::text(status, line),
         };
-        let timeout = match budget(request.header(TIMEOUT).as_deref(), module.timeout) {
-            Ok(timeout) => timeout,
-            Err(line) => return Reply::text(StatusCode::INTERNAL_SERVER_ERROR, line),
-        };
-        let Some(target) = parameter("target") else { return bad("target is missing".into()) };
-        // Scrapers that escape twice are known.
-        let target = decoded(&target).unwrap_or(target);
-        let target: Endpoint = match target.parse() {
-            Ok(target) => target,
-            Err(error) => return bad(format!("target {}: {error}", shown(&target))),
-        };
-        let debug = parameter("debug").is_some_and(|debug| debug == "true");
-        let witness = Witness::new(module, debug);
+        let witness = Witness::new(module, asked.debug);
         let (key, asker) = (read.key.as_ref(), &request.asker);
-        let question = Question { module, key, target: &target, timeout, asker };
+        let (target, timeout) = (&asked.target, asked.timeout);
+        let question = Question { module, key, target, timeout, asker };
         let outcome = match question.ask(&self.common, &witness) {
             Ok(outcome) => outcome,
             Err(Forbidden(ip)) => {
@@ -138,7 +126,7 @@ impl Probes {
             }
         };
         let families = families(&outcome);
-        if !debug {
+        if !asked.debug {
             return Format::negotiate(&request.accept()).reply(families);
         }
         let metrics = Format::Text.encode(families).unwrap_or_default();
@@ -151,6 +139,36 @@ impl Probes {
         );
         Reply::ok("text/plain; charset=utf-8", body)
     }
+}
+
+/// What a request asks for, beside the module.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) target: Endpoint,
+    pub(crate) timeout: Duration,
+    debug: bool,
+}
+
+/// What is asked for by these parameters and this header, or what is wrong with them.
+pub(crate) fn asked<'a>(
+    modules: &'a Modules,
+    query: &Query,
+    header: Option<&str>,
+) -> Result<(&'a Module, Asked), (StatusCode, String)> {
+    let bad = |line: &str| (StatusCode::BAD_REQUEST, line.to_owned());
+    let parameter = |name| query.get(name).filter(|value| !value.is_empty());
+    let name = parameter("module").ok_or_else(|| bad("module is missing"))?;
+    let module =
+        modules.get(&name).ok_or_else(|| bad(&format!("no such module: {}", shown(&name))))?;
+    let timeout =
+        budget(header, module.timeout).map_err(|line| (StatusCode::INTERNAL_SERVER_ERROR, line))?;
+    let target = parameter("target").ok_or_else(|| bad("target is missing"))?;
+    // Scrapers that escape twice are known.
+    let target = decoded(&target).unwrap_or(target);
+    let parsed = target.parse::<Endpoint>();
+    let target = parsed.map_err(|error| bad(&format!("target {}: {error}", shown(&target))))?;
+    let debug = parameter("debug").is_some_and(|debug| debug == "true");
+    Ok((module, Asked { target, timeout, debug }))
 }
 
 /// How long a probe may take: the scraper's time less the offset, or the module's where that is less,

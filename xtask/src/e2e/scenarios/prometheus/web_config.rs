@@ -53,6 +53,8 @@ pub(super) fn certificates(context: &Context) -> Result<TempDir> {
 /// Who takes a file.
 enum Takes {
     Both,
+    /// And what the programs say then.
+    BothSaying(&'static str),
     /// And what the programs say.
     Neither(&'static str),
     /// What rustls lacks, or what the toolkit leaves out in silence.
@@ -61,7 +63,7 @@ enum Takes {
     We,
 }
 
-use Takes::{Both, Neither, Promtool, We};
+use Takes::{Both, BothSaying, Neither, Promtool, We};
 
 const FILES: &[(&str, Takes)] = &[
     ("", Both),
@@ -71,6 +73,10 @@ const FILES: &[(&str, Takes)] = &[
     (
         "tls_server_config:\n  CERT\n  min_version: TLS13\nhttp_server_config: {http2: false}\n",
         Both,
+    ),
+    (
+        "tls_server_config:\n  CERT\nhttp_server_config:\n  http2: true\n",
+        BothSaying("warning: web.yml:5: HTTP/2 is not spoken: everybody is served by HTTP/1.1\n"),
     ),
     ("tls_server_config:\n  CERT\n  client_auth_type: RequestClientCert\n", Both),
     ("tls_server_config:\n  CERT\n  client_auth_type: RequireAnyClientCert\n", Both),
@@ -175,11 +181,14 @@ pub(super) fn promtool_takes_the_same_files(context: &Context) -> Result<()> {
         fs::write(directory.path().join("web.yml"), &text)?;
         let checked = context.launch(&"promtool".into()).directory(directory.path());
         let checked = checked.args(["check", "web-config", "web.yml"]).finish()?;
-        let expected = i32::from(!matches!(takes, Both | Promtool(_)));
+        let expected = i32::from(!matches!(takes, Both | BothSaying(_) | Promtool(_)));
         checked.exits(expected).with_context(|| text.clone())?;
         let server = serve(context, directory.path()).spawn()?;
         match takes {
             Both | We => drop(address(&server).with_context(|| text.clone())?),
+            BothSaying(said) => {
+                server.wait_for_stderr(said).with_context(|| text.clone())?;
+            }
             Neither(fault) | Promtool(fault) => {
                 let finished = server.finish()?;
                 finished.exits(2).with_context(|| text.clone())?;
