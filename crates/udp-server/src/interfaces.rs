@@ -1,55 +1,6 @@
-//! What this host says about itself, beside the sockets: its broadcast addresses, and the kernel's
-//! count of datagrams that found a receive queue full.
+//! The kernel's count of datagrams that found a receive queue full.
 
-use std::net::{Ipv4Addr, UdpSocket};
-
-/// The broadcast addresses of this host's IPv4 networks, as far as it tells them.
-#[cfg(unix)]
-pub(crate) fn broadcasts() -> Vec<Ipv4Addr> {
-    use nix::net::if_::InterfaceFlags;
-    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
-    let networks = interfaces.filter_map(|it| {
-        let shared = !it.flags.contains(InterfaceFlags::IFF_POINTOPOINT);
-        Some(Network {
-            address: it.address?.as_sockaddr_in()?.ip(),
-            mask: it.netmask?.as_sockaddr_in()?.ip(),
-            set: it.broadcast.filter(|_| shared).and_then(|set| Some(set.as_sockaddr_in()?.ip())),
-        })
-    });
-    broadcasts_of(&networks.collect::<Vec<_>>())
-}
-
-/// One address of an interface.
-#[cfg_attr(not(unix), expect(dead_code, reason = "nothing tells them there"))]
-#[derive(Debug, Clone, Copy)]
-struct Network {
-    address: Ipv4Addr,
-    mask: Ipv4Addr,
-    /// What `getifaddrs(3)` gives as broadcast address.
-    set: Option<Ipv4Addr>,
-}
-
-/// The broadcast addresses that Linux routes as such (`fib_add_ifaddr`): the last address of each
-/// network of up to 30 bits, and what was set as `brd`. An address that was added without `brd`
-/// comes from `getifaddrs` as its own broadcast address, and a /32 with its peer: neither is one.
-#[cfg_attr(not(unix), expect(dead_code, reason = "nothing tells them there"))]
-fn broadcasts_of(networks: &[Network]) -> Vec<Ipv4Addr> {
-    let wide = networks.iter().filter(|it| it.mask.to_bits().count_ones() < 31);
-    let mut all: Vec<Ipv4Addr> = wide
-        .flat_map(|it| [Some(it.address | !it.mask), it.set])
-        .flatten()
-        .filter(|ip| networks.iter().all(|it| it.address != *ip))
-        .collect();
-    all.sort_unstable();
-    all.dedup();
-    all
-}
-
-/// The standard library does not tell them.
-#[cfg(not(unix))]
-pub(crate) fn broadcasts() -> Vec<Ipv4Addr> {
-    Vec::new()
-}
+use std::net::UdpSocket;
 
 /// A socket's receive queue: how many datagrams found it full since this was made.
 #[derive(Debug)]
@@ -74,33 +25,6 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_of_this_host_is_no_broadcast_address() {
-        // Each as `address mask broadcast`, the last as getifaddrs tells it.
-        for (networks, expected) in [
-            ("127.0.0.1 255.0.0.0 -", "127.255.255.255"),
-            ("192.0.2.1 255.255.255.0 192.0.2.255", "192.0.2.255"),
-            ("192.0.2.1 255.255.255.0 192.0.2.1", "192.0.2.255"),
-            ("192.0.2.1 255.255.255.0 192.0.2.200", "192.0.2.200 192.0.2.255"),
-            ("198.51.100.7 255.255.255.255 198.51.100.7", ""),
-            ("10.0.0.1 255.255.255.255 10.0.0.2", ""),
-            ("10.0.0.0 255.255.255.254 10.0.0.1", ""),
-            ("10.11.0.1 255.255.0.0 -", "10.11.255.255"),
-            ("10.0.0.1 255.255.255.0 - 10.0.0.255 255.255.255.255 10.0.0.255", ""),
-            ("10.1.0.1 255.255.0.0 - 10.1.1.1 255.255.255.0 -", "10.1.1.255 10.1.255.255"),
-        ] {
-            let words: Vec<&str> = networks.split(' ').collect();
-            let networks = words.chunks(3).map(|it| Network {
-                address: it[0].parse().unwrap(),
-                mask: it[1].parse().unwrap(),
-                set: it[2].parse().ok(),
-            });
-            let found = broadcasts_of(&networks.collect::<Vec<_>>());
-            let found: Vec<String> = found.iter().map(Ipv4Addr::to_string).collect();
-            assert_eq!(found.join(" "), expected, "{words:?}");
-        }
-    }
 
     #[cfg(target_os = "linux")]
     #[test]

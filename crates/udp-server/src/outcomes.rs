@@ -7,9 +7,9 @@ use udp_core::batch::Sent;
 use udp_core::clock::Mono;
 use udp_core::endpoint::host_port;
 use udp_core::error::describe;
+use udp_core::socket::broadcasts;
 
 use crate::accounting::Counts;
-use crate::interfaces;
 use crate::log_limit::{Kind, LogLimit, More};
 use crate::policy::{DropCause, Limiter, Sources};
 
@@ -101,7 +101,7 @@ impl Outcomes {
         let due = self.looked.is_none_or(|last| now.saturating_since(last) >= LOOK_AGAIN);
         if due {
             self.looked = Some(now);
-            sources.set_broadcasts(interfaces::broadcasts());
+            sources.set_broadcasts(broadcasts());
         }
     }
 }

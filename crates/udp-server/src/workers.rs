@@ -8,7 +8,7 @@ use udp_core::batch::{Backend, Io, Options, Waker};
 use udp_core::cli::Failure;
 use udp_core::endpoint::host_port;
 use udp_core::error::describe;
-use udp_core::socket::Adopted;
+use udp_core::socket::{Adopted, broadcasts};
 use udp_core::stamp;
 
 use crate::accounting::{Counts, Published};
@@ -16,7 +16,7 @@ use crate::args::IoPath;
 use crate::config::{Config, Detail, LARGEST_DATAGRAM, Reply};
 use crate::count_limit::CountLimit;
 use crate::event::{Event, Kind};
-use crate::interfaces::{self, Queue};
+use crate::interfaces::Queue;
 use crate::listeners::Listener;
 use crate::metrics::Bind;
 use crate::policy::{Limiter, Limits, Policy, Sources};
@@ -61,7 +61,7 @@ impl WorkerPool {
         let spent = if count_limit.is_some() { spent } else { never() };
         let ports = listeners.iter().map(|listener| listener.service.address.port());
         let mut sources = Sources::new(config.guard, ports);
-        sources.set_broadcasts(interfaces::broadcasts());
+        sources.set_broadcasts(broadcasts());
         let limits =
             Limits { limiter: Limiter::new(config.rate_limit).map(Arc::new), guard: config.guard };
         let Rules { access, key } = rules.get();

@@ -6,6 +6,7 @@
 //! [`crate::batch`].
 
 mod adopted;
+mod broadcasts;
 mod config;
 mod dscp;
 mod granted;
@@ -15,6 +16,7 @@ mod open;
 pub mod stamped;
 
 pub use adopted::Adopted;
+pub use broadcasts::broadcasts;
 pub use config::{ReceiveMode, SocketConfig};
 pub use dscp::{Dscp, Ecn, ParseDscpError};
 pub use granted::Granted;

@@ -14,7 +14,10 @@ use crate::e2e::netns::present;
 use crate::e2e::skip::skip;
 use attackers::attackers_disturb_nothing;
 use http::{address, get};
-use probe::{a_stranger_can_make_it_send_nowhere_else, promtool_finds_no_fault_in_a_probe};
+use probe::{
+    a_name_that_changes_is_sent_to_where_it_was_judged, a_stranger_can_make_it_send_nowhere_else,
+    promtool_finds_no_fault_in_a_probe,
+};
 use scraped::scraped_by_prometheus;
 use web_config::{promtool_takes_the_same_files, who_is_let_in};
 
@@ -26,6 +29,7 @@ scenarios!("prometheus":
     promtool_finds_no_fault,
     promtool_finds_no_fault_in_a_probe,
     a_stranger_can_make_it_send_nowhere_else,
+    a_name_that_changes_is_sent_to_where_it_was_judged,
 );
 
 /// A skip where Prometheus is not installed.
