@@ -37,7 +37,7 @@ const FRAME: Duration = Duration::from_millis(250);
 /// How often the end of the run is looked for.
 const LOOK: Duration = Duration::from_millis(50);
 /// Figures of so many targets are taken with each frame; of more of them, as much more seldom.
-const AT_ONCE: usize = 1000;
+const AT_ONCE: usize = 500;
 /// How long the end waits for a terminal that takes nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
 
