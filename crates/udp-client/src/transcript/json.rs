@@ -104,6 +104,8 @@ struct Summary {
     refused: u64,
     pending: u64,
     late: u64,
+    /// Left out where there is none, so that a search for duplicates finds some or nothing.
+    #[serde(skip_serializing_if = "is_zero")]
     duplicate: u64,
     unsolicited: u64,
     wrong: u64,
@@ -114,6 +116,11 @@ struct Summary {
     rtt_avg_ns: Option<u64>,
     rtt_max_ns: Option<u64>,
     rtt_mdev_ns: Option<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Transcript for Json {
@@ -311,9 +318,15 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_has_every_count_and_null_for_what_is_missing() {
+    fn the_summary_has_every_count_but_duplicates_that_there_are_not_and_null_for_what_is_missing()
+    {
         let counts = Counts { sent: 2, lost: 2, ..Counts::default() };
+        let doubled = Counts { duplicate: 3, ..counts };
+        let line = written(|json, said| json.summary(&doubled, peer(), AT, said));
+        assert!(line.contains(r#""duplicate":3,"#), "{line}");
+        conforms(&serde_json::from_str(&line).unwrap());
         let line = written(|json, said| json.summary(&counts, peer(), AT, said));
+        assert!(!line.contains("duplicate"), "{line}");
         let summary: Value = serde_json::from_str(&line).unwrap();
         conforms(&summary);
         assert_eq!((&summary["sent"], &summary["lost"]), (&json!(2), &json!(2)));
