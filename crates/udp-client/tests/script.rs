@@ -169,6 +169,16 @@ fn few_descriptors_are_enough() {
 }
 
 #[test]
+fn an_input_that_cannot_be_read_is_the_one_thing_that_is_said() {
+    let target = Peer::echo().target();
+    let script = r#"exec "$0" "$@" < /"#;
+    let command = Launch::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_udp-client")]);
+    let finished = finish(command.arg(&target));
+    let said = "error: cannot read stdin: is a directory\n";
+    assert_eq!((finished.code, finished.err.as_str()), (Some(4), said));
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_is_a_local_failure() {
     let peer = Peer::echo();

@@ -191,8 +191,12 @@ impl Exchange {
                     }
                     Err(error) => match ErrorClass::of(&error) {
                         ErrorClass::Refused => refused = true,
-                        // What a router says is a hint too, and no answer.
-                        ErrorClass::Unreachable | ErrorClass::TooLarge => {}
+                        // What a router says is a hint too, and no answer: among others EACCES
+                        // (admin-prohibited over IPv6), EPROTO and ENOPROTOOPT.
+                        ErrorClass::Unreachable
+                        | ErrorClass::TooLarge
+                        | ErrorClass::Denied
+                        | ErrorClass::Other => {}
                         _ => {
                             return Err(
                                 Error::new(Operation::Receive, host_port(peer), error).into()

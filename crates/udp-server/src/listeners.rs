@@ -142,8 +142,8 @@ fn open(
             SocketConfig { bind: Some(address), reuse_port: shared, ..plain.clone() }.open()?;
         // The first of a group that asked for any port says which one it is.
         address = local(&opened.socket, address)?;
-        if sockets.is_empty() {
-            log_buffers(config, address, opened.granted);
+        if let (true, Some(granted)) = (sockets.is_empty(), opened.granted) {
+            log_buffers(config, address, granted);
         }
         sockets.push(opened.socket);
     }
@@ -165,12 +165,9 @@ fn adopt(config: &Config, socket: UdpSocket, kind: Kind) -> Result<Listener, Fai
     let adopted =
         Adopted::adopt(&socket).map_err(|e| failed(Operation::Configure("a passed socket"), e))?;
     let buffers = socket2::SockRef::from(&socket);
-    let result = buffers.set_recv_buffer_size(config.recv_buffer.bytes());
-    result.map_err(|e| failed(Operation::Configure("SO_RCVBUF"), e))?;
-    if let Some(bytes) = config.send_buffer {
-        let result = buffers.set_send_buffer_size(bytes);
-        result.map_err(|e| failed(Operation::Configure("SO_SNDBUF"), e))?;
-    }
+    // What was granted is compared below.
+    let _ = buffers.set_recv_buffer_size(config.recv_buffer.bytes());
+    let _ = config.send_buffer.map(|bytes| buffers.set_send_buffer_size(bytes));
     if let Ok(granted) = Granted::read(&socket) {
         log_buffers(config, address, granted);
     }

@@ -15,6 +15,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use udp_core::cli::Failure;
+use udp_core::cli::files::Stdin;
 use udp_core::error::describe;
 
 use crate::config::{Coding, Config, Source};
@@ -112,7 +113,7 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
 }
 
 fn read_lines(coding: Coding, sender: &Sender<Feed>) {
-    let mut input = BufReader::with_capacity(64 * 1024, io::stdin());
+    let mut input = BufReader::with_capacity(64 * 1024, Stdin);
     let end = match lines::read(&mut input, coding, |items| sender.send(items).is_ok()) {
         Ok(()) => Feed::End,
         Err(error) => Feed::Failed(cannot_read(&error)),
@@ -125,7 +126,7 @@ fn read_whole(coding: Coding, sender: &Sender<Feed>) {
     let mut written = Vec::new();
     let limit = lines::longest(coding);
     // One more than may be, to see that there is more.
-    let feed = match io::stdin().take(limit as u64 + 1).read_to_end(&mut written) {
+    let feed = match Stdin.take(limit as u64 + 1).read_to_end(&mut written) {
         Err(error) => Feed::Failed(cannot_read(&error)),
         // An empty stdin is nothing to send, as where it is read by lines.
         Ok(0) => Feed::End,

@@ -1,9 +1,10 @@
 //! Asking at a terminal that understands no escape sequences: the session writes the prompt, the
 //! terminal itself does the editing, and a line is read when one is asked for.
 
-use std::io::{self, BufRead, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 
 use crossbeam_channel::{Receiver, Sender};
+use udp_core::cli::files::Stdin;
 
 use super::{Feed, cannot_read, item};
 use crate::config::Coding;
@@ -21,7 +22,7 @@ pub fn prompt_apart() {
 
 /// Reads a line each time that one is asked for.
 pub(super) fn run(coding: Coding, asked: &Receiver<()>, sender: &Sender<Feed>) {
-    let mut stdin = io::stdin().lock();
+    let mut stdin = BufReader::new(Stdin);
     while asked.recv().is_ok() {
         let mut line = Vec::new();
         let feed = match stdin.read_until(b'\n', &mut line) {

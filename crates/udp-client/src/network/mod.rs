@@ -20,8 +20,9 @@ use std::sync::Arc;
 use mio::net::UdpSocket;
 use udp_core::clock::Mono;
 use udp_core::endpoint::host_port;
+use udp_core::socket::icmp::{self, IcmpError, IcmpKind};
 use udp_core::source_port::PortId;
-use udp_core::{Error, Operation};
+use udp_core::{Error, ErrorClass, Operation};
 
 use self::socket::Port;
 use crate::stats::Mode;
@@ -113,9 +114,9 @@ impl Network {
         Ok(())
     }
 
-    /// Sends `bytes` from the source port. A send that reports an earlier datagram's refusal did not send
-    /// this one (`udp(7)`), so it is tried again; each such report is told to `refused`.
-    pub fn send(&self, port_id: PortId, bytes: &[u8], mut refused: impl FnMut()) -> Sent {
+    /// Sends `bytes` from the source port. A send that reports what an earlier datagram met did not send
+    /// this one (`udp(7)`), so it is tried again; what the network says is told to `heard`.
+    pub fn send(&self, port_id: PortId, bytes: &[u8], mut heard: impl FnMut(IcmpError)) -> Sent {
         let Some(line) = self.line(port_id) else { return Sent::Busy };
         let mut stale = 0;
         loop {
@@ -124,16 +125,22 @@ impl Network {
                 Ok(_) => return Sent::At(now),
                 Err(error) => error,
             };
-            use udp_core::ErrorClass as Class;
-            match Class::of(&error) {
-                Class::Interrupted => {}
-                Class::NotReady | Class::NoBuffer => return Sent::Busy,
-                Class::Refused if stale < STALE_ERRORS => {
-                    stale += 1;
-                    refused();
-                }
-                _ => return Sent::Failed(Error::new(Operation::Send, host_port(line.peer), error)),
+            let class = ErrorClass::of(&error);
+            match class {
+                ErrorClass::Interrupted => continue,
+                ErrorClass::NotReady | ErrorClass::NoBuffer => return Sent::Busy,
+                _ => {}
             }
+            let mut told = icmp::drain(&*line.socket, &mut heard);
+            if !told && class == ErrorClass::Refused {
+                heard(IcmpError::new(IcmpKind::PortUnreachable));
+                told = true;
+            }
+            // The receiver may have taken what it is from the queue; what is this host's own fails again.
+            if stale == STALE_ERRORS || !(told || stale == 0) {
+                return Sent::Failed(Error::new(Operation::Send, host_port(line.peer), error));
+            }
+            stale += 1;
         }
     }
 

@@ -223,7 +223,22 @@ fn receive_one(
     socket: &UdpSocket,
     buffer: &mut [u8],
 ) -> io::Result<(usize, SocketAddr, Option<Wall>)> {
-    udp_core::socket::stamped::receive(socket, buffer)
+    match udp_core::socket::stamped::receive(socket, buffer) {
+        // Where a filter refuses recvmsg(2), it came when it is read.
+        Err(error) if is_refused(&error) => {
+            socket.recv_from(buffer).map(|(length, from)| (length, from, None))
+        }
+        received => received,
+    }
+}
+
+/// What a kernel or a filter says that does not know the call, and no ICMP error.
+#[cfg(target_os = "linux")]
+fn is_refused(error: &io::Error) -> bool {
+    use nix::errno::Errno::{EINVAL, ENOSYS, EPERM};
+    error
+        .raw_os_error()
+        .is_some_and(|number| [ENOSYS, EPERM, EINVAL].map(|it| it as i32).contains(&number))
 }
 
 /// Elsewhere it came when it is read.
@@ -246,6 +261,7 @@ fn drain(
         (Some(other), true) => other,
         _ => &port.socket,
     };
+    let mut failed = false;
     for _ in 0..TURN {
         if batch.bytes.len() >= MOST_BYTES {
             return true;
@@ -278,6 +294,8 @@ fn drain(
                         ErrorClass::Refused => {
                             What::Icmp(IcmpError::new(IcmpKind::PortUnreachable))
                         }
+                        // One that stays is not asked again before something comes.
+                        _ if std::mem::replace(&mut failed, true) => return false,
                         _ => What::Failed(error),
                     }
                 }

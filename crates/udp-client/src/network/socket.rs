@@ -42,7 +42,9 @@ impl Port {
         }
         let connected = SocketConfig { connect: Some(peer), ..config };
         if mode == Mode::OneWay {
-            let socket = UdpSocket::from_std(connected.open()?.socket);
+            let socket = connected.open()?.socket;
+            prepare(&socket);
+            let socket = UdpSocket::from_std(socket);
             return Ok(Port { socket, companion: None, peer });
         }
         let (socket, companion) = connected.open_beside()?;

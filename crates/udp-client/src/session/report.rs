@@ -100,7 +100,8 @@ impl Session {
         self.transcript.summary(counts, peer, clock::wall(), &mut self.said);
         let mut exit = counts.exit(self.config.mode);
         let silent = counts.sent + counts.failed + counts.unusable == 0;
-        if silent && ending == Ending::Done && !self.config.source.is_prompt() {
+        let unread = self.failure.is_some();
+        if silent && ending == Ending::Done && !unread && !self.config.source.is_prompt() {
             self.said.notes.push("error: nothing was sent: stdin is empty".into());
             exit = Exit::Failed;
         }

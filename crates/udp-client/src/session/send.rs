@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use udp_core::clock::{self, Mono};
 use udp_core::endpoint::host_port;
-use udp_core::socket::icmp::{IcmpError, IcmpKind};
+use udp_core::socket::icmp::IcmpError;
 use udp_core::source_port::{Lease, PortId};
 use udp_core::{Error, ErrorClass};
 
@@ -82,12 +82,12 @@ impl Session {
                 return self.unopened(port_id, message, &error, now);
             }
         }
-        let mut refusals = 0;
-        match self.network.send(port_id, &message.payload, || refusals += 1) {
+        let mut heard = Vec::new();
+        match self.network.send(port_id, &message.payload, |error| heard.push(error)) {
             Sent::At(at) => {
                 self.busy_since = None;
                 self.next_send = at + self.config.interval;
-                self.left(port_id, message, at, refusals);
+                self.left(port_id, message, at, &heard);
             }
             Sent::Busy => {
                 self.exchange.unsent(port_id, now);
@@ -123,23 +123,29 @@ impl Session {
     }
 
     /// A message is on its way. What the send reported besides was about earlier ones.
-    fn left(&mut self, port_id: PortId, message: Message, at: Mono, refusals: u64) {
+    fn left(&mut self, port_id: PortId, message: Message, at: Mono, heard: &[IcmpError]) {
         let peer = self.peer_of(port_id);
-        let said_before = self.exchange.counts().refused > 0;
         let attempt = message.sent_before + 1;
         let sent = Event::Sent { seq: message.seq, attempt, peer, bytes: &message.payload };
         let wall = self.wall_time(at);
         self.transcript.event(sent, wall, &mut self.said);
-        if self.waits() {
+        let waits = self.waits();
+        if waits {
             self.exchange.sent(port_id, message, at);
-            return;
+        } else {
+            self.exchange.unsent(port_id, at);
+            self.exchange.counts_mut().sent += 1;
         }
-        self.exchange.unsent(port_id, at);
-        let counts = self.exchange.counts_mut();
-        counts.sent += 1;
-        counts.refused += refusals;
-        if refusals > 0 && !said_before {
-            self.event(Event::Refused { seq: None, peer, by: None }, at);
+        for error in heard {
+            if !error.is_refusal() {
+                self.event(Event::Network { seq: None, peer, text: &error.to_string() }, at);
+            } else if !waits {
+                let counts = self.exchange.counts_mut();
+                counts.refused += 1;
+                if counts.refused == 1 {
+                    self.event(Event::Refused { seq: None, peer, by: error.from }, at);
+                }
+            }
         }
     }
 
@@ -147,9 +153,9 @@ impl Session {
     pub(super) fn send_again(&mut self, port_id: PortId, attempt: u32) {
         let Some(message) = self.exchange.message(port_id) else { return };
         let peer = self.peer_of(port_id);
-        let mut refused = false;
+        let mut heard = Vec::new();
         let now = clock::mono();
-        match self.network.send(port_id, &message.payload, || refused = true) {
+        match self.network.send(port_id, &message.payload, |error| heard.push(error)) {
             Sent::At(at) => {
                 let sent = Event::Sent { seq: message.seq, attempt, peer, bytes: &message.payload };
                 let wall = self.wall_time(at);
@@ -162,8 +168,8 @@ impl Session {
                 self.event(Event::Error { seq, text: &text, hint: None }, now);
             }
         }
-        if refused {
-            self.icmp(port_id, &IcmpError::new(IcmpKind::PortUnreachable), now);
+        for error in heard {
+            self.icmp(port_id, &error, now);
         }
     }
 

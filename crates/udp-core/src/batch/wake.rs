@@ -1,12 +1,19 @@
 //! Ending a blocked receive from another thread.
 
 use std::fmt;
+#[cfg(target_os = "linux")]
+use std::io::ErrorKind;
 use std::net::{Shutdown, UdpSocket};
 use std::sync::Arc;
+#[cfg(target_os = "linux")]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use socket2::SockRef;
+
+#[cfg(target_os = "linux")]
+use crate::error::describe;
 
 /// How long a receive blocks before it looks whether it was woken by a mark.
 pub(super) const LOOK_UP: Duration = Duration::from_millis(20);
@@ -23,10 +30,10 @@ pub struct Waker {
 }
 
 impl Waker {
-    /// For a receive that a shutdown of `socket` ends.
+    /// For a receive that a shutdown of `socket` ends; by mark, where a filter forbids that call.
     #[cfg(target_os = "linux")]
     pub(super) fn by_shutdown(socket: Arc<UdpSocket>) -> Waker {
-        Waker { socket: Some(socket), woken: Arc::default() }
+        Waker { socket: may_shut_down().then_some(socket), woken: Arc::default() }
     }
 
     /// For a receive that looks up by itself every [`LOOK_UP`]: on a socket that others use too,
@@ -57,6 +64,19 @@ impl Waker {
     pub fn is_woken(&self) -> bool {
         self.woken.load(Ordering::Acquire)
     }
+}
+
+/// Whether `shutdown(2)` is allowed, asked once of a socket that is nobody's.
+#[cfg(target_os = "linux")]
+fn may_shut_down() -> bool {
+    static MAY: OnceLock<bool> = OnceLock::new();
+    *MAY.get_or_init(|| {
+        let refused = std::os::unix::net::UnixDatagram::unbound()
+            .and_then(|it| it.shutdown(Shutdown::Read))
+            .err()
+            .filter(|error| error.kind() != ErrorKind::NotConnected);
+        refused.inspect(|error| log::debug!("no shutdown: {}", describe(error))).is_none()
+    })
 }
 
 impl fmt::Debug for Waker {

@@ -1,6 +1,7 @@
 //! How a program ends: the exit codes, and failures that are said in one line.
 
 use std::fmt;
+use std::net::SocketAddrV6;
 use std::process::ExitCode;
 
 use crate::endpoint::ResolveError;
@@ -148,6 +149,9 @@ impl From<Error> for Failure {
             (Operation::Join, _) => Some(
                 "name the interface, with --interface or as a zone: [ff02::1%eth0]; see `ip route get`",
             ),
+            (Operation::Connect, ErrorClass::Invalid) if is_link_local(&error) => Some(
+                "a link-local address needs its zone, which a name does not have; write ADDRESS%INTERFACE",
+            ),
             (Operation::Connect, ErrorClass::Invalid) => Some(
                 "the source address of --bind cannot reach this target; leave it out, or bind one that can",
             ),
@@ -155,6 +159,12 @@ impl From<Error> for Failure {
         };
         Failure { hint: hint.map(String::from), ..Failure::local(error) }
     }
+}
+
+/// Whether `error` is about a link-local address without a zone (RFC 4007 §6).
+fn is_link_local(error: &Error) -> bool {
+    let address = error.address.as_ref().and_then(|it| it.parse::<SocketAddrV6>().ok());
+    address.is_some_and(|it| it.ip().is_unicast_link_local() && it.scope_id() == 0)
 }
 
 #[cfg(test)]
@@ -173,6 +183,18 @@ mod tests {
                 taken.into(),
                 "error: cannot bind 0.0.0.0:7000: address in use\n\
                  hint: another program serves this port; stop it, or choose another port with --bind",
+                Exit::Local,
+            ),
+            (
+                Error::new(
+                    Operation::Connect,
+                    "[fe80::1]:7000",
+                    io::ErrorKind::InvalidInput.into(),
+                )
+                .into(),
+                "error: cannot connect to [fe80::1]:7000: invalid input parameter\n\
+                 hint: a link-local address needs its zone, which a name does not have; \
+                 write ADDRESS%INTERFACE",
                 Exit::Local,
             ),
         ];

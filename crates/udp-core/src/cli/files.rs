@@ -5,13 +5,17 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::Duration;
 
 use super::Failure;
+use crate::clock;
 use crate::error::describe;
 use crate::stamp::{Key, KeyError};
 
 /// The longest key file, in bytes.
 const LONGEST_KEY: u64 = 64 * 1024;
+/// When to look again where waiting is refused.
+const SOON: Duration = Duration::from_millis(10);
 
 /// All of a file.
 ///
@@ -22,12 +26,43 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
     content.map_err(|error| cannot_read(&path.display().to_string(), &error))
 }
 
+/// Stdin, waited for also where it is non-blocking (`fcntl(2)`, O_NONBLOCK): the flag belongs to the open
+/// file description, so any program that shares the pipe or terminal may have set it.
+#[derive(Debug, Clone, Copy)]
+pub struct Stdin;
+
+impl Read for Stdin {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match io::stdin().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_stdin(),
+                read => return read,
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn wait_for_stdin() {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd as _;
+    let stdin = io::stdin();
+    if poll(&mut [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).is_err() {
+        clock::sleep(SOON);
+    }
+}
+
+#[cfg(not(unix))]
+fn wait_for_stdin() {
+    clock::sleep(SOON);
+}
+
 /// All of stdin, with the same bound.
 ///
 /// # Errors
 /// As [`read`].
 pub fn read_stdin(most: u64) -> Result<Vec<u8>, Failure> {
-    all_of(io::stdin(), most).map_err(|error| cannot_read("stdin", &error))
+    all_of(Stdin, most).map_err(|error| cannot_read("stdin", &error))
 }
 
 fn all_of(input: impl Read, most: u64) -> io::Result<Vec<u8>> {

@@ -44,6 +44,13 @@ impl fmt::Display for IcmpKind {
             IcmpKind::TimeExceeded => "time exceeded",
             IcmpKind::TooBig(None) => "too big for the path",
             IcmpKind::TooBig(Some(mtu)) => return write!(f, "too big for the path ({mtu})"),
+            // Of IPv4, RFC 792; source route failed is RFC 1812's name.
+            IcmpKind::Other(3, 2) => "protocol unreachable",
+            IcmpKind::Other(3, 5) => "source route failed",
+            // Of IPv6, RFC 4443.
+            IcmpKind::Other(1, 2) => "beyond the scope of the source address",
+            // Of both.
+            IcmpKind::Other(4 | 12, _) => "parameter problem",
             IcmpKind::Other(kind, code) => return write!(f, "ICMP type {kind} code {code}"),
         })
     }
@@ -216,7 +223,12 @@ mod tests {
             (2, 3, 4, 0, Some("too big for the path")),
             (2, 3, 13, 0, Some("admin-prohibited")),
             (2, 11, 0, 0, Some("time exceeded")),
-            (2, 12, 1, 0, Some("ICMP type 12 code 1")),
+            (2, 3, 2, 0, Some("protocol unreachable")),
+            (2, 3, 5, 0, Some("source route failed")),
+            (2, 3, 15, 0, Some("ICMP type 3 code 15")),
+            (2, 12, 1, 0, Some("parameter problem")),
+            (3, 1, 2, 0, Some("beyond the scope of the source address")),
+            (3, 4, 1, 0, Some("parameter problem")),
             (3, 1, 0, 0, Some("no route")),
             (3, 1, 1, 0, Some("admin-prohibited")),
             (3, 1, 3, 0, Some("address unreachable")),

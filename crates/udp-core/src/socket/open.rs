@@ -18,14 +18,14 @@ use crate::error::{Error, Operation};
 pub struct Opened {
     /// The socket, as configured.
     pub socket: UdpSocket,
-    /// Its buffers.
-    pub granted: Granted,
+    /// Its buffers, where the system tells them.
+    pub granted: Option<Granted>,
 }
 
 impl SocketConfig {
     /// Opens the socket: options that a bind looks at, bind, the other options, connect, mode.
     ///
-    /// A buffer size that the kernel clamps is no error: compare with [`Opened::granted`].
+    /// A buffer size that the kernel clamps or refuses is no error: compare with [`Opened::granted`].
     ///
     /// # Errors
     /// The first system call that failed, with its operation and address.
@@ -53,12 +53,7 @@ impl SocketConfig {
         if self.reuse_port {
             socket.set_reuse_port(true).map_err(configure("SO_REUSEPORT"))?;
         }
-        if let Some(bytes) = self.recv_buffer {
-            socket.set_recv_buffer_size(bytes).map_err(configure("SO_RCVBUF"))?;
-        }
-        if let Some(bytes) = self.send_buffer {
-            socket.set_send_buffer_size(bytes).map_err(configure("SO_SNDBUF"))?;
-        }
+        set_buffers(&socket, self.recv_buffer, self.send_buffer);
         if let Some(device) = &self.device {
             let fail = |e| Error::new(Operation::UseInterface, device, e);
             bind_to_device(&socket, device).map_err(fail)?;
@@ -78,8 +73,8 @@ impl SocketConfig {
         #[cfg(target_os = "linux")]
         if self.dont_fragment && !v6 {
             let option = (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER);
-            crate::sys::sockopt::set(socket.as_fd(), option, libc::IP_PMTUDISC_DO)
-                .map_err(configure("IP_MTU_DISCOVER"))?;
+            // Where it is refused, fragments are no harm.
+            let _ = crate::sys::sockopt::set(socket.as_fd(), option, libc::IP_PMTUDISC_DO);
         }
         if let Some(address) = self.connect {
             let fail = |e| Error::new(Operation::Connect, host_port(address), e);
@@ -90,7 +85,7 @@ impl SocketConfig {
             join(&socket, group, self.device.as_deref())?;
         }
         set_mode(&socket, self.mode)?;
-        let granted = Granted::read(&socket).map_err(failed(Operation::Configure("SO_RCVBUF")))?;
+        let granted = Granted::read(&socket).ok();
         Ok(Opened { socket, granted })
     }
 
@@ -143,14 +138,19 @@ impl SocketConfig {
     /// fits best, so the first gets the peer's and hears its ICMP errors, the second the rest.
     ///
     /// SO_REUSEADDR is what lets the second in, and is cleared again on both, lest other users come
-    /// in too (`socket(7)`).
+    /// in too (`socket(7)`). Where a system does not let it in, there is the first alone.
     ///
     /// # Errors
     /// The first system call that failed.
     pub fn open_beside(&self) -> Result<(UdpSocket, Option<UdpSocket>), Error> {
-        let Some(peer) = self.connect.filter(|_| cfg!(target_os = "linux")) else {
-            return Ok((self.open()?.socket, None));
-        };
+        let beside = self.connect.filter(|_| cfg!(target_os = "linux")).map(|peer| self.both(peer));
+        match beside {
+            Some(Ok((socket, others))) => Ok((socket, Some(others))),
+            Some(Err(_)) | None => Ok((self.open()?.socket, None)),
+        }
+    }
+
+    fn both(&self, peer: SocketAddr) -> Result<(UdpSocket, UdpSocket), Error> {
         let any = match peer {
             SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
             SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
@@ -167,8 +167,14 @@ impl SocketConfig {
         let connected = SocketConfig { bind: Some(local), reuse_address: true, ..self.clone() };
         let opened = connected.open();
         share(false).map_err(fail("SO_REUSEADDR"))?;
-        Ok((opened?.socket, Some(others)))
+        Ok((opened?.socket, others))
     }
+}
+
+/// Asks for buffers of these sizes, in bytes. What the kernel clamps, or a filter refuses, is done without.
+fn set_buffers(socket: &Socket, receive: Option<usize>, send: Option<usize>) {
+    let _ = receive.map(|bytes| socket.set_recv_buffer_size(bytes));
+    let _ = send.map(|bytes| socket.set_send_buffer_size(bytes));
 }
 
 #[cfg(target_os = "linux")]
@@ -230,7 +236,10 @@ pub fn set_mode(socket: &UdpSocket, mode: ReceiveMode) -> Result<(), Error> {
     let local =
         socket.local_addr().unwrap_or_else(|_| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
     let fail = |option| move |e| Error::new(Operation::Configure(option), host_port(local), e);
-    socket.set_read_timeout(timeout).map_err(fail("SO_RCVTIMEO"))?;
+    // Without blocking it is of no effect.
+    if !non_blocking {
+        socket.set_read_timeout(timeout).map_err(fail("SO_RCVTIMEO"))?;
+    }
     socket.set_nonblocking(non_blocking).map_err(fail("O_NONBLOCK"))
 }
 
@@ -353,10 +362,46 @@ mod tests {
         let asked = 20_000;
         let config =
             SocketConfig { recv_buffer: Some(asked), send_buffer: Some(asked), ..on(ANY_PORT) };
-        let granted = config.open().unwrap().granted;
+        let granted = config.open().unwrap().granted.unwrap();
         assert_eq!(granted, Granted { recv_buffer: asked, send_buffer: asked });
         let giant = SocketConfig { recv_buffer: Some(1 << 30), ..on(ANY_PORT) }.open().unwrap();
-        assert!(giant.granted.recv_buffer < 1 << 30, "{:?}", giant.granted);
+        assert!(giant.granted.is_some_and(|it| it.recv_buffer < 1 << 30), "{:?}", giant.granted);
+    }
+
+    /// A filter of a container refuses options that are only wishes.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_refused_and_not_needed_is_done_without() {
+        let peer = on(ANY_PORT).open().unwrap().socket;
+        let connect = Some(peer.local_addr().unwrap());
+        let (set, get) = (libc::SYS_setsockopt, libc::SYS_getsockopt);
+        let refused = [
+            (set, (libc::SOL_SOCKET, libc::SO_RCVBUF)),
+            (set, (libc::SOL_SOCKET, libc::SO_SNDBUF)),
+            (get, (libc::SOL_SOCKET, libc::SO_RCVBUF)),
+            (set, (libc::SOL_SOCKET, libc::SO_REUSEADDR)),
+            (set, (libc::SOL_SOCKET, libc::SO_RCVTIMEO)),
+            (set, (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER)),
+        ];
+        let opened = std::thread::spawn(move || {
+            for (call, option) in refused {
+                crate::sys::seccomp::refuse(call, Some(option), libc::EPERM).unwrap();
+            }
+            let config = SocketConfig {
+                connect,
+                recv_buffer: Some(20_000),
+                send_buffer: Some(20_000),
+                dont_fragment: true,
+                mode: ReceiveMode::NonBlocking,
+                ..SocketConfig::default()
+            };
+            assert_eq!(config.open().unwrap().granted, None);
+            config.open_beside().unwrap()
+        });
+        let (socket, others) = opened.join().unwrap();
+        assert!(others.is_none());
+        socket.send(b"hello").unwrap();
+        assert_eq!(peer.recv(&mut [0; 16]).unwrap(), 5);
     }
 
     #[test]

@@ -243,10 +243,11 @@ fn carries_our_time(bytes: &[u8], mode: Mode<'_>, now: Wall) -> bool {
 }
 
 /// Whether `bytes` look like an answer to a sender that pads with zeros: their receive timestamp
-/// is set. TWAMP's random padding looks like one too.
+/// is set, or, of a reflector that has none, the sender's. TWAMP's random padding looks like one too.
 #[must_use]
 pub fn is_reflected(bytes: &[u8], mode: Mode<'_>) -> bool {
-    read(bytes, mode.layout().receive_timestamp) != [0; 8]
+    let at = mode.layout();
+    [at.receive_timestamp, at.sender_timestamp].into_iter().any(|at| read(bytes, at) != [0; 8])
 }
 
 /// Why bytes are not the packet asked for, or do not take it.

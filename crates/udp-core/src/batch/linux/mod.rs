@@ -25,7 +25,7 @@ pub(super) use send::LinuxSender;
 /// Whether a call for many datagrams failed because this kernel has it not, or a seccomp filter
 /// forbids it (old kernels, WSL1, containers), as far as the number tells.
 fn is_refused(error: &io::Error) -> bool {
-    let refusals = [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EOPNOTSUPP];
+    let refusals = [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EOPNOTSUPP, libc::EINVAL];
     error.raw_os_error().is_some_and(|number| refusals.contains(&number))
 }
 

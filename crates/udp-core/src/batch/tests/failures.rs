@@ -1,6 +1,7 @@
 //! What cannot be sent, received or merged, and what becomes of the rest.
 
 use super::*;
+use crate::clock;
 
 /// The number and the result of each datagram.
 fn outcomes(server: &mut Server) -> Vec<(usize, Result<(), io::ErrorKind>)> {
@@ -145,7 +146,7 @@ fn whatever_optional_call_is_refused_datagrams_are_answered() {
     ];
     let mut rows: Vec<_> = all.iter().map(|one| vec![*one]).collect();
     rows.push(std::mem::take(&mut all));
-    for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EOPNOTSUPP] {
+    for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EOPNOTSUPP, libc::EINVAL] {
         for row in &rows {
             refused(row, errno, || {
                 let options =
@@ -169,6 +170,25 @@ fn whatever_optional_call_is_refused_datagrams_are_answered() {
             });
         }
     }
+}
+
+/// A filter that forbids `shutdown(2)`, by which a blocked receive is ended elsewhere.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_receive_ends_where_no_socket_can_be_shut_down() {
+    refused(&[(libc::SYS_shutdown, None)], libc::EPERM, || {
+        let mut server = Server::new("127.0.0.1:0", Backend::Auto, &Options::default());
+        let waker = server.io.waker();
+        let waiting = std::thread::spawn(move || {
+            server.io.receive(&mut server.slots, Wait::Block(None)).expect("nothing")
+        });
+        waker.wake();
+        let end = clock::mono() + LONG;
+        while !waiting.is_finished() && clock::mono() < end {
+            clock::sleep(Duration::from_millis(1));
+        }
+        assert!(waiting.is_finished());
+    });
 }
 
 /// A packet filter that drops what this host sends says EPERM as well: once the call has worked,

@@ -49,6 +49,25 @@ fn an_answer_is_what_others_make_of_it() {
     assert_eq!(told.receive_timestamp.to_wall(told.error.format()), Some(wall(3)));
 }
 
+/// What it copies still says that it is an answer, and to what.
+#[test]
+fn a_reflector_may_have_no_clock() {
+    for (vector, times) in [(REFLECTOR, [4, 16]), (AUTHENTICATED_REFLECTOR, [16, 32])] {
+        let key = key();
+        let keyed = vector == AUTHENTICATED_REFLECTOR;
+        let mode = Mode::from(keyed.then_some(&key));
+        let mut vector = bytes(vector);
+        times.into_iter().for_each(|at| vector[at..at + 8].fill(0));
+        if keyed {
+            let digest = key.sign(&[&vector[..96]]);
+            vector[96..112].copy_from_slice(&digest);
+        }
+        let told = ReflectorPacket::decode(&vector, mode).unwrap();
+        assert!(told.answers(&asked()));
+        assert_eq!(told.receive_timestamp.to_wall(told.error.format()), None);
+    }
+}
+
 #[test]
 fn a_reflector_may_stamp_in_ptp_format() {
     let request = bytes(SENDER);

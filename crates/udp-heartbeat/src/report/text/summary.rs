@@ -133,12 +133,15 @@ pub(crate) fn total(summary: &Snapshot) -> String {
         let count = summary.targets.iter().filter(|target| target.state == state).count();
         format!("{count} {state}")
     });
-    let Counts { sent, received, lost, .. } = summary.totals;
+    let Counts { sent, received, lost, failed, .. } = summary.totals;
+    // What the columns do not show, so that the counts add up.
+    let more = [(failed, "failed"), (summary.totals.pending(), "pending")];
     format!(
-        "{} targets: {}; {sent} sent, {received} received, {lost} lost ({})",
+        "{} targets: {}; {sent} sent, {received} received, {lost} lost ({}){}",
         summary.targets.len(),
         states.join(", "),
-        Loss(&summary.totals)
+        Loss(&summary.totals),
+        MoreCounts(&more)
     )
 }
 
@@ -309,7 +312,7 @@ target          sent  recv  lost  loss%         min/avg/max/mdev  p50/p90/p99  j
 127.0.0.1:7000     5     4     1   20.0  0.101/0.134/0.170/0.022    0.130/-/-   0.012  up
 b:1                5     0     5  100.0                        -            -       -  down
 no\\x1bwhere:7      5     0     0      -                        -            -       -  unknown
-3 targets: 1 up, 0 degraded, 1 down, 1 unknown; 15 sent, 4 received, 6 lost (60.0%)
+3 targets: 1 up, 0 degraded, 1 down, 1 unknown; 15 sent, 4 received, 6 lost (60.0%), 5 failed
 "
         );
     }

@@ -5,6 +5,7 @@
 mod bursts;
 mod ends;
 mod icmp;
+mod input;
 mod limits;
 mod network;
 mod output;
@@ -14,8 +15,16 @@ use crate::e2e::runner::Scenario;
 
 /// Every scenario about faults.
 pub(super) fn all() -> Vec<Scenario> {
-    [bursts::all(), ends::all(), icmp::all(), network::all(), limits::all(), output::all()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        bursts::all(),
+        ends::all(),
+        icmp::all(),
+        input::all(),
+        network::all(),
+        limits::all(),
+        output::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
