@@ -78,10 +78,12 @@ pub struct Args {
     /// What is a datagram: each line, or stdin as a whole [default: lines]
     #[arg(long, value_enum, value_name = "HOW", conflicts_with = "message", help_heading = MESSAGES, hide_short_help = true)]
     pub stdin: Option<Stdin>,
-    /// Messages are hex (spaces, colons allowed); replies are printed in hex
+    /// Messages are hex, and replies are printed in hex
+    ///
+    /// Spaces and colons are allowed.
     #[arg(long, conflicts_with = "escape", help_heading = MESSAGES)]
     pub hex: bool,
-    /// Messages and --expect use escapes: \n \r \t \0 \\ \xNN \u{…}
+    /// Messages and --expect with \n \r \t \0 \\ \xNN \u{…}
     #[arg(long, help_heading = MESSAGES)]
     pub escape: bool,
     /// Pause between scripted messages
@@ -96,10 +98,12 @@ pub struct Args {
     /// How long to wait for each reply
     #[arg(short = 'W', long, value_name = "DUR", default_value = "1s", value_parser = parse::positive_duration, help_heading = WAITING)]
     pub timeout: Duration,
-    /// Send again when no reply came, doubling the wait
+    /// Send again when silent, doubling the wait
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = WAITING)]
     pub retries: u32,
-    /// Replies to each message; any: listen until the timeout [default: 1]
+    /// Replies to each message; any: all in time [default: 1]
+    ///
+    /// any listens until the timeout.
     #[arg(long, value_name = "N|any", value_parser = replies, help_heading = WAITING)]
     pub replies: Option<Replies>,
     /// Do not wait for replies
@@ -142,7 +146,7 @@ pub struct Args {
     /// Differentiated-services code point: ef, af41, cs1, le … or 0 to 63
     #[arg(long, value_name = "NAME|N", value_parser = parse::dscp, help_heading = SOCKET, hide_short_help = true)]
     pub dscp: Option<Dscp>,
-    /// Allow a broadcast TARGET; replies may then come from any address
+    /// Allow a broadcast TARGET, and replies from any address
     #[arg(long, help_heading = SOCKET)]
     pub broadcast: bool,
     #[expect(missing_docs, reason = "a doc comment would head the group in --help")]

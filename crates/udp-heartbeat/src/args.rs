@@ -40,16 +40,17 @@ const SOCKET: &str = "Socket";
 pub struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
-    /// Targets to probe [default: 127.0.0.1:7000, with --stamp port 862]
+    /// Targets to probe [default: 127.0.0.1:7000]
     ///
-    /// Or services, asked in their own language: SCHEME://HOST[:PORT][/WHAT][?KEY=VALUE&…], see --services.
+    /// With --stamp the default port is 862. Or services, asked in their own language:
+    /// SCHEME://HOST[:PORT][/WHAT][?KEY=VALUE&…], see --services.
     #[arg(value_name = "TARGET", value_parser = target, help_heading = TARGETS)]
     pub(crate) targets: Vec<String>,
-    /// More targets, one a line: TARGET [label=value]…, # begins a comment
+    /// More targets, one a line: TARGET [label=value]…
     ///
-    /// Or JSON as Prometheus' file_sd has it: [{"targets":[…],"labels":{…}}]. - is stdin. The file is
-    /// read again on SIGHUP and when it has changed: targets that stay keep their figures, new ones start,
-    /// those gone end with their summary.
+    /// A # begins a comment. Or JSON as Prometheus' file_sd has it: [{"targets":[…],"labels":{…}}]. - is
+    /// stdin. The file is read again on SIGHUP and when it has changed: targets that stay keep their figures,
+    /// new ones start, those gone end with their summary.
     #[arg(long, value_name = "FILE", help_heading = TARGETS)]
     pub(crate) targets_file: Option<PathBuf>,
     /// Make each address of a name a target of its own, NAME:PORT@ADDRESS
@@ -63,13 +64,13 @@ pub struct Args {
     /// The service of each TARGET that names none: SCHEME:[WHAT][?KEY=VALUE&…]
     #[arg(long, value_name = "SPEC", value_parser = service, conflicts_with_all = ["payload", "payload_hex", "number", "stamp", "expectation", "size"], help_heading = TARGETS, hide_short_help = true)]
     pub(crate) service: Option<String>,
-    /// List the services: port, pace, what is asked, what ok means, keys
+    /// List the services: port, pace, meaning of ok, keys
     #[arg(long, exclusive = true, help_heading = TARGETS)]
     pub(crate) services: bool,
-    /// Time between beats, a fixed schedule [default: 1s or the service's]
+    /// Time between beats [default: 1s, or the service's]
     ///
-    /// Counted from the start. A slot that could not be kept is skipped and counted, never made up for in
-    /// a burst.
+    /// A fixed schedule, counted from the start. A slot that could not be kept is skipped and counted, never
+    /// made up for in a burst.
     #[arg(short, long, value_name = "DUR", value_parser = parse::positive_duration, help_heading = TIMING)]
     pub(crate) interval: Option<Duration>,
     /// Stop after N beats, each answered or its timeout passed
@@ -96,7 +97,7 @@ pub struct Args {
     /// Payload in hex (spaces, colons allowed); replies are shown so
     #[arg(long, value_name = "HEX", help_heading = PAYLOAD, hide_short_help = true)]
     pub(crate) payload_hex: Option<String>,
-    /// Append " N" to the payload, so that each reply names its beat
+    /// Append " N" to the payload: each reply names its beat
     ///
     /// Duplicates, reordering and lateness are then exact against any echo server, with any number
     /// of beats in flight from one port. Without it a source port has one beat in flight at most.
@@ -136,10 +137,10 @@ pub struct Args {
     /// Fail (exit 1) if loss exceeds PCT percent
     #[arg(long, value_name = "PCT", value_parser = share, help_heading = CHECKS)]
     pub(crate) max_loss: Option<f64>,
-    /// Fail if a round trip exceeds DUR; p99=DUR: if that percentile does
+    /// Fail if a round trip, or percentile, exceeds DUR
     ///
-    /// Repeatable. A percentile that the sample cannot support fails, and says so: p50 takes 2 replies, p90
-    /// 10, p99 100.
+    /// Repeatable: 50ms, p99=20ms. A percentile that the sample cannot support fails, and says so: p50 takes
+    /// 2 replies, p90 10, p99 100.
     #[arg(long, value_name = "[pNN=]DUR", help_heading = CHECKS)]
     pub(crate) max_rtt: Vec<RttLimit>,
     /// Fail if fewer than N replies came in time
@@ -176,17 +177,21 @@ pub struct Args {
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = OUTPUT, hide_short_help = true)]
     pub(crate) show: Option<Show>,
     /// Print the figures of each interval of DUR, a line a target
+    ///
+    /// What is left at the end of the run is no interval, and is in the summary alone.
     #[arg(long, value_name = "DUR", value_parser = parse::positive_duration, help_heading = OUTPUT, hide_short_help = true)]
     pub(crate) report_every: Option<Duration>,
     /// The order of several targets in the summary; loss: the worst first
     #[arg(long, value_enum, value_name = "HOW", default_value = "given", conflicts_with = "nagios", help_heading = OUTPUT, hide_short_help = true)]
     pub(crate) sort: Sort,
-    /// One JSON object a line instead of text (schema/heartbeat.schema.json)
+    /// Print newline-delimited JSON
+    ///
+    /// schema/heartbeat.schema.json describes it.
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
-    /// Show all targets, or one, on the screen of a terminal; ? lists the keys
+    /// Show all targets, or one, on the screen; ? lists keys
     ///
-    /// With the summary and the exit code as without it. The beats do not wait for the screen.
+    /// On a terminal only, with the summary and the exit code as without it. The beats do not wait for the screen.
     #[cfg(feature = "live")]
     #[arg(long, conflicts_with_all = ["json", "nagios", "show", "report_every"], help_heading = OUTPUT)]
     pub(crate) live: bool,
@@ -206,7 +211,7 @@ pub struct Args {
     /// With --nagios: warn if a round trip, or a percentile, exceeds DUR
     #[arg(long, value_name = "[pNN=]DUR", requires = "nagios", help_heading = OUTPUT, hide_short_help = true)]
     pub(crate) warn_rtt: Vec<RttLimit>,
-    /// Append what happens to FILE, a line of JSON a beat; .gz is compressed
+    /// Append a line of JSON a beat to FILE; .gz: compressed
     ///
     /// A kill loses at most the last two seconds. A file that takes no more is said once, the beats go on, and
     /// the exit code is 4. SIGHUP opens the file again.

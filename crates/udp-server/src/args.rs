@@ -99,9 +99,9 @@ pub struct Args {
     /// Read again on SIGHUP.
     #[arg(long, value_name = "FILE", help_heading = "Access and limits", hide_short_help = true)]
     pub access_file: Option<PathBuf>,
-    /// Replies per second for each source network, 0 for no limit
+    /// Replies a second for each source; 0: no limit
     ///
-    /// A network is an IPv4 address or an IPv6 /64. Default: 200/400 for public sources, none for
+    /// A source is an IPv4 address or an IPv6 /64. Default: 200/400 for public sources, none for
     /// loopback, private, link-local, unique-local, CGNAT, documentation and benchmark addresses.
     /// A figure given holds for every source.
     #[arg(long, value_name = "RATE[/BURST]", help_heading = "Access and limits")]
@@ -110,7 +110,9 @@ pub struct Args {
     #[arg(long, help_heading = "Access and limits", hide_short_help = true)]
     pub no_loop_guard: bool,
 
-    /// Also serve a STAMP reflector (RFC 8762), repeatable [port: 862]
+    /// Also serve a STAMP reflector, repeatable [port: 862]
+    ///
+    /// RFC 8762, with TLVs of RFC 8972.
     #[arg(long, value_name = "ENDPOINT", value_parser = parse::endpoint, help_heading = "STAMP")]
     pub stamp: Vec<Endpoint>,
     /// Authenticated packets only, with the key in FILE (trailing newline stripped)
@@ -159,7 +161,9 @@ pub struct Args {
     /// No line per datagram
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
-    /// Newline-delimited JSON: start, datagram, dropped, not_shown, summary
+    /// Print newline-delimited JSON
+    ///
+    /// Events: start, datagram, dropped, not_shown, summary.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     #[expect(missing_docs, reason = "a doc comment would head the group in --help")]

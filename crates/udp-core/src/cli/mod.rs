@@ -48,7 +48,7 @@ pub struct CommonArgs {
     /// Send and receive through this interface only: a VRF, a tunnel
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub interface: Option<String>,
-    /// Increase verbosity (-v info, -vv debug); RUST_LOG overrides
+    /// More diagnostics (-v info, -vv debug); RUST_LOG wins
     #[arg(short = 'v', long = "verbose", action = clap::ArgAction::Count, global = true, help_heading = OUTPUT)]
     pub verbose: u8,
     /// Prefix each line of text with the time (RFC 3339, UTC)

@@ -23,6 +23,8 @@ fn help_and_version(context: &Context) -> Result<()> {
         let short = Launch::new(program).arg("-h").finish()?;
         let lines = short.out().lines().count();
         check::holds(&format!("{name} -h: {lines} lines"), lines <= 46)?;
+        let wide = short.out().lines().map(|line| line.chars().count()).max();
+        check::holds(&format!("{name} -h: {wide:?} columns"), wide <= Some(80))?;
         for text in [short.out(), help.out()] {
             check::holds("no option without a group", !text.contains("\nOptions:"))?;
         }
