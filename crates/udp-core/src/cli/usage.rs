@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::parse::HINT;
 use super::{Color, Exit, Failure};
 use crate::error::describe;
+use crate::text::credentials::hidden;
 
 /// Prints what `error` has to say: help and version on stdout, anything else as a failure.
 pub(super) fn report<A: clap::CommandFactory + super::HasCommon>(
@@ -119,9 +120,10 @@ fn fold(text: &str) -> String {
     text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// `text` as one line that steers no terminal: what it holds may have come from a stranger. Unlike
-/// the escape form it is for reading alone, so a backslash stays as it is.
+/// `text` as one line that steers no terminal and shows no password: what it holds may have come from a
+/// stranger. Unlike the escape form it is for reading alone, so a backslash stays as it is.
 pub(super) fn one_line(text: &str) -> String {
+    let text = &*hidden(text);
     let mut line = String::with_capacity(text.len());
     for (index, part) in text.split('\n').enumerate() {
         if index > 0 {

@@ -275,6 +275,7 @@ mod tests {
             ("-x:7000", "not a host name"),
             ("ho/st", "not a host name"),
             ("host\u{1b}[2J", "not a host name"),
+            ("user:password@[::1]:7000", "there is no user before a host"),
         ];
         for (text, expected) in cases {
             assert_eq!(resolve(text, Role::Ask, Family::Any), Err(expected.into()), "{text}");

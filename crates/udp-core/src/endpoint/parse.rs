@@ -22,6 +22,10 @@ impl FromStr for Endpoint {
             Some((scheme, _)) => return Err(ParseEndpointError::Scheme(scheme.to_string())),
             None => text,
         };
+        // An interface's name may hold one.
+        if text.split('%').next().is_some_and(|host| host.contains('@')) {
+            return Err(ParseEndpointError::User);
+        }
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(ParseEndpointError::BareNumber(text.to_string()));
         }
@@ -194,6 +198,8 @@ pub enum ParseEndpointError {
     NeedlessBrackets(String),
     /// The host can be no name; perhaps this was meant.
     Name(Option<String>),
+    /// A user before the host.
+    User,
 }
 
 impl fmt::Display for ParseEndpointError {
@@ -212,6 +218,7 @@ impl fmt::Display for ParseEndpointError {
             ParseEndpointError::Bracket => "expected [address]:port",
             ParseEndpointError::NeedlessBrackets(_) => "brackets are for IPv6 addresses",
             ParseEndpointError::Name(_) => "not a host name",
+            ParseEndpointError::User => "there is no user before a host",
         })
     }
 }

@@ -136,6 +136,7 @@ impl Spec {
         let Some((scheme, rest)) = text.split_once("://") else { return Ok(None) };
         let (host, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if let Err(SpecError::Form(message, _)) = Entry::of(scheme) {
+            let host = host.rsplit('@').next().unwrap_or_default();
             let host = escape::escape(host.as_bytes());
             return Err(SpecError::Form(message, Some(format!("write udp://{host}, or {host}"))));
         }

@@ -5,10 +5,12 @@ use tempfile::TempDir;
 
 use super::{Figures, facts, scenarios, summary};
 use crate::e2e::context::Context;
-use crate::e2e::process::{Launch, Process};
+use crate::e2e::process::{Finished, Launch, Process};
 use crate::e2e::{check, json};
 
-scenarios!("services": every_service_at_once, a_liar_is_not_believed, what_the_keys_demand);
+scenarios!(
+    "services": every_service_at_once, a_liar_is_not_believed, what_the_keys_demand, a_mirror_shows_no_secret
+);
 
 /// Each service, and what stands behind its host.
 const SERVICES: [(&str, &str); 14] = [
@@ -141,4 +143,42 @@ fn what_the_keys_demand(context: &Context) -> Result<()> {
         peer.end()?;
     }
     Ok(())
+}
+
+/// Who sends back what was asked sends the community with it: nothing shows it. Nor does a message quote what was
+/// typed as a password.
+fn a_mirror_shows_no_secret(context: &Context) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("community");
+    std::fs::write(&file, "Zq7Secret\n")?;
+    let mirror = context.serve(&["-q", "--raw"])?;
+    let url = format!("snmp://{}?community-file={}", mirror.address(), file.display());
+    let hidden = |what: &str, run: &Finished| {
+        let all = run.out() + &run.err();
+        check::holds(what, !all.contains("Zq7Secret") && !all.contains("5a7137536563726574"))
+    };
+    for form in [&["-vv"][..], &["--json"], &["--json", "-q"]] {
+        let options = [&["-W", "100ms"], form].concat();
+        let run = context.ask([&[url.as_str()], &options[..]].concat())?;
+        hidden("the client", run.exits(1)?)?;
+        if form == ["-vv"] {
+            let event = "unsolicited: recvfrom ('127.0.0.1', ";
+            check::holds("what came is said", run.out().contains(event))?;
+        }
+        let run = context.beat([&["-c", "1", url.as_str()], &options[..]].concat())?;
+        hidden("the heartbeat", run.exits(1)?)?;
+    }
+    for typed in [
+        "snmp://h?community=Zq7Secret",
+        "dns://me:Zq7Secret@h",
+        "http://me:Zq7Secret@h",
+        "me:Zq7Secret@h:1",
+    ] {
+        hidden(typed, context.ask([typed])?.exits(2)?)?;
+        hidden(typed, context.beat(["-c", "1", typed])?.exits(2)?)?;
+        std::fs::write(&file, typed)?;
+        let list = file.to_str().context("a path that is not UTF-8")?;
+        hidden(typed, context.beat(["--targets-file", list, "-c", "1"])?.exits(2)?)?;
+    }
+    mirror.stop().map(drop)
 }
