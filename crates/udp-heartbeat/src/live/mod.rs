@@ -29,7 +29,7 @@ use crate::run::Prober;
 pub(crate) use feed::{Fed, Feed, feed};
 pub(crate) use look::Look;
 use model::{Action, Model};
-use screen::Screen;
+use screen::{Screen, has_key};
 pub(crate) use screen::{has_unicode, obstacle};
 
 /// The time of a frame.
@@ -119,14 +119,14 @@ impl Shown {
                 if left.is_zero() {
                     break;
                 }
-                if event::poll(left.min(LOOK))? {
+                if has_key(left.min(LOOK))? {
                     if let Event::Key(key) = event::read()?
                         && self.model.key(key) == Action::Quit
                     {
                         self.quit();
                     }
                     // What a key does is seen at once, but for a flood of them.
-                    if !event::poll(Duration::ZERO)? {
+                    if !has_key(Duration::ZERO)? {
                         next = clock::mono();
                         break;
                     }

@@ -4,13 +4,14 @@
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
-use ratatui::crossterm::{cursor, execute};
+use ratatui::crossterm::{cursor, event, execute};
 use udp_core::cli::shutdown;
 
 /// Whether a screen is shown now: there is one terminal.
@@ -69,6 +70,33 @@ impl Drop for Screen {
     fn drop(&mut self) {
         leave();
     }
+}
+
+/// Whether there is a key, which is waited for so long.
+///
+/// # Errors
+/// The terminal is gone. That has to be found out before crossterm 0.29 is asked: it reads the end of a terminal
+/// again and again without end.
+pub(super) fn has_key(time: Duration) -> io::Result<bool> {
+    #[cfg(unix)]
+    {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        use std::os::fd::AsFd;
+        let stdout = io::stdout();
+        // What is typed can be read there, too.
+        let mut fds = [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX)) {
+            Err(nix::errno::Errno::EINTR) | Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+        if fds[0].revents().is_some_and(|it| it.intersects(gone)) {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        event::poll(Duration::ZERO)
+    }
+    #[cfg(not(unix))]
+    event::poll(time)
 }
 
 /// Puts the terminal back, once.

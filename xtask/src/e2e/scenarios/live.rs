@@ -16,6 +16,7 @@ scenarios!("live":
     the_screen_comes_and_goes,
     whatever_ends_it_the_terminal_is_as_before,
     it_ends_by_itself,
+    it_ends_when_its_window_is_closed,
     without_a_terminal_there_is_none,
 );
 
@@ -101,6 +102,32 @@ fn it_ends_by_itself(context: &Context) -> Result<()> {
     check::same("exit code", 0, code)?;
     let text = "3 sent, 3 received, 0 lost (0.0%)";
     check::holds(&format!("{screen:?} has the summary"), screen.contains(text))
+}
+
+/// Opens a terminal for a program, and closes it once the screen is shown.
+const CLOSED: &str = r"
+import os, pty, signal, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = b''
+while b'\x1b[?1049h' not in seen:
+    seen += os.read(terminal, 4096)
+os.close(terminal)
+signal.signal(signal.SIGALRM, lambda *_: os.kill(pid, signal.SIGKILL))
+signal.alarm(30)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+";
+
+/// Also where the hangup of its terminal is a wish for the recording to be opened again.
+fn it_ends_when_its_window_is_closed(context: &Context) -> Result<()> {
+    let peer = Peer::echo()?;
+    let directory = tempfile::tempdir()?;
+    let launch = context.launch(&"python3".into()).args(["-c", CLOSED]).env("TERM", "xterm");
+    let launch = launch.arg(&context.programs.heartbeat).args(["-i", "0.05", "--live"]);
+    let launch = launch.arg(peer.address.to_string());
+    launch.arg("--record").arg(directory.path().join("run")).finish()?.exits(0)?.prints("0\n")?;
+    Ok(())
 }
 
 fn without_a_terminal_there_is_none(context: &Context) -> Result<()> {
