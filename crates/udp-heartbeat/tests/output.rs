@@ -74,8 +74,15 @@ fn a_monitoring_plugin() {
         assert!(line.starts_with(start) && line.contains(part), "{arguments:?}: {line}");
         assert_eq!(code < 3, line.contains(loss), "{line}");
     }
-    for usage in [&["--nagios", "-i", "x"][..], &["--no-such-option", "--nagios"]] {
+    let path = "/no/\u{1b}[31m";
+    for usage in [
+        &["--nagios", "-i", "x"][..],
+        &["--no-such-option", "--nagios"],
+        &["--nagios", "--targets-file", path],
+        &["--nagios", "dns://me:pw\u{202e}@h"],
+    ] {
         let finished = run(usage);
+        assert!(!finished.stdout.contains(['\u{1b}', '\u{202e}']), "{}", finished.stdout);
         assert!(finished.stdout.starts_with("UDP UNKNOWN - "), "{}", finished.stdout);
         assert_eq!((finished.code, finished.stdout.lines().count()), (Some(3), 1));
     }

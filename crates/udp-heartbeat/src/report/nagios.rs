@@ -59,9 +59,9 @@ impl Status {
 
 /// Says that nothing could be measured, for this reason.
 pub(crate) fn unknown(failure: &Failure) -> ExitCode {
-    let faults = failure.faults.iter().map(ToString::to_string);
-    let reason = [failure.message.clone()].into_iter().chain(faults).collect::<Vec<_>>().join(" ");
-    let reason = reason.trim().replace('|', "/").replace('\n', " ");
+    let said = Failure { hint: None, ..failure.clone() }.to_string();
+    let reason = said.strip_prefix("error: ").unwrap_or(&said);
+    let reason = reason.replace('|', "/").replace('\n', " ");
     // There is nowhere left to say that this failed.
     let _ = writeln!(std::io::stdout(), "UDP {} - {reason}", Status::Unknown);
     Status::Unknown.exit().into()
