@@ -232,6 +232,11 @@ fn of_bare_targets(args: &Args) -> Option<&'static str> {
 
 /// The targets that were named, and those in the file.
 fn targets(args: &Args, files: &Files) -> Result<Vec<Listed>, Failure> {
+    if args.targets.first().is_some_and(|first| first == "path") {
+        // It is to be a command's name: nobody's script may come to mean a host by it.
+        let failure = Failure::usage("no such command: path");
+        return Err(failure.with_hint("a host of this name is path:7000"));
+    }
     let service = service(args.service.as_deref())?;
     let mut targets = named(&args.targets, service.as_ref())?;
     if let Some((file, content)) = &files.targets {

@@ -27,7 +27,7 @@ fn those_that_stay_go_on_new_ones_start_and_those_gone_are_summed_up() {
         peers[..2].iter().for_each(goes_on);
         let kept = peers[1].seen().len();
         let asked = peers[2].seen().len();
-        std::fs::write(&path, format!("{two} site=b\n{three}\n")).unwrap();
+        std::fs::write(&path, format!("{two} site=b\n{three}\n{three}\n")).unwrap();
         if signal {
             running.signal(Signal::SIGHUP);
         }
@@ -42,6 +42,7 @@ fn those_that_stay_go_on_new_ones_start_and_those_gone_are_summed_up() {
         running.signal(Signal::SIGTERM);
         let finished = running.finish();
         assert!(finished.stderr.contains(&format!("{file}:2: 'b' is no label=value")));
+        assert!(finished.stderr.contains(&format!("{three} stands twice and is one target")));
         let out = finished.stdout;
         if json {
             let objects: Vec<serde_json::Value> =

@@ -75,6 +75,13 @@ fn the_summary_is_the_one_that_was_printed() {
             assert_eq!(report.stderr, "");
         }
     }
+    // A URL may be none of a service.
+    let (path, out) = (file(&directory, "d.ndjson"), file(&directory, "d.json"));
+    let printed = run(&[&format!("stamp://{closed}"), "-c", "1", "--json", "--record", &path]);
+    run(&["report", &path, "-o", &out]);
+    let report: Value = serde_json::from_str(&fs::read_to_string(out).unwrap()).unwrap();
+    let last: Value = serde_json::from_str(printed.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(report, last);
 }
 
 #[test]
@@ -189,14 +196,15 @@ fn the_worst_target_comes_first_if_asked() {
 #[test]
 fn how_it_ends() {
     let directory = tempfile::tempdir().unwrap();
-    let [path, other, empty, missing] =
-        ["a.ndjson", "b.ndjson", "empty", "no/file"].map(|name| file(&directory, name));
+    let [path, other, idle, empty, missing] =
+        ["a.ndjson", "b.ndjson", "c.ndjson", "empty", "no/file"].map(|name| file(&directory, name));
     fs::write(&path, recording("a:1", [Some(5), None])).unwrap();
     fs::write(&other, recording("b:1", [Some(5)])).unwrap();
+    fs::write(&idle, recording("a:1", [])).unwrap();
     fs::write(&empty, "no recording\n").unwrap();
     let pdf = file(&directory, "x.pdf");
     let svg = format!("{missing}.svg");
-    let cases: [(&[&str], i32, &str); 10] = [
+    let cases: [(&[&str], i32, &str); 11] = [
         (&["report"], 2, "error: the following required arguments were not provided: <FILE>..."),
         (&["report", &path, "-o", &pdf], 2, "no such kind of report"),
         (&["report", &empty], 2, "no recording"),
@@ -204,6 +212,7 @@ fn how_it_ends() {
         (&["-vD", "--color", "never", "report", &missing], 4, "Z error: cannot read "),
         (&["report", &path, "-o", &svg], 4, "cannot write "),
         (&["compare", &path, &other], 2, "no target in common"),
+        (&["compare", &path, &idle], 2, "no figure in common"),
         (&["compare", &path, &missing], 4, "cannot read "),
         (&["compare", &path], 2, "<NEW>"),
         (&["compare", &path, &path, "--tolerance", "-1"], 2, "--tolerance"),

@@ -66,6 +66,11 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
+    /// No figure is in both: one of them has no beat that was answered or lost.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.figures.iter().all(|it| it.old.is_none() || it.new.is_none())
+    }
+
     pub(crate) fn is_worse(&self) -> bool {
         self.figures.iter().any(|it| it.verdict == Verdict::Worse)
     }

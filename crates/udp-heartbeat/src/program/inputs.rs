@@ -25,6 +25,11 @@ pub(super) fn read_files(args: &Args) -> Result<Files, Failure> {
     Ok(Files { targets, key, modules })
 }
 
+/// Says which targets stand there more than once.
+pub(super) fn say_twice(twice: &[String]) {
+    twice.iter().for_each(|target| log::warn!("{target} stands twice and is one target"));
+}
+
 /// A list of targets (`-` is stdin), with its name.
 pub(super) fn read_list(path: &Path) -> Result<(String, Vec<u8>), Failure> {
     let content = match path.as_os_str() == "-" {

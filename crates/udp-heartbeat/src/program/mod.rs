@@ -42,7 +42,7 @@ use crate::report::{
 };
 use crate::run::{Prober, precision};
 use hook::Hook;
-use inputs::read_files;
+use inputs::{read_files, say_twice};
 use limits::raise_descriptors;
 use metrics::Pages;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -178,9 +178,7 @@ impl Run {
             probes: probes.is_some(),
         };
         run.forward(asks.clone(), console).map_err(thread_failed)?;
-        for target in &twice {
-            log::warn!("{target} stands twice and is one target");
-        }
+        say_twice(&twice);
         start.twice = twice;
         start.targets = targets.into_iter().map(StartTarget::from).collect();
         run.announce(start, console);

@@ -70,6 +70,9 @@ fn compare(args: &CompareArgs, style: Style) -> Result<Exit, Failure> {
         let failure = Failure::usage("the two recordings have no target in common");
         return Err(failure.with_hint("a target is known by its name and port, as it was asked"));
     }
+    if compared.iter().all(Comparison::is_empty) {
+        return Err(Failure::usage("the two recordings have no figure in common"));
+    }
     for (all, others, path) in [(&old, &new, &args.old), (&new, &old, &args.new)] {
         let alone = all
             .targets

@@ -15,7 +15,7 @@ use udp_core::cli::{Failure, files, notify};
 use udp_core::clock::{self, Wall};
 use udp_core::stamp::Key;
 
-use super::inputs::{read_list, read_modules};
+use super::inputs::{read_list, read_modules, say_twice};
 use super::{PATIENCE, Probes, watchdog};
 use crate::config::{self, Sources};
 use crate::modules::Modules;
@@ -142,7 +142,8 @@ impl Sources {
         let service = config::service(self.service.as_deref())?;
         let mut named = config::named(&self.named, service.as_ref())?;
         let merged = |targets| {
-            let (targets, _) = config::merge(targets, self.family, self.default_port);
+            let (targets, twice) = config::merge(targets, self.family, self.default_port);
+            say_twice(&twice);
             config::part(targets, self)
         };
         let targets = match &self.list {

@@ -90,7 +90,8 @@ fn reasons(all: &Recorded, target: &Target) -> Option<Reasons> {
     let mut reasons = Reasons::default();
     let answered = target.beats.iter().filter(|beat| beat.class == Class::Received);
     answered.filter_map(|beat| all.reason_of(beat)).for_each(|reason| reasons.count(reason));
-    target.label.contains("://").then_some(reasons)
+    let scheme = target.label.split_once("://").map(|it| it.0);
+    scheme.is_some_and(|scheme| scheme != "stamp").then_some(reasons)
 }
 
 /// Rows of unanswered beats of each run.

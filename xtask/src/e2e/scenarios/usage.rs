@@ -123,6 +123,7 @@ fn bad_heartbeat_usage(context: &Context) -> Result<()> {
         &["--schedule", "sometimes"],
         &["--expect-regex", "["],
         &["--targets-file", "/nonexistent/targets"],
+        &["path", "127.0.0.1:9"],
     ] {
         refused_or_local(&context.beat(args.iter().copied())?, args)?;
     }
