@@ -160,13 +160,16 @@ fn the_page_about_services_has_all_that_the_list_has() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/services.md");
     let page = std::fs::read_to_string(page).unwrap();
     for line in run(&["--services"]).stdout.lines() {
-        let word = match line.trim_start().split_once("://") {
-            Some((scheme, _)) => format!("`{scheme}`"),
-            None => match line.trim_start().strip_prefix('?').and_then(|it| it.split_once('=')) {
-                Some((key, _)) => format!("`{key}="),
-                None => continue,
-            },
-        };
-        assert!(page.contains(&word), "docs/services.md says nothing of {word}");
+        let line = line.trim_start();
+        let words =
+            match (line.split_once("://"), line.strip_prefix('?'), line.strip_prefix("facts: ")) {
+                (Some((scheme, _)), ..) => vec![format!("`{scheme}`")],
+                (_, Some(key), _) => vec![format!("`{}=", key.split('=').next().unwrap())],
+                (.., Some(facts)) => facts.split(' ').map(|fact| format!("`{fact}`")).collect(),
+                _ => continue,
+            };
+        for word in words {
+            assert!(page.contains(&word), "docs/services.md says nothing of {word}");
+        }
     }
 }

@@ -35,7 +35,7 @@ pub(super) const ENTRY: Entry = Entry {
             ..Key::new(
                 "expect",
                 "RECORD",
-                "a record that must be there, as zone files have its data",
+                "a record that must be there, as zone files have its data; repeatable",
             )
         },
         Key::new("min", "N", "at least so many records of the type (default 1)"),

@@ -16,6 +16,9 @@ use crate::e2e::process::{Finished, Launch, Process};
 use crate::e2e::skip::skip;
 use crate::e2e::{check, json};
 
+/// So many requests fit into any server's receive buffer.
+const AT_ONCE: usize = 8;
+
 /// A server of a Debian package.
 pub(super) struct Server {
     pub(super) program: &'static str,
@@ -170,14 +173,14 @@ impl<'a> Rig<'a> {
     pub(super) fn in_flight(&self, url: &str, beats: u64) -> Result<()> {
         self.server.signal(Signal::SIGSTOP)?;
         let asking = self.asking(url, beats)?;
-        let sent = all_sent(&asking, beats);
+        let sent = told(&asking, "sent", beats as usize);
         self.server.signal(Signal::SIGCONT)?;
         sent?;
         self.matched(url, beats, asking)
     }
 
     /// The same for requests that are too large for the server's receive buffer: somebody on the way
-    /// keeps all of them, and hands them on one by one. `url` names 127.0.0.2.
+    /// keeps all of them, and hands them on a few at a time. `url` names 127.0.0.2.
     pub(super) fn in_flight_on_the_way(&self, url: &str, port: u16, beats: u64) -> Result<()> {
         let host = &self.place.net.server;
         let between = host.bind((Ipv4Addr::new(127, 0, 0, 2), port))?;
@@ -185,7 +188,7 @@ impl<'a> Rig<'a> {
         onward.connect((Ipv4Addr::LOCALHOST, port))?;
         [&between, &onward].iter().try_for_each(|it| it.set_read_timeout(Some(PATIENCE)))?;
         let asking = self.asking(url, beats)?;
-        hand_on(&between, &onward, beats)?;
+        hand_on(&between, &onward, &asking, beats)?;
         self.matched(url, beats, asking)
     }
 
@@ -204,26 +207,35 @@ impl<'a> Rig<'a> {
     }
 }
 
-fn all_sent(asking: &Process, beats: u64) -> Result<()> {
-    let sent = asking.out.wait_until(|bytes| {
+/// Waits until so many events of a kind were told.
+fn told(asking: &Process, kind: &str, events: usize) -> Result<()> {
+    let event = format!(r#""type":"{kind}""#);
+    let told = asking.out.wait_until(|bytes| {
         let text = String::from_utf8_lossy(bytes);
-        (text.matches(r#""type":"sent""#).count() as u64 == beats).then_some(())
+        (text.matches(&event).count() == events).then_some(())
     });
-    sent.with_context(|| asking.err.text())
+    told.with_context(|| asking.err.text())
 }
 
-/// Takes so many requests before the first of them goes on.
-fn hand_on(between: &UdpSocket, onward: &UdpSocket, requests: u64) -> Result<()> {
+/// Takes so many requests before the first of them goes on, and hands on no more answers at once than fit
+/// into a receive buffer.
+fn hand_on(between: &UdpSocket, onward: &UdpSocket, asking: &Process, requests: u64) -> Result<()> {
     let mut buffer = [0; 2048];
     let mut kept = Vec::new();
     for _ in 0..requests {
         let (length, from) = between.recv_from(&mut buffer).context("a request is missing")?;
         kept.push((buffer[..length].to_vec(), from));
     }
-    for (request, from) in kept {
-        onward.send(&request)?;
-        let length = onward.recv(&mut buffer).context("an answer is missing")?;
-        between.send_to(&buffer[..length], from)?;
+    for (some, done) in kept.chunks(AT_ONCE).zip((0..).step_by(AT_ONCE)) {
+        for (request, _) in some {
+            onward.send(request)?;
+        }
+        // All of them left from one port.
+        for (_, from) in some {
+            let length = onward.recv(&mut buffer).context("an answer is missing")?;
+            between.send_to(&buffer[..length], from)?;
+        }
+        told(asking, "reply", done + some.len())?;
     }
     Ok(())
 }
