@@ -188,3 +188,50 @@ fn nothing_is_lost_when_a_passed_socket_is_served_by_one_after_the_other() {
     served += server.stop().counts()[1];
     assert_eq!(served, answered);
 }
+
+/// Datagrams that found the receive queue of the port full: `proc_net(5)`, the last column.
+fn dropped(port: u16) -> u64 {
+    let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+    let own = format!(":{port:04X}");
+    let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let line = lines.find(|line| line[1].ends_with(&own)).unwrap();
+    line.last().unwrap().parse().unwrap()
+}
+
+/// More comes than can be served, and while nobody serves.
+#[test]
+fn over_ten_starts_an_overload_loses_what_the_kernel_counts_and_no_more() {
+    let manager = passed();
+    let address = manager.local_addr().unwrap();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let load = std::thread::spawn(move || {
+        let client = asker(address);
+        let mut sent = 0;
+        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            sent += u64::from(client.send(b"load").is_ok());
+        }
+        sent
+    });
+    let (mut sent, mut received) = (0, 0);
+    let mut serve = || {
+        let server = Server::spawn(activated(&[&manager], "").arg("-q"));
+        let client = asker(address);
+        client.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        // The queue may have no room for it.
+        loop {
+            client.send(b"x").unwrap();
+            sent += 1;
+            if client.recv(&mut [0; 64]).is_ok() {
+                break;
+            }
+        }
+        received += server.stop().counts()[0];
+    };
+    (0..10).for_each(|_| serve());
+    stop.send(()).unwrap();
+    let loaded: u64 = load.join().unwrap();
+    serve();
+    manager.set_nonblocking(true).unwrap();
+    let waits = std::iter::from_fn(|| manager.recv(&mut [0; 64]).ok()).count() as u64;
+    assert_eq!(sent + loaded, received + dropped(address.port()) + waits);
+}
