@@ -46,27 +46,6 @@ fn second_replies_shift_nothing() {
 }
 
 #[test]
-fn a_replayed_reply_is_credited_to_nobody() {
-    // Before it answers, the peer repeats what it answered last, to the new port.
-    let mut last: Option<Vec<u8>> = None;
-    let peer = Peer::new(move |socket, bytes, from, _| {
-        if let Some(last) = last.take() {
-            socket.send_to(&last, from).unwrap();
-        }
-        let reply = [b"echo ", bytes].concat();
-        socket.send_to(&reply, from).unwrap();
-        last = Some(reply);
-    });
-    let expect = ["--expect-regex", "^echo two$|^echo one$|^echo three$"];
-    let arguments = [&peer.target(), "-W", "20", "-m", "one", "-m", "two", "-m", "three"];
-    let finished = run(&[&arguments[..], &expect[..]].concat(), b"");
-    assert_eq!(finished.summary(), "3 sent, 3 replied, 0 lost, 2 duplicate");
-    let port = peer.port();
-    let end = format!("recvfrom ('127.0.0.1', {port}): echo three\n3 sent");
-    assert!(finished.out.contains(&end), "{}", finished.out);
-}
-
-#[test]
 fn strangers_are_counted_and_credited_to_nobody() {
     let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
     let from_port = stranger.local_addr().unwrap().port();
@@ -204,24 +183,4 @@ fn a_multicast_group_is_asked() {
     let finished = run(&[&target, "--bind", "127.0.0.1", "-m", "anyone", "-W", "20"], b"");
     let line = format!("recvfrom ('127.0.0.1', {port}): echo anyone\n");
     assert!(finished.out.contains(&line), "{}{}", finished.out, finished.err);
-}
-
-#[test]
-fn a_flood_of_unasked_datagrams_costs_no_reply() {
-    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let peer = Peer::new(move |socket, bytes, from, _| {
-        for _ in 0..2000 {
-            // The client's buffer may be full of them.
-            let _ = stranger.send_to(b"spam", from);
-        }
-        socket.send_to(bytes, from).unwrap();
-        for _ in 0..2000 {
-            let _ = socket.send_to(b"spam", from);
-        }
-    });
-    let finished = run(&[&peer.target(), "-W", "20"], b"one\ntwo\nthree\n");
-    assert_eq!(finished.code, Some(0), "{}", finished.err);
-    assert!(finished.summary().starts_with("3 sent, 3 replied, 0 lost, "), "{}", finished.out);
-    assert!(finished.out.lines().count() < 500, "{} lines", finished.out.lines().count());
-    assert!(finished.out.contains("datagrams not shown"), "{}", finished.out);
 }

@@ -12,16 +12,7 @@ use serde_json::Value;
 /// Every line of what was printed, each held against the schema.
 #[track_caller]
 fn objects(finished: &Finished) -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/heartbeat.schema.json");
-    let schema = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let schema = jsonschema::validator_for(&schema).unwrap();
-    let object = |line: &str| {
-        let value: Value = serde_json::from_str(line).unwrap();
-        let faults: Vec<String> = schema.iter_errors(&value).map(|e| e.to_string()).collect();
-        assert!(faults.is_empty(), "{line}: {faults:?}");
-        value
-    };
-    finished.stdout.lines().map(object).collect()
+    driver::json::objects("heartbeat", &finished.stdout).unwrap()
 }
 
 fn types(objects: &[Value]) -> HashMap<&str, u64> {

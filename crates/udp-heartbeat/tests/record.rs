@@ -9,32 +9,13 @@ use std::io::Read;
 use std::path::Path;
 
 use common::{Peer, run, start, wait_until};
+use driver::json::of_type as of;
 use serde_json::Value;
 
 /// Every line of a recording, each held against the schema.
 #[track_caller]
 fn lines(text: &str) -> Vec<Value> {
-    let schema = |name: &str| -> Value {
-        let path = format!("{}/../../schema/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
-        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-    };
-    let heartbeat = jsonschema::Resource::from_contents(schema("heartbeat"));
-    let registry = jsonschema::Registry::new();
-    let registry = registry.add("urn:udp-toolkit:udp-heartbeat:1", heartbeat).unwrap();
-    let registry = registry.prepare().unwrap();
-    let options = jsonschema::options().with_registry(&registry);
-    let validator = options.build(&schema("recording")).unwrap();
-    let object = |line: &str| {
-        let value: Value = serde_json::from_str(line).unwrap();
-        let faults: Vec<String> = validator.iter_errors(&value).map(|e| e.to_string()).collect();
-        assert!(faults.is_empty(), "{line}: {faults:?}");
-        value
-    };
-    text.lines().map(object).collect()
-}
-
-fn of<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    lines.iter().filter(|it| it["type"] == kind).collect()
+    driver::json::objects("recording", text).unwrap()
 }
 
 fn file(directory: &tempfile::TempDir, name: &str) -> String {

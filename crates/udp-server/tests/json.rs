@@ -5,25 +5,13 @@
 mod common;
 
 use common::{Server, ask, asker, asker_on, silent};
+use driver::json::of_type;
 use serde_json::Value;
 
 /// Every line of `stdout`, each held against the schema.
 #[track_caller]
 fn objects(stdout: &str) -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/server.schema.json");
-    let schema = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let schema = jsonschema::validator_for(&schema).unwrap();
-    let object = |line: &str| {
-        let value: Value = serde_json::from_str(line).unwrap();
-        let faults: Vec<String> = schema.iter_errors(&value).map(|e| e.to_string()).collect();
-        assert!(faults.is_empty(), "{line}: {faults:?}");
-        value
-    };
-    stdout.lines().map(object).collect()
-}
-
-fn of_type<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    objects.iter().filter(|object| object["type"] == kind).collect()
+    driver::json::objects("server", stdout).unwrap()
 }
 
 #[test]

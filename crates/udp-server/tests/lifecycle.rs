@@ -3,9 +3,7 @@
 
 mod common;
 
-use std::fs::File;
-
-use common::{PATIENCE, Server, ask, asker, asker_on, command, run, silent};
+use common::{Server, ask, asker, asker_on, command, run, silent};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -122,87 +120,4 @@ fn a_snapshot_is_one_line_on_stderr_and_it_goes_on() {
     let ended = server.stop();
     assert!(ended.stderr.ends_with(&(expected + "\n")), "{}", ended.stderr);
     assert_eq!(ended.counts(), [2, 2, 0, 0, 0]);
-}
-
-#[test]
-fn an_output_that_fails_costs_no_echo() {
-    let to = |path| File::options().write(true).open(path).unwrap();
-    for (server, said) in [
-        (
-            command(&[]).stdout_file(to("/dev/full")),
-            "warning: cannot write to stdout: no space left on device\nerror: ",
-        ),
-        (command(&[]).stdout_reader_gone(), ""),
-        (command(&[]).stdout_file(to("/dev/null")), ""),
-    ] {
-        let probe = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let bind = probe.local_addr().unwrap();
-        drop(probe);
-        let server = server.args(["-b", &bind.to_string(), "--count", "3000"]).spawn().unwrap();
-        let client = asker(bind);
-        client.set_read_timeout(Some(std::time::Duration::from_millis(20))).unwrap();
-        let end = udp_core::clock::mono() + PATIENCE;
-        let mut reply = [0; 64];
-        let mut answered = 0;
-        while answered < 3000 {
-            assert!(udp_core::clock::mono() < end, "{answered} answered");
-            // Until it is ready, a send is dropped or not answered.
-            let sent = client.send(b"x").is_ok();
-            if sent && client.recv(&mut reply).is_ok() {
-                answered += 1;
-            }
-        }
-        let ended = server.finish().unwrap();
-        ended.exits(if said.is_empty() { 0 } else { 4 }).unwrap();
-        let stderr = ended.err();
-        assert!(stderr.starts_with(said), "{stderr}");
-        let rest = stderr.strip_prefix(said).unwrap_or_default();
-        assert_eq!(rest.contains("lines not shown"), !said.is_empty(), "{stderr}");
-        assert_eq!(stderr.lines().count(), if said.is_empty() { 0 } else { 2 });
-    }
-}
-
-#[test]
-fn an_output_that_nobody_reads_costs_no_echo_and_does_not_keep_it_from_ending() {
-    let server = driver::Server::start_unread(command(&["-b", "127.0.0.1:0"])).unwrap();
-    let client = asker(server.address());
-    for index in 0..20_000u32 {
-        let payload = index.to_be_bytes();
-        assert_eq!(ask(&client, &payload), [b"echo ", &payload[..]].concat());
-    }
-    server.process.signal(Signal::SIGTERM).unwrap();
-    let ended = server.process.finish_unread().unwrap();
-    ended.exits(0).unwrap();
-    assert_eq!(ended.err(), "warning: nobody reads stdout: the last lines were not written\n");
-}
-
-#[test]
-fn what_is_not_shown_is_said() {
-    let server = driver::Server::start_unread(command(&["-b", "127.0.0.1:0"])).unwrap();
-    let client = asker(server.address());
-    const SENT: usize = 20_000;
-    for _ in 0..SENT {
-        ask(&client, b"x");
-    }
-    // Now somebody reads again, and the server goes on where it had to stop.
-    let mut process = server.process;
-    process.start_reading();
-    process.out.wait_until(|it| find(it, b"datagrams not shown").then_some(())).unwrap();
-    process.signal(Signal::SIGTERM).unwrap();
-    let ended = process.finish().unwrap();
-    ended.exits(0).unwrap();
-    let text = ended.out();
-    let shown = text.lines().filter(|line| line.starts_with("recvfrom ")).count();
-    let missed: usize = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("... ")?.strip_suffix(" datagrams not shown"))
-        .map(|count| count.parse::<usize>().unwrap())
-        .sum();
-    assert!(missed > 0);
-    assert_eq!(shown + missed, SENT);
-    assert!(text.ends_with("size 0\n"), "the summary is the last");
-}
-
-fn find(text: &[u8], wanted: &[u8]) -> bool {
-    text.windows(wanted.len()).any(|it| it == wanted)
 }

@@ -88,22 +88,3 @@ fn with_a_key_nobody_else_is_answered() {
     assert_eq!(run(&[&["-b", "127.0.0.1:0"], &options[..]].concat()).status.code(), Some(2));
     std::fs::remove_file(&file).unwrap();
 }
-
-#[test]
-fn an_answer_is_never_answered_and_never_longer() {
-    let server = Server::start(&["--stamp", "127.0.0.1:0", "-q"]);
-    let client = asker(server.addresses[1]);
-    let reflected = ask(&client, &request(1, 0, 44, Mode::Plain).1);
-    let junk = [&reflected[..], b"", b"hello", &[0; 13], &[0; 14], &[0; 40]];
-    for payload in junk {
-        client.send(payload).unwrap();
-    }
-    // The reflector handles what it gets in order, so an answer to any of these would come first.
-    let (packet, bytes) = request(2, 0, 44, Mode::Plain);
-    let answer = ReflectorPacket::decode(&ask(&client, &bytes), Mode::Plain).unwrap();
-    assert!(answer.answers(&packet));
-    assert_eq!(answer.sequence, 1);
-    let ended = server.stop();
-    assert_eq!(ended.drops(), "rate 0, loop 1, access 0, destination 0, source 0, size 5");
-    assert_eq!(ended.counts(), [8, 2, 6, 0, 0]);
-}

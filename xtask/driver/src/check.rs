@@ -1,4 +1,4 @@
-//! Comparing what was promised with what was said, and telling the difference in one line.
+//! Compares expected with printed text, and says the difference in one line.
 //!
 //! Expected text is written as it stands, with marks where a figure differs from run to run:
 //! `<port>`, `<ms>` (a number with three decimals), `<n>` (a whole number), `<any>` (the rest of
@@ -65,6 +65,12 @@ pub fn holds(what: &str, condition: bool) -> Result<()> {
         bail!("{}: {what}", here());
     }
     Ok(())
+}
+
+/// `part` stands somewhere in `text`.
+#[track_caller]
+pub fn has(text: &str, part: &str) -> Result<()> {
+    holds(&format!("{text:?} has {part:?}"), text.contains(part))
 }
 
 /// All of `got` is as `pattern` has it.

@@ -1,4 +1,4 @@
-//! Points in time after which a wait is given up. The only clock reader of the end-to-end run.
+//! Deadlines of waits. The only clock reader of the end-to-end run.
 
 use std::time::{Duration, Instant};
 

@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod clock;
+pub mod json;
 pub mod net;
 pub mod proc;
 pub mod process;

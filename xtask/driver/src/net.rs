@@ -70,22 +70,6 @@ impl Asker {
         check::same(&format!("{place}: the reply's source"), to, from)
     }
 
-    /// Asks until something answers: for a server that cannot say when it is ready, or whose
-    /// queue may be full. How often it asked.
-    pub fn await_service(&self, address: SocketAddr) -> Result<u64> {
-        let deadline = Deadline::after(PATIENCE);
-        self.socket.set_read_timeout(Some(Duration::from_millis(50)))?;
-        let mut asked = 0;
-        while deadline.left().is_some() {
-            self.send(address, b"is anybody there")?;
-            asked += 1;
-            if self.socket.recv(&mut [0; 64]).is_ok() {
-                return Ok(asked);
-            }
-        }
-        bail!("nothing answers at {address}")
-    }
-
     /// Nothing is there to be read now.
     #[track_caller]
     pub fn expect_nothing(&self) -> Result<()> {

@@ -1,5 +1,5 @@
-//! What a scenario can learn about a running program from outside: its books, its memory, its
-//! share of the processor (proc_pid_status(5), schedstat).
+//! Reads a running program's counts, memory and share of the processor from outside
+//! (proc_pid_status(5), schedstat).
 
 use std::time::Duration;
 

@@ -11,7 +11,6 @@ mod json;
 mod measure;
 mod netns;
 mod programs;
-mod python;
 mod raw;
 mod readme;
 mod runner;

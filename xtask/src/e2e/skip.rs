@@ -1,4 +1,5 @@
-//! The end of a scenario that cannot run on this machine: it says why, and fails where `CI=true`.
+//! Skips a scenario that cannot run on this machine, with the reason; where `CI=true` it fails
+//! instead.
 
 use anyhow::Result;
 

@@ -98,13 +98,6 @@ impl Ended {
     pub fn drops(&self) -> &str {
         self.stdout.lines().find_map(|line| line.strip_prefix("dropped: ")).expect("drops")
     }
-
-    /// `received = replied + dropped + failed`.
-    #[track_caller]
-    pub fn balances(&self) {
-        let [received, replied, dropped, failed, _] = self.counts();
-        assert_eq!(received, replied + dropped + failed, "{}", self.stdout);
-    }
 }
 
 /// A client's socket on the loopback address of `server`'s family.

@@ -1,4 +1,4 @@
-//! A command line to be started, and where its three streams go.
+//! A command line to start, and the files or pipes of its three streams.
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! What a child has said so far on one of its streams, and waiting for what it has yet to say.
+//! Collects what a child writes to one of its streams, and waits for more.
 
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -12,12 +12,9 @@ scenarios!("client_script":
     messages_beat_stdin,
     hex,
     escape,
-    one_way,
     raw_is_bytes_alone,
-    expectation_met,
     expectation_not_met,
     one_unanswered_among_many,
-    interval,
 );
 
 fn messages_beat_stdin(context: &Context) -> Result<()> {
@@ -59,45 +56,12 @@ fn escape(context: &Context) -> Result<()> {
     check::same("the datagram", vec![bytes], peer.payloads())
 }
 
-fn one_way(context: &Context) -> Result<()> {
-    let peer = Peer::silent()?;
-    let port = peer.address.port();
-    let target = peer.address.to_string();
-    let client = context.client().args([&target, "--no-reply", "-W", "60"]).stdin("one\ntwo\n");
-    let finished = client.finish()?;
-    finished.exits(0)?.complains("")?;
-    let lines =
-        format!("sendto ('127.0.0.1', {port}): one\nsendto ('127.0.0.1', {port}): two\n2 sent");
-    check::holds(
-        &format!("{:?} begins with {lines:?}", finished.out()),
-        finished.out().starts_with(&lines),
-    )?;
-    peer.wait_until(|seen| seen.len() == 2)
-}
-
 fn raw_is_bytes_alone(context: &Context) -> Result<()> {
     let peer = Peer::new(|request| vec![Reply::now(request.from, *b"\xff\x00\x1b[31m\n")])?;
     let target = peer.address.to_string();
     let finished = context.ask([target.as_str(), "--raw", "-m", "x", "-m", "y"])?;
     finished.exits(0)?.complains("")?;
     check::same("stdout", b"\xff\x00\x1b[31m\n\xff\x00\x1b[31m\n".to_vec(), finished.stdout.clone())
-}
-
-fn expectation_met(context: &Context) -> Result<()> {
-    let server = context.serve(&["-q"])?;
-    let target = server.address().to_string();
-    for expectation in [
-        ["--expect", "echo hello"],
-        ["--expect-hex", "6563686F 2068656c6c6f"],
-        ["--expect-regex", "^echo h.*o$"],
-        ["--expect-regex", "ell"],
-    ] {
-        let finished =
-            context.ask([&[target.as_str(), "-m", "hello"], expectation.as_slice()].concat())?;
-        finished.exits(0)?.complains("")?;
-        check::holds("all is well", finished.out().contains("\n1 sent, 1 replied, 0 lost\n"))?;
-    }
-    Ok(())
 }
 
 fn expectation_not_met(context: &Context) -> Result<()> {
@@ -110,8 +74,8 @@ fn expectation_not_met(context: &Context) -> Result<()> {
         let finished = context.ask([&options, expectation.as_slice()].concat())?;
         finished.exits(1)?;
         let told = finished.out() + &finished.err();
-        check::holds(&format!("{told:?} counts it"), told.contains(", 1 wrong"))?;
-        check::holds(&format!("{told:?} shows what came"), told.contains(r"ech\x1b hello"))?;
+        check::has(&told, ", 1 wrong")?;
+        check::has(&told, r"ech\x1b hello")?;
     }
     Ok(())
 }
@@ -132,14 +96,4 @@ fn one_unanswered_among_many(context: &Context) -> Result<()> {
          4 sent, 3 replied, 1 lost\nrtt min/avg/max/mdev = <ms>/<ms>/<ms>/<ms> ms\n"
     ))?;
     Ok(())
-}
-
-fn interval(context: &Context) -> Result<()> {
-    let peer = Peer::echo()?;
-    let target = peer.address.to_string();
-    let began = crate::e2e::clock::now();
-    context.ask([target.as_str(), "-i", "0.2", "-m", "1", "-m", "2", "-m", "3"])?.exits(0)?;
-    let took = crate::e2e::clock::now() - began;
-    check::holds(&format!("two pauses took {took:?}"), took.as_millis() >= 400)?;
-    check::same("datagrams", 3, peer.seen().len())
 }

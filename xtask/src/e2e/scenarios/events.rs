@@ -12,7 +12,6 @@ use crate::e2e::net::{Peer, Reply, closed};
 scenarios!("events":
     of_the_client,
     of_a_refused_client,
-    of_stamp,
 );
 
 fn of_the_client(context: &Context) -> Result<()> {
@@ -26,7 +25,7 @@ fn of_the_client(context: &Context) -> Result<()> {
     let client = context.client().args([target.as_str(), "--json", "-W", "300ms"]).args(messages);
     let finished = client.finish()?;
     finished.exits(1)?;
-    let events = json::events(context, "udp-client", &finished.stdout)?;
+    let events = json::events("udp-client", &finished.stdout)?;
     check::same(
         "the events",
         vec!["sent", "reply", "sent", "timeout", "sent", "reply", "summary"],
@@ -47,7 +46,7 @@ fn of_a_refused_client(context: &Context) -> Result<()> {
     let target = closed()?.to_string();
     let finished = context.ask([target.as_str(), "--json", "-m", "x", "-W", "20"])?;
     finished.exits(3)?;
-    let events = json::events(context, "udp-client", &finished.stdout)?;
+    let events = json::events("udp-client", &finished.stdout)?;
     check::same("the events", vec!["sent", "refused", "summary"], json::types(&events))?;
     let summary = json::first(&events, "summary")?;
     check::same(
@@ -55,24 +54,4 @@ fn of_a_refused_client(context: &Context) -> Result<()> {
         (Some(1), Some(0)),
         (summary["refused"].as_u64(), summary["lost"].as_u64()),
     )
-}
-
-fn of_stamp(context: &Context) -> Result<()> {
-    let reflector = closed()?.to_string();
-    let server = context.serve(&["--stamp", &reflector])?;
-    let finished = context.beat(["--stamp", &reflector, "--json", "-c", "3", "-i", "0.05"])?;
-    finished.exits(0)?;
-    let events = json::events(context, "udp-heartbeat", &finished.stdout)?;
-    let summary = json::first(&events, "summary")?;
-    for (name, expected) in [
-        ("sent", 3),
-        ("received", 3),
-        ("lost_forward", 0),
-        ("lost_return", 0),
-        ("lost_undetermined", 0),
-    ] {
-        check::same(name, Some(expected), summary[name].as_u64())?;
-    }
-    server.stop()?.exits(0)?;
-    Ok(())
 }

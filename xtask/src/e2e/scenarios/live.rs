@@ -84,10 +84,7 @@ fn whatever_ends_it_the_terminal_is_as_before(context: &Context) -> Result<()> {
         })?;
         let (code, screen) = terminal.finish()?;
         check::same("exit code", 0, code)?;
-        check::holds(
-            &format!("{screen:?} has the figures"),
-            screen.contains("\nrtt p50/p90/p99 = "),
-        )?;
+        check::has(&screen, "\nrtt p50/p90/p99 = ")?;
     }
     Ok(())
 }
@@ -101,7 +98,7 @@ fn it_ends_by_itself(context: &Context) -> Result<()> {
     let (code, screen) = terminal.finish()?;
     check::same("exit code", 0, code)?;
     let text = "3 sent, 3 received, 0 lost (0.0%)";
-    check::holds(&format!("{screen:?} has the summary"), screen.contains(text))
+    check::has(&screen, text)
 }
 
 /// Opens a terminal for a program, and closes it once the screen is shown.

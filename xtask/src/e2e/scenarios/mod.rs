@@ -1,8 +1,6 @@
 //! All scenarios, one file a subject. A scenario's name is `file/function`.
 
 mod addresses;
-mod admission;
-mod books;
 mod client_script;
 mod events;
 mod faults;
@@ -13,7 +11,6 @@ mod live;
 mod mesh;
 mod output;
 mod pages;
-mod payloads;
 mod prometheus;
 mod recordings;
 mod services;
@@ -54,16 +51,13 @@ pub(super) fn all() -> Vec<Scenario> {
         heartbeat_run::all(),
         client_script::all(),
         stamp::all(),
-        books::all(),
         output::all(),
-        admission::all(),
         addresses::all(),
         prometheus::all(),
         signals::all(),
         live::all(),
         recordings::all(),
         pages::all(),
-        payloads::all(),
         events::all(),
         usage::all(),
     ]

@@ -1,22 +1,21 @@
-//! Outputs that break, fill up, are closed, or are never read: the server serves on without
-//! them, the client and the heartbeat end quietly.
+//! What the programs print, and that a reader who goes away ends the client and the heartbeat quietly.
+//! Outputs that fail under the server are in `faults/output`, bytes that do harm in `hostile`.
 
-use anyhow::Result;
-use nix::sys::signal::Signal;
+use anyhow::{Context as _, Result};
 
 use super::scenarios;
 use crate::e2e::check;
 use crate::e2e::context::{Context, Server};
-use crate::e2e::net::{Asker, Peer, closed};
-use crate::e2e::process::{Launch, Process};
+use crate::e2e::net::{Asker, LARGEST, Peer, closed};
 
 scenarios!("output":
     a_broken_pipe_ends_the_client_quietly,
     a_broken_pipe_ends_the_heartbeat_quietly,
-    the_server_serves_on_with_closed_streams,
     a_burst_is_shown_whole,
     quiet_and_raw_print_nothing_else,
     no_escape_sequence_in_a_pipe,
+    empty_and_largest_raw,
+    truncated_as_in_the_tutorial,
 );
 
 fn a_broken_pipe_ends_the_client_quietly(context: &Context) -> Result<()> {
@@ -53,26 +52,6 @@ fn serves_on(server: &Server, count: usize) -> Result<()> {
         asker.expect(server.address(), payload.as_bytes(), format!("echo {payload}").as_bytes())?;
     }
     check::holds("the server still runs", server.process.runs()?)
-}
-
-/// It ends with `code` when asked to, without a panic.
-fn ends(process: Process, code: i32) -> Result<()> {
-    process.signal(Signal::SIGTERM)?;
-    let finished = process.finish()?;
-    finished.exits(code)?;
-    check::holds(&format!("no panic: {}", finished.err()), !finished.err().contains("panicked"))
-}
-
-fn the_server_serves_on_with_closed_streams(context: &Context) -> Result<()> {
-    let address = closed()?;
-    let program = context.programs.server.display();
-    let script = format!("exec '{program}' --bind {address} <&- >&- 2>&-");
-    let process = Launch::new("bash").args(["-c", script.as_str()]).spawn()?;
-    Asker::new()?.await_service(address)?;
-    let server = Server { process, addresses: vec![address] };
-    serves_on(&server, 500)?;
-    // What could not be written was not done.
-    ends(server.process, 4)
 }
 
 /// With an output that is read, what one asker says in a hurry is all shown.
@@ -118,4 +97,37 @@ fn no_escape_sequence_in_a_pipe(context: &Context) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn empty_and_largest_raw(context: &Context) -> Result<()> {
+    let server = context.serve(&["--raw", "-q"])?;
+    let asker = Asker::new()?;
+    let largest: Vec<u8> = (0..LARGEST).map(|i| (i * 31 % 251) as u8).collect();
+    for _ in 0..3 {
+        asker.expect(server.address(), b"", b"")?;
+        asker.expect(server.address(), &largest, &largest)?;
+    }
+    server.stop()?.exits(0)?.prints(
+        "server start at: <any>\nwait for connection...\n--- <any>\n\
+         6 received, 6 replied, 0 dropped, 0 failed, 0 kernel drops\ndropped: <any>\n",
+    )?;
+    Ok(())
+}
+
+fn truncated_as_in_the_tutorial(context: &Context) -> Result<()> {
+    let server = context.serve(&["--max-datagram", "16"])?;
+    let asker = Asker::new()?;
+    asker.expect(server.address(), b"0123456789abcdef", b"echo 0123456789abcdef")?;
+    asker.expect(server.address(), b"0123456789abcdefghij", b"echo 0123456789abcdef")?;
+    let finished = server.stop()?;
+    finished.exits(0)?;
+    let out = finished.out();
+    let lines: Vec<&str> =
+        out.lines().filter_map(|l| l.split_once("): ")).map(|(_, t)| t).collect();
+    check::same("the whole one", Some(&"0123456789abcdef"), lines.first())?;
+    let marked = lines.get(1).context("no line for the truncated datagram")?;
+    check::holds(
+        &format!("{marked:?} is marked as truncated"),
+        marked.starts_with("0123456789abcdef ") && marked.contains("truncated"),
+    )
 }

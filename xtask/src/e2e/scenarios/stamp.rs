@@ -9,15 +9,13 @@ use anyhow::{Context as _, Result};
 use super::scenarios;
 use crate::e2e::check;
 use crate::e2e::context::{Context, Server};
-use crate::e2e::net::{Asker, Peer, closed};
+use crate::e2e::net::{Asker, closed};
 
 scenarios!("stamp":
     sender_and_reflector,
     authenticated,
     a_wrong_key,
     the_reflector_by_the_rfc,
-    the_sender_by_the_rfc,
-    loss_by_direction,
 );
 
 /// An echo server that reflects STAMP on another port beside.
@@ -36,16 +34,13 @@ fn sender_and_reflector(context: &Context) -> Result<()> {
     let out = check::without_missed(&finished.out());
     for seq in 1..=3 {
         let line = format!("recvfrom ('127.0.0.1', {port}): STAMP 44 bytes  seq={seq} rtt=");
-        check::holds(&format!("{out:?} has {line:?}"), out.contains(&line))?;
+        check::has(&out, &line)?;
     }
     check::holds(
         "each beat is announced",
         out.matches(&format!("sendto ('127.0.0.1', {port}): STAMP 44 bytes\n")).count() == 3,
     )?;
-    check::holds(
-        &format!("{out:?} has the counts"),
-        out.contains("\n3 sent, 3 received, 0 lost (0.0%), 0 late, 0 duplicate, 0 reordered\n"),
-    )?;
+    check::has(&out, "\n3 sent, 3 received, 0 lost (0.0%), 0 late, 0 duplicate, 0 reordered\n")?;
     // The echo service beside it is no reflector, and the reflector no echo service.
     Asker::new()?.expect(server.address(), b"hello", b"echo hello")?;
     server.stop()?.exits(0)?;
@@ -71,14 +66,8 @@ fn authenticated(context: &Context) -> Result<()> {
     let options = ["--stamp", target.as_str(), "--stamp-key-file", &same, "-c", "3", "-i", "0.05"];
     let finished = context.beat(options)?;
     finished.exits(0)?;
-    check::holds(
-        &format!("{:?} has the size", finished.out()),
-        finished.out().contains("STAMP 112 bytes\n"),
-    )?;
-    check::holds(
-        &format!("{:?} has the counts", finished.out()),
-        finished.out().contains("\n3 sent, 3 received, 0 lost (0.0%), "),
-    )?;
+    check::has(&finished.out(), "STAMP 112 bytes\n")?;
+    check::has(&finished.out(), "\n3 sent, 3 received, 0 lost (0.0%), ")?;
     server.stop()?.exits(0)?;
     Ok(())
 }
@@ -92,11 +81,6 @@ fn a_wrong_key(context: &Context) -> Result<()> {
     context.heartbeat().args(common).args(["--stamp-key-file", &other]).finish()?.exits(1)?;
     // Without a key the packet is no authenticated one either.
     context.beat(common)?.exits(1)?;
-    // A key that cannot be read is a local failure.
-    context
-        .beat(["--stamp", "--stamp-key-file", "/nonexistent/key"])?
-        .exits(4)?
-        .complains("error: <any>\n")?;
     server.stop()?.exits(0)?;
     Ok(())
 }
@@ -140,70 +124,5 @@ fn the_reflector_by_the_rfc(context: &Context) -> Result<()> {
         check::holds("the multiplier is not zero", reply[13] != 0)?;
     }
     server.stop()?.exits(0)?;
-    Ok(())
-}
-
-/// The sender's packets as the RFC has them, and what is no reply to them.
-fn the_sender_by_the_rfc(context: &Context) -> Result<()> {
-    let peer = Peer::silent()?;
-    let target = peer.address.to_string();
-    context.beat(["--stamp", target.as_str(), "-c", "3", "-i", "0.05", "-W", "300ms"])?.exits(1)?;
-    for (index, packet) in peer.payloads().iter().enumerate() {
-        check::same("the size", 44, packet.len())?;
-        check::same(
-            "the sequence number",
-            u32::try_from(index)?.to_be_bytes().as_slice(),
-            &packet[..4],
-        )?;
-        check::holds("a time stamp", packet[4..8] != [0; 4])?;
-        check::holds("the multiplier is not zero", packet[13] != 0)?;
-        check::holds("zeros to the end", packet[16..].iter().all(|b| *b == 0))?;
-    }
-    // An echo of the packet itself is not a reflected packet.
-    let echo = Peer::new(|r| vec![crate::e2e::net::Reply::now(r.from, r.bytes.as_slice())])?;
-    let target = echo.address.to_string();
-    context.beat(["--stamp", target.as_str(), "-c", "2", "-i", "0.05", "-W", "300ms"])?.exits(1)?;
-    Ok(())
-}
-
-/// Of 20 beats 4 and 5 never reach the reflector (it does not count them), 8, 9 and 10 do but
-/// their replies are lost: two up, three down.
-fn loss_by_direction(context: &Context) -> Result<()> {
-    let mut own = 0_u32;
-    let peer = Peer::new(move |request| {
-        let sequence = request.number;
-        if (4..=5).contains(&sequence) {
-            return Vec::new();
-        }
-        let mut reply = vec![0; 44];
-        reply[..4].copy_from_slice(&own.to_be_bytes());
-        own += 1;
-        if (8..=10).contains(&sequence) || request.bytes.len() < 44 {
-            return Vec::new();
-        }
-        reply[4..12].copy_from_slice(&request.bytes[4..12]);
-        reply[12..14].copy_from_slice(&0x0101_u16.to_be_bytes());
-        reply[16..24].copy_from_slice(&request.bytes[4..12]);
-        reply[24..28].copy_from_slice(&request.bytes[..4]);
-        reply[28..38].copy_from_slice(&request.bytes[4..14]);
-        reply[40] = 64;
-        vec![crate::e2e::net::Reply::now(request.from, reply)]
-    })?;
-    let target = peer.address.to_string();
-    let options = ["--stamp", target.as_str(), "-c", "20", "-i", "0.05", "-W", "400ms", "--json"];
-    let finished = context.beat(options)?;
-    finished.exits(0)?;
-    let events = crate::e2e::json::events(context, "udp-heartbeat", &finished.stdout)?;
-    let summary = crate::e2e::json::first(&events, "summary")?;
-    for (name, expected) in [
-        ("sent", 20),
-        ("received", 15),
-        ("lost", 5),
-        ("lost_forward", 2),
-        ("lost_return", 3),
-        ("lost_undetermined", 0),
-    ] {
-        check::same(name, Some(expected), summary[name].as_u64())?;
-    }
     Ok(())
 }

@@ -4,8 +4,8 @@ use anyhow::{Context as _, Result};
 
 use super::scenarios;
 use crate::e2e::context::Context;
-use crate::e2e::process::Process;
-use crate::e2e::python;
+use crate::e2e::netns::needs;
+use crate::e2e::process::{Launch, Process};
 use crate::e2e::terminal::Terminal;
 
 scenarios!("tutorial_python":
@@ -16,9 +16,16 @@ scenarios!("tutorial_python":
     their_heartbeat_our_server,
 );
 
+/// One of the tutorial's programs, written anew for the workspace, unbuffered.
+fn theirs(context: &Context, name: &str) -> Result<Launch> {
+    needs(&["python3"])?;
+    let path = context.root.join("xtask/tutorial").join(name);
+    Ok(Launch::new("python3").arg("-u").arg(path))
+}
+
 /// Their server on a free port, and that port.
 fn their_server(context: &Context) -> Result<(Process, u16)> {
-    let server = python::program(context, "server.py")?.arg("0").spawn()?;
+    let server = theirs(context, "server.py")?.arg("0").spawn()?;
     let text = server.wait_for("server start at: 0.0.0.0:<port>\nwait for connection...\n")?;
     let port = text.lines().next().and_then(|line| line.rsplit(':').next());
     let port = port.and_then(|p| p.parse().ok()).context("no port in their start line")?;
@@ -78,7 +85,7 @@ fn our_heartbeat_their_server(context: &Context) -> Result<()> {
 fn their_client_our_server(context: &Context) -> Result<()> {
     let server = context.serve(&[])?;
     let port = server.port();
-    let client = python::program(context, "client.py")?;
+    let client = theirs(context, "client.py")?;
     client.arg(port.to_string()).stdin("hello\n你好\n").finish()?.exits(0)?.prints(&format!(
         "please input message: sendto ('127.0.0.1', {port}): hello\n\
          recvfrom ('127.0.0.1', {port}): echo hello\n\
@@ -98,7 +105,7 @@ fn their_client_our_server(context: &Context) -> Result<()> {
 fn their_heartbeat_our_server(context: &Context) -> Result<()> {
     let server = context.serve(&[])?;
     let port = server.port();
-    let heartbeat = python::program(context, "heartbeat.py")?.arg(port.to_string()).spawn()?;
+    let heartbeat = theirs(context, "heartbeat.py")?.arg(port.to_string()).spawn()?;
     let beat = format!(
         "sendto ('127.0.0.1', {port}): heartbeat\n\
          recvfrom ('127.0.0.1', {port}): echo heartbeat\n"

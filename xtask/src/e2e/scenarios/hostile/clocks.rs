@@ -109,10 +109,7 @@ fn heartbeat_under_a_stepped_clock(context: &Context) -> Result<()> {
     for options in [&[][..], &["--number"]] {
         let out = stepped(context, &server.address().to_string(), options)?;
         let figures = sane(&out)?;
-        check::holds(
-            "nothing is lost",
-            out.contains("60 sent, 60 received, 0 lost (0.0%), 0 late"),
-        )?;
+        check::has(&out, "60 sent, 60 received, 0 lost (0.0%), 0 late")?;
         figure(
             "hostile/clocks",
             &format!("clock stepped {STEPS:?}: heartbeat {options:?} rtt {figures:?} ms"),
@@ -126,7 +123,7 @@ fn stamp_under_a_stepped_clock(context: &Context) -> Result<()> {
     let reflector = server.addresses.get(1).context("no second start line")?;
     let out = stepped(context, &reflector.to_string(), &["--stamp"])?;
     let figures = sane(&out)?;
-    check::holds("nothing is lost", out.contains("60 sent, 60 received, 0 lost (0.0%)"))?;
+    check::has(&out, "60 sent, 60 received, 0 lost (0.0%)")?;
     figure("hostile/clocks", &format!("clock stepped {STEPS:?}: STAMP rtt {figures:?} ms"));
     Ok(())
 }
@@ -146,10 +143,7 @@ fn client_under_a_stepped_clock(context: &Context) -> Result<()> {
     client.end_input();
     let finished = client.finish()?;
     finished.exits(0)?;
-    check::holds(
-        "every message is answered",
-        finished.out().contains("8 sent, 8 replied, 0 lost"),
-    )?;
+    check::has(&finished.out(), "8 sent, 8 replied, 0 lost")?;
     sane(&finished.out())?;
     Ok(())
 }
@@ -175,7 +169,7 @@ fn server_under_a_stepped_clock(context: &Context) -> Result<()> {
     let finished = server.interrupt()?;
     finished.exits(0)?;
     let out = finished.out();
-    check::holds(&format!("all answered: {out}"), out.contains("\"replied\":200"))?;
+    check::has(&out, "\"replied\":200")?;
     check::holds(
         "the clock was stepped at all",
         out.contains("\"ts\":\"2027") || out.contains("\"ts\":\"2028"),

@@ -45,10 +45,10 @@ fn every_kind_of_payload(context: &Context) -> Result<()> {
             expected.size += 1;
         }
     }
-    // Towers of prefixes are a loop's, whatever stands on top.
-    for tower in [ECHO.repeat(16), [ECHO.repeat(16), b"top".to_vec()].concat(), ECHO.repeat(13_000)]
+    // Chains of prefixes are a loop's, whatever stands on top.
+    for chain in [ECHO.repeat(16), [ECHO.repeat(16), b"top".to_vec()].concat(), ECHO.repeat(13_000)]
     {
-        asker.send(at(SERVER), &tower)?;
+        asker.send(at(SERVER), &chain)?;
         expected.received += 1;
         expected.refused += 1;
         expected.looped += 1;

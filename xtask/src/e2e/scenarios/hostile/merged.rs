@@ -106,16 +106,16 @@ fn each_of_a_run_is_limited(context: &Context) -> Result<()> {
     check::holds(&format!("{books:?}"), (10..=20).contains(&books.replied))
 }
 
-/// Towers of prefixes among honest datagrams of the same length.
+/// Chains of prefixes among honest datagrams of the same length.
 fn each_of_a_run_is_looked_at(context: &Context) -> Result<()> {
     let server = context.serve(&["-q"])?;
     let asker = Asker::new()?;
-    let tower = ECHO.repeat(16);
-    let honest = [b"x".as_slice(), &tower[1..]].concat();
+    let chain = ECHO.repeat(16);
+    let honest = [b"x".as_slice(), &chain[1..]].concat();
     let kinds = [1, 0, 0, 1, 1, 1, 0, 1, 0, 1, 1, 0, 0, 0, 1, 0].repeat(4);
     let run: Vec<u8> =
-        kinds.iter().flat_map(|&k| if k == 1 { &tower } else { &honest }).copied().collect();
-    send_run(&asker, server.address(), &run, tower.len())?;
+        kinds.iter().flat_map(|&k| if k == 1 { &chain } else { &honest }).copied().collect();
+    send_run(&asker, server.address(), &run, chain.len())?;
     let answered = kinds.iter().filter(|&&k| k == 0).count();
     expect_run(&asker, &honest.repeat(answered), honest.len(), honest.len())?;
     asker.expect(server.address(), b"last", b"echo last")?;

@@ -26,6 +26,12 @@ pub(super) fn ipv6() -> Vec<Case> {
         spoil(&mut packet);
         alone(&packet)
     };
+    let udp = |spoil: &dyn Fn(&mut [u8])| {
+        spoilt(&|p| {
+            let at = udp_at(p);
+            spoil(&mut p[at..]);
+        })
+    };
     // An extension header of 8 bytes between the IPv6 header and UDP.
     let extended = |kind: u8, header: [u8; 8]| {
         spoilt(&move |p: &mut Vec<u8>| {
@@ -47,38 +53,10 @@ pub(super) fn ipv6() -> Vec<Case> {
         to("to all nodes, alone", SERVER_MAC, [0xff02, 0, 0, 0, 0, 0, 0, 1], Perhaps),
         to("to all nodes of the interface", GROUP6_MAC, [0xff01, 0, 0, 0, 0, 0, 0, 1], Perhaps),
         to("to an IPv6 group that nobody joined", GROUP6_MAC, [0xff05, 0, 0, 0, 0, 0, 1, 3], Never),
-        case(
-            "v6 checksum none",
-            spoilt(&|p| {
-                let at = udp_at(p);
-                p[at + 6..][..2].fill(0);
-            }),
-            Never,
-        ),
-        case(
-            "v6 checksum wrong",
-            spoilt(&|p| {
-                let at = udp_at(p);
-                p[at + 7] ^= 1;
-            }),
-            Never,
-        ),
-        case(
-            "v6 UDP length 0",
-            spoilt(&|p| {
-                let at = udp_at(p);
-                p[at + 4..][..2].fill(0);
-            }),
-            Perhaps,
-        ),
-        case(
-            "v6 UDP length 7",
-            spoilt(&|p| {
-                let at = udp_at(p);
-                p[at + 5] = 7;
-            }),
-            Never,
-        ),
+        case("v6 checksum none", udp(&|p| p[6..8].fill(0)), Never),
+        case("v6 checksum wrong", udp(&|p| p[7] ^= 1), Never),
+        case("v6 UDP length 0", udp(&|p| p[4..6].fill(0)), Perhaps),
+        case("v6 UDP length 7", udp(&|p| p[5] = 7), Never),
         case("v6 payload length 0", spoilt(&|p| p[5] = 0), Never),
         case("v6 payload length too long", spoilt(&|p| p[4] = 4), Never),
         case("v6 hop limit 0", spoilt(&|p| p[7] = 0), Perhaps),

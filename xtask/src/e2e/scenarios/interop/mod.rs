@@ -103,7 +103,7 @@ fn beat(context: &Context, target: SocketAddr, options: &[&str], code: i32) -> R
     let target = target.to_string();
     let finished = context.beat([&["--stamp", &target, "--json"], options].concat())?;
     finished.exits(code)?;
-    json::events(context, "udp-heartbeat", &finished.stdout)
+    json::events("udp-heartbeat", &finished.stdout)
 }
 
 /// Each of these counts of `object` is as expected.

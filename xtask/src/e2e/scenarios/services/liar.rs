@@ -76,7 +76,7 @@ fn every_service_at_once(context: &Context) -> Result<()> {
     let options = ["-c", "20", "-i", "20ms", "-W", "10s", "--json", "--targets-file"];
     let run = context.heartbeat().args(options).arg(file).finish()?;
     run.exits(0)?;
-    let events = json::events(context, "udp-heartbeat", &run.stdout)?;
+    let events = json::events("udp-heartbeat", &run.stdout)?;
     for peer in &peers {
         check::same(&peer.url, Figures::all(20), Figures::of(summary(&events, &peer.url)?)?)?;
     }
@@ -98,7 +98,7 @@ fn a_liar_is_not_believed(context: &Context) -> Result<()> {
     let urls = peers.iter().map(|peer| &peer.url);
     let run = context.heartbeat().args(options).args(urls).finish()?;
     run.exits(1)?;
-    let events = json::events(context, "udp-heartbeat", &run.stdout)?;
+    let events = json::events("udp-heartbeat", &run.stdout)?;
     for (peer, (service, _)) in peers.iter().zip(SERVICES) {
         let usual = Figures {
             received: 15,
@@ -136,7 +136,7 @@ fn what_the_keys_demand(context: &Context) -> Result<()> {
         let peer = Liar::start(context, service, tail, 0)?;
         let run = context.beat(["-c", "1", "-W", "10s", "--json", &peer.url])?;
         run.exits(i32::from(verdict != "ok"))?;
-        let events = json::events(context, "udp-heartbeat", &run.stdout)?;
+        let events = json::events("udp-heartbeat", &run.stdout)?;
         let reply = json::first(&events, "reply")?;
         check::same(&peer.url, Some(verdict), reply["verdict"].as_str())?;
         check::same(&peer.url, reason, reply["reason"].as_str().unwrap_or_default())?;

@@ -52,7 +52,7 @@ pub(super) const COTURN: Server = Server {
     prepare: |place| {
         let directory = place.path()?;
         let files = [format!("--pidfile={directory}/pid"), format!("--db={directory}/db")];
-        Ok(place.launch("turnserver").args(TURNSERVER).args(files))
+        Ok(place.launch("turnserver").args(TURNSERVER.split(' ')).args(files))
     },
 };
 
@@ -138,7 +138,7 @@ pub(super) const OPENVPN: Server = Server {
 pub(super) const OPENVPN_PEER: Server = Server {
     prepare: |place| {
         certificate(place)?;
-        Ok(place.launch("openvpn").args(OPENVPN_ARGS))
+        Ok(place.launch("openvpn").args(OPENVPN_ARGS.split(' ')))
     },
     ..OPENVPN
 };
@@ -216,17 +216,8 @@ pidfile DIR/pid
 
 const CHRONYD: [&str; 7] = ["-d", "-x", "-U", "-u", "root", "-f", "chrony.conf"];
 
-const TURNSERVER: [&str; 9] = [
-    "-n",
-    "--listening-ip=127.0.0.1",
-    "--no-tls",
-    "--no-dtls",
-    "--no-cli",
-    "--log-file=stdout",
-    "--lt-cred-mech",
-    "--user=u:p",
-    "--realm=example.org",
-];
+const TURNSERVER: &str = "-n --listening-ip=127.0.0.1 --no-tls --no-dtls --no-cli --log-file=stdout \
+                          --lt-cred-mech --user=u:p --realm=example.org";
 
 const SNMPD_CONF: &str = "agentAddress udp:127.0.0.1:161
 rocommunity public 127.0.0.1
@@ -311,26 +302,8 @@ bandwidth=72000
 ";
 
 /// A device that needs no driver.
-const OPENVPN_ARGS: [&str; 18] = [
-    "--tls-server",
-    "--proto",
-    "udp",
-    "--local",
-    "127.0.0.1",
-    "--lport",
-    "1194",
-    "--ca",
-    "cert.pem",
-    "--cert",
-    "cert.pem",
-    "--key",
-    "key.pem",
-    "--dh",
-    "none",
-    "--dev",
-    "null",
-    "--ifconfig-noexec",
-];
+const OPENVPN_ARGS: &str = "--tls-server --proto udp --local 127.0.0.1 --lport 1194 --ca cert.pem \
+                            --cert cert.pem --key key.pem --dh none --dev null --ifconfig-noexec";
 
 /// It may be asked more than 100 times in ten seconds.
 const OPENVPN_MODE: [&str; 7] =

@@ -70,7 +70,7 @@ fn together(context: &Context) -> Result<()> {
     clock::pause(Duration::from_secs(beats.saturating_sub(1)));
     let run = asking.finish()?;
     run.exits(1)?;
-    let events = json::events(context, "udp-heartbeat", &run.stdout)?;
+    let events = json::events("udp-heartbeat", &run.stdout)?;
     for ((_, verdict, reason, (fact, pattern)), url) in TARGETS.iter().zip(&targets) {
         figures(summary(&events, url)?, beats, verdict, reason)?;
         let replies = of_type(&events, "reply").filter(|reply| reply["target"] == url.as_str());
