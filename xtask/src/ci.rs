@@ -22,47 +22,36 @@ pub(crate) struct Args {
     list: bool,
 }
 
-struct Step {
-    name: &'static str,
-    what: &'static str,
-    commands: fn() -> Result<Vec<Command>>,
-}
+/// A step by its name: what it shows, and what it runs.
+struct Step(&'static str, &'static str, fn() -> Result<Vec<Command>>);
 
 const STEPS: &[Step] = &[
-    Step { name: "fmt", what: "the code is formatted", commands: fmt },
-    Step { name: "clippy", what: "no warning anywhere", commands: clippy },
-    Step { name: "alone", what: "each crate builds without the others' features", commands: alone },
-    Step {
-        name: "deny",
-        what: "licences, sources and versions of what is built in",
-        commands: deny,
-    },
-    Step { name: "docs", what: "the documentation builds without a warning", commands: docs },
-    Step { name: "peers", what: "the servers to measure against build", commands: peers },
-    Step { name: "test", what: "unit and integration tests", commands: test },
-    Step { name: "benches", what: "the microbenchmarks build", commands: benches },
-    Step { name: "doctest", what: "the examples in the documentation", commands: doctest },
-    Step { name: "examples", what: "the library's examples build", commands: examples },
-    Step {
-        name: "interop",
-        what: "other STAMP implementations, for the next two",
-        commands: interop,
-    },
-    Step { name: "e2e", what: "the built programs, end to end", commands: e2e },
-    Step { name: "e2e-portable", what: "the same on the portable path", commands: e2e_portable },
-    Step { name: "dist", what: "what is installed, quick parts", commands: dist },
+    Step("fmt", "the code is formatted", fmt),
+    Step("clippy", "no warning anywhere", clippy),
+    Step("alone", "each crate builds without the others' features", alone),
+    Step("deny", "licences, sources and versions of what is built in", deny),
+    Step("docs", "the documentation builds without a warning", docs),
+    Step("peers", "the servers to measure against build", peers),
+    Step("test", "unit and integration tests", test),
+    Step("benches", "the microbenchmarks build", benches),
+    Step("doctest", "the examples in the documentation", doctest),
+    Step("examples", "the libraries' examples build", examples),
+    Step("interop", "other STAMP implementations, for the next two", interop),
+    Step("e2e", "the built programs, end to end", e2e),
+    Step("e2e-portable", "the same on the portable path", e2e_portable),
+    Step("dist", "what is installed, quick parts", dist),
 ];
 
 /// Runs the chosen steps; true when none of them failed.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     for name in &args.steps {
-        if !STEPS.iter().any(|step| step.name == name) {
+        if !STEPS.iter().any(|step| step.0 == name) {
             bail!("no step is named {name}; `cargo xtask ci --list` names them");
         }
     }
     if args.list {
-        for step in STEPS {
-            say::line(&format!("{:<13} {}", step.name, step.what));
+        for Step(name, what, _) in STEPS {
+            say::line(&format!("{name:<13} {what}"));
         }
         return Ok(true);
     }
@@ -70,10 +59,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let mut failed = Vec::new();
     let mut ran = 0;
     for step in STEPS {
-        if args.steps.is_empty() || args.steps.iter().any(|name| name == step.name) {
+        if args.steps.is_empty() || args.steps.iter().any(|name| name == step.0) {
             ran += 1;
             if !run_step(step)? {
-                failed.push(step.name);
+                failed.push(step.0);
             }
         }
     }
@@ -86,11 +75,11 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     Ok(failed.is_empty())
 }
 
-fn run_step(step: &Step) -> Result<bool> {
-    say::line(&format!("== {}: {}", step.name, step.what));
+fn run_step(Step(name, what, commands): &Step) -> Result<bool> {
+    say::line(&format!("== {name}: {what}"));
     let began = now();
     let mut good = true;
-    let commands = (step.commands)().unwrap_or_else(|error| {
+    let commands = commands().unwrap_or_else(|error| {
         say::line(&format!("failed: {error:#}"));
         good = false;
         Vec::new()
@@ -108,7 +97,7 @@ fn run_step(step: &Step) -> Result<bool> {
         }
     }
     let verdict = if good { "ok" } else { "FAILED" };
-    say::line(&format!("{verdict} {} ({:.1} s)", step.name, began.elapsed().as_secs_f64()));
+    say::line(&format!("{verdict} {name} ({:.1} s)", began.elapsed().as_secs_f64()));
     Ok(good)
 }
 
@@ -117,74 +106,41 @@ fn shown(command: &Command) -> String {
     format!("cargo {}", args.join(" "))
 }
 
-fn cargo_with(args: &[&str]) -> Command {
+fn cargo_with(args: &str) -> Command {
     let mut command = cargo();
-    command.args(args);
+    command.args(args.split(' '));
     command
 }
 
 fn fmt() -> Result<Vec<Command>> {
-    Ok(vec![cargo_with(&["fmt", "--all", "--check"])])
+    Ok(vec![cargo_with("fmt --all --check")])
 }
 
 fn clippy() -> Result<Vec<Command>> {
-    Ok(vec![cargo_with(&[
-        "clippy",
-        "--quiet",
-        "--workspace",
-        "--all-targets",
-        "--all-features",
-        "--",
-        "-D",
-        "warnings",
-    ])])
+    Ok(vec![cargo_with("clippy --quiet --workspace --all-targets --all-features -- -D warnings")])
 }
 
 /// One by one, because in a build of the whole workspace one crate's features help the others.
 fn alone() -> Result<Vec<Command>> {
-    let mut commands = Vec::new();
-    for crate_ in [
-        "udp-core",
-        "udp-server",
-        "udp-client",
-        "udp-heartbeat",
-        "xtask",
-        "driver",
-        "pages",
-        "bench",
-    ] {
-        commands.push(cargo_with(&["check", "--quiet", "-p", crate_]));
-    }
-    // The other combinations of udp-core's features; `fuzzing` contains `service` and `web`.
-    let combinations =
-        "cli expect service cli,expect cli,service web web,expect fuzzing fuzzing,expect";
-    for features in combinations.split(' ') {
-        commands.push(cargo_with(&["check", "--quiet", "-p", "udp-core", "--features", features]));
-    }
-    Ok(commands)
+    let crates = "udp-core udp-server udp-client udp-heartbeat xtask driver pages bench".split(' ');
+    // `web` contains `cli`, and `fuzzing` contains `service` and `web`.
+    let combinations = "cli expect service cli,expect cli,service expect,service cli,expect,service \
+                        web web,expect web,service web,expect,service fuzzing fuzzing,expect";
+    let of_core = combinations.split(' ').map(|it| format!("udp-core --features {it}"));
+    let all = crates.map(String::from).chain(of_core);
+    let all = all.chain(["udp-heartbeat --no-default-features".into()]);
+    Ok(all.map(|package| cargo_with(&format!("check --quiet -p {package}"))).collect())
 }
 
 /// A workspace of their own, so that nobody who builds the product builds them.
 fn peers() -> Result<Vec<Command>> {
-    let manifest = "xtask/peers/Cargo.toml";
-    Ok(vec![
-        cargo_with(&["fmt", "--check", "--manifest-path", manifest]),
-        cargo_with(&[
-            "clippy",
-            "--quiet",
-            "--locked",
-            "--all-targets",
-            "--manifest-path",
-            manifest,
-            "--",
-            "-D",
-            "warnings",
-        ]),
-    ])
+    let manifest = "--manifest-path xtask/peers/Cargo.toml";
+    let clippy = format!("clippy --quiet --locked --all-targets {manifest} -- -D warnings");
+    Ok(vec![cargo_with(&format!("fmt --check {manifest}")), cargo_with(&clippy)])
 }
 
 fn docs() -> Result<Vec<Command>> {
-    let mut command = cargo_with(&["doc", "--quiet", "--workspace", "--no-deps", "--all-features"]);
+    let mut command = cargo_with("doc --quiet --workspace --no-deps --all-features");
     command.env("RUSTDOCFLAGS", "-D warnings");
     Ok(vec![command])
 }
@@ -193,16 +149,8 @@ fn docs() -> Result<Vec<Command>> {
 fn deny() -> Result<Vec<Command>> {
     if has("deny") {
         // The lock file is what is judged: nothing is asked of the network.
-        return Ok(vec![cargo_with(&[
-            "deny",
-            "--locked",
-            "--log-level",
-            "error",
-            "check",
-            "bans",
-            "licenses",
-            "sources",
-        ])]);
+        let check = "deny --locked --log-level error check bans licenses sources";
+        return Ok(vec![cargo_with(check)]);
     }
     let reason = "cargo-deny is not installed";
     match skip(reason) {
@@ -216,84 +164,56 @@ fn deny() -> Result<Vec<Command>> {
 
 /// Whether cargo has this subcommand.
 fn has(subcommand: &str) -> bool {
-    let mut command = cargo_with(&[subcommand, "--version"]);
+    let mut command = cargo_with(&format!("{subcommand} --version"));
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
 /// In the profile of the tests: that they build is the question, not how fast they are.
 fn benches() -> Result<Vec<Command>> {
-    Ok(vec![cargo_with(&[
-        "bench",
-        "--quiet",
-        "--no-run",
-        "--workspace",
-        "--all-features",
-        "--bench",
-        "*",
-        "--profile",
-        "dev",
-    ])])
+    let build = "bench --quiet --no-run --workspace --all-features --bench * --profile dev";
+    Ok(vec![cargo_with(build)])
 }
 
 /// With cargo-nextest where it is installed, else with cargo's own runner.
 fn test() -> Result<Vec<Command>> {
-    Ok(vec![if has("nextest") {
-        cargo_with(&[
-            "nextest",
-            "run",
-            "--workspace",
-            "--all-features",
-            "--no-fail-fast",
-            "--cargo-quiet",
-            "--status-level",
-            "fail",
-            "--final-status-level",
-            "fail",
-        ])
+    Ok(vec![cargo_with(if has("nextest") {
+        "nextest run --workspace --all-features --no-fail-fast --cargo-quiet --status-level fail \
+         --final-status-level fail"
     } else {
-        cargo_with(&[
-            "test",
-            "--quiet",
-            "--workspace",
-            "--all-features",
-            "--no-fail-fast",
-            "--lib",
-            "--bins",
-            "--tests",
-        ])
-    }])
+        "test --quiet --workspace --all-features --no-fail-fast --lib --bins --tests"
+    })])
 }
 
 fn doctest() -> Result<Vec<Command>> {
-    Ok(vec![cargo_with(&["test", "--quiet", "--doc", "--all-features", "-p", "udp-core"])])
+    let libraries = "-p udp-core -p udp-heartbeat";
+    Ok(vec![cargo_with(&format!("test --quiet --doc --all-features {libraries}"))])
 }
 
 fn examples() -> Result<Vec<Command>> {
-    Ok(vec![cargo_with(&["build", "--quiet", "-p", "udp-core", "--examples", "--all-features"])])
+    let libraries = "-p udp-core -p udp-heartbeat";
+    Ok(vec![cargo_with(&format!("build --quiet --examples --all-features {libraries}"))])
 }
 
 fn interop() -> Result<Vec<Command>> {
-    ourselves(&["interop"])
+    ourselves("interop")
 }
 
 fn e2e() -> Result<Vec<Command>> {
-    ourselves(&["e2e"])
+    ourselves("e2e")
 }
 
 fn e2e_portable() -> Result<Vec<Command>> {
-    ourselves(&["e2e", "--io", "portable"])
+    ourselves("e2e --io portable")
 }
 
 fn dist() -> Result<Vec<Command>> {
-    ourselves(&["dist", "--check"])
+    ourselves("dist --check")
 }
 
 /// By way of cargo: building the tests may have replaced the file that we were started from.
-fn ourselves(args: &[&str]) -> Result<Vec<Command>> {
-    let mut command = cargo_with(&["run", "--quiet", "--package", "xtask", "--"]);
-    command.args(args);
-    Ok(vec![command])
+fn ourselves(args: &str) -> Result<Vec<Command>> {
+    Ok(vec![cargo_with(&format!("run --quiet --package xtask -- {args}"))])
 }
 
 /// When a step began.

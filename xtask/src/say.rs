@@ -1,6 +1,6 @@
-//! The one place of the chores that writes to the terminal: a line at a time, flushed, so that
-//! a run whose output goes to a file or a pipe can be followed. A reader that went away is no
-//! reason to stop a test run, so write errors are ignored.
+//! The chores' output: a line at a time, flushed, so that a run whose output goes to a file or a
+//! pipe can be followed. Write errors are ignored: a reader that went away is no reason to stop a
+//! test run.
 
 use std::io::Write as _;
 

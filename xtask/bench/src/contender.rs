@@ -1,4 +1,4 @@
-//! Who is measured: our server in its modes, and every peer that this machine has.
+//! The servers that are measured: ours in its modes, and every peer that this machine has.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What is measured: the figures of a sample, how they are named in JSON and shown in a table.
+//! The figures of a sample: their names and units, in JSON and in tables.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What the figures are held to.
+//! The goals that the figures are compared with.
 
 use crate::figure::Figure;
 use crate::stats::{Spread, ratios};
@@ -51,6 +51,26 @@ pub(crate) trait Rounds {
 }
 
 impl Goal {
+    pub(crate) const fn at_most(
+        figure: Figure,
+        what: &'static str,
+        lane: &'static str,
+        against: Against,
+        most: f64,
+    ) -> Goal {
+        Goal { what, figure, lane, against, bound: Bound::AtMost(most) }
+    }
+
+    pub(crate) const fn at_least(
+        figure: Figure,
+        what: &'static str,
+        lane: &'static str,
+        against: Against,
+        least: f64,
+    ) -> Goal {
+        Goal { bound: Bound::AtLeast(least), ..Goal::at_most(figure, what, lane, against, least) }
+    }
+
     pub(crate) fn judge(&self, rounds: &impl Rounds) -> Verdict {
         let values = match self.values(rounds) {
             Ok(values) => values,

@@ -1,5 +1,5 @@
-//! A server that runs: started on its cores with its output where it belongs, ready once it has
-//! answered, gone with the value that stands for it. `setpriv(1)`.
+//! A running server: started on its cores, ready once it has answered, stopped when the value is
+//! dropped. `setpriv(1)`.
 
 use std::ffi::OsString;
 use std::io::Read;

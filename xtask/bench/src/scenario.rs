@@ -1,4 +1,4 @@
-//! What is measured: each scenario's lanes (a server under a load) and the goals they are held to.
+//! The scenarios: each one's servers and loads, and the goals they are held to.
 //!
 //! A load's name says how: `t` datagrams sent singly, `g` in segmented runs; bytes; flows; window
 //! of each flow.
@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::figure::Figure;
-use crate::goal::{Against, Bound, Goal};
+use crate::goal::{Against, Goal};
 use crate::load::{Load, Pace, Sending, Size, Waiting};
 pub(crate) use crate::work::{Asks, Beats, Client, Seeing};
 
@@ -146,26 +146,16 @@ fn g1400_f1_w256() -> Scenario {
 }
 
 fn print() -> Scenario {
+    let (unread, theirs) = ("lines-unread", "tutorial-terminal");
     let goals = vec![
         at_most("a line each to /dev/null: quiet", "lines-null", "prefix", 1.45),
         at_most("a line each to a pipe: quiet", "lines-pipe", "prefix", 1.45),
         at_most("a line each to a terminal: quiet", "lines-terminal", "prefix", 1.45),
         at_most("a line each to /dev/null: the tutorial's", "lines-null", "tutorial-null", 0.6),
         at_most("a line each to a pipe: the tutorial's", "lines-pipe", "tutorial-pipe", 0.6),
-        at_most(
-            "a line each to a terminal: the tutorial's",
-            "lines-terminal",
-            "tutorial-terminal",
-            0.6,
-        ),
-        faster("an unread pipe, replies a second: quiet", "lines-unread", "prefix", 0.85),
-        Goal {
-            what: "an unread pipe: echoes lost",
-            figure: Figure::Lost,
-            lane: "lines-unread",
-            against: Against::Nothing,
-            bound: Bound::AtMost(0.0),
-        },
+        at_most("a line each to a terminal: the tutorial's", "lines-terminal", theirs, 0.6),
+        faster("an unread pipe, replies a second: quiet", unread, "prefix", 0.85),
+        Goal::at_most(Figure::Lost, "an unread pipe: echoes lost", unread, Against::Nothing, 0.0),
         memory("lines-pipe"),
     ];
     let names = [
@@ -207,12 +197,8 @@ fn sources() -> Scenario {
 }
 
 fn rtt_block() -> Scenario {
-    let rtt = |what, lane, against, most| Goal {
-        what,
-        figure: Figure::RttMedian,
-        lane,
-        against: Against::Lane(against),
-        bound: Bound::AtMost(most),
+    let rtt = |what, lane, against, most| {
+        Goal::at_most(Figure::RttMedian, what, lane, Against::Lane(against), most)
     };
     let goals = vec![
         rtt("lone datagrams, median round trip: a std loop", "raw", "std", 1.05),
@@ -237,12 +223,8 @@ fn overload() -> Scenario {
             lanes.push(lane(name, Work::Overload { closed: T64_F4_W32, open, times }));
         }
     }
-    let best = |what, lane, beginning| Goal {
-        what,
-        figure: Figure::Rate,
-        lane,
-        against: Against::BestOf(beginning),
-        bound: Bound::AtLeast(0.9),
+    let best = |what, lane, beginning| {
+        Goal::at_least(Figure::Rate, what, lane, Against::BestOf(beginning), 0.9)
     };
     let goals = vec![
         best("goodput at 4 × overload: the best", "raw 4 ×", "raw "),
@@ -265,13 +247,8 @@ fn start() -> Scenario {
     let names =
         ["prefix", "std", "mio", "tokio", "quinn-udp", "sockperf", "socat", "tutorial-null"];
     let lanes = names.map(|name| lane(name, Work::Start)).into();
-    let absolute = |what, figure, most| Goal {
-        what,
-        figure,
-        lane: "prefix",
-        against: Against::Nothing,
-        bound: Bound::AtMost(most),
-    };
+    let absolute =
+        |what, figure, most| Goal::at_most(figure, what, "prefix", Against::Nothing, most);
     let goals = vec![
         absolute("first reply after the start", Figure::FirstReply, 10e6),
         absolute("resident memory, idle", Figure::IdleMemory, 6.0 * MIB),
@@ -299,23 +276,16 @@ pub(crate) fn lane(contender: &str, work: Work) -> Lane {
 }
 
 fn at_most(what: &'static str, lane: &'static str, against: &'static str, most: f64) -> Goal {
-    let against = Against::Lane(against);
-    Goal { what, figure: Figure::Cpu, lane, against, bound: Bound::AtMost(most) }
+    Goal::at_most(Figure::Cpu, what, lane, Against::Lane(against), most)
 }
 
 fn faster(what: &'static str, lane: &'static str, against: &'static str, least: f64) -> Goal {
-    let against = Against::Lane(against);
-    Goal { what, figure: Figure::Rate, lane, against, bound: Bound::AtLeast(least) }
+    Goal::at_least(Figure::Rate, what, lane, Against::Lane(against), least)
 }
 
 fn memory(lane: &'static str) -> Goal {
-    Goal {
-        what: "resident memory under load",
-        figure: Figure::PeakMemory,
-        lane,
-        against: Against::Nothing,
-        bound: Bound::AtMost(6.0 * MIB),
-    }
+    let what = "resident memory under load";
+    Goal::at_most(Figure::PeakMemory, what, lane, Against::Nothing, 6.0 * MIB)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What clients do in a scenario: who sends how many beats to whom, or looks at them.
+//! The work of clients in a scenario: who sends how many beats to whom, and who reads them.
 
 use std::time::Duration;
 

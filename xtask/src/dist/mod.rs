@@ -42,56 +42,25 @@ pub(crate) struct Args {
     list: bool,
 }
 
-struct Step {
-    name: &'static str,
-    what: &'static str,
-    quick: bool,
-    run: fn(&Dist) -> Result<()>,
-}
+/// A step by its name: what it shows, whether `--check` runs it too, and what it does.
+struct Step(&'static str, &'static str, bool, fn(&Dist) -> Result<()>);
+
+const QUICK: bool = true;
+const LONG: bool = false;
 
 const STEPS: [Step; 12] = [
-    Step { name: "pages", what: "manual pages and completions", quick: true, run: pages::make },
-    Step { name: "shells", what: "four shells complete", quick: true, run: shells::check },
-    Step {
-        name: "parts",
-        what: "bills of materials, licences of all parts",
-        quick: true,
-        run: parts::make,
-    },
-    Step {
-        name: "stage",
-        what: "the tree that packages are made of",
-        quick: true,
-        run: stage::make,
-    },
-    Step { name: "units", what: "systemd reads the units", quick: true, run: units::check },
-    Step { name: "deb", what: "Debian's package, by lintian", quick: true, run: deb::make },
-    Step {
-        name: "install",
-        what: "the tutorial where that is installed",
-        quick: true,
-        run: deb::install,
-    },
-    Step { name: "rpm", what: "Fedora's package, by rpmlint", quick: false, run: rpm::make },
-    Step { name: "rules", what: "Prometheus tries its rules", quick: true, run: rules::check },
-    Step {
-        name: "kubernetes",
-        what: "manifests, by Kubernetes' schemas",
-        quick: true,
-        run: kubernetes::check,
-    },
-    Step {
-        name: "image",
-        what: "an OCI image, made twice and run",
-        quick: false,
-        run: image::make,
-    },
-    Step {
-        name: "archive",
-        what: "an archive, and all checksums",
-        quick: false,
-        run: archive::make,
-    },
+    Step("pages", "manual pages and completions", QUICK, pages::make),
+    Step("shells", "four shells complete", QUICK, shells::check),
+    Step("parts", "bills of materials, licences of all parts", QUICK, parts::make),
+    Step("stage", "the tree that packages are made of", QUICK, stage::make),
+    Step("units", "systemd reads the units", QUICK, units::check),
+    Step("deb", "Debian's package, by lintian", QUICK, deb::make),
+    Step("install", "the tutorial where that is installed", QUICK, deb::install),
+    Step("rpm", "Fedora's package, by rpmlint", LONG, rpm::make),
+    Step("rules", "Prometheus tries its rules", QUICK, rules::check),
+    Step("kubernetes", "manifests, by Kubernetes' schemas", QUICK, kubernetes::check),
+    Step("image", "an OCI image, made twice and run", LONG, image::make),
+    Step("archive", "an archive, and all checksums", LONG, archive::make),
 ];
 
 /// What is installed.
@@ -169,13 +138,13 @@ fn epoch(root: &std::path::Path) -> Result<u64> {
 pub(crate) fn run(args: &Args) -> Result<bool> {
     for name in &args.steps {
         ensure!(
-            STEPS.iter().any(|step| step.name == name),
+            STEPS.iter().any(|step| step.0 == name),
             "no step is named {name}; `cargo xtask dist --list` names them"
         );
     }
     if args.list {
-        for step in &STEPS {
-            say::line(&format!("{:<13} {}", step.name, step.what));
+        for Step(name, what, ..) in &STEPS {
+            say::line(&format!("{name:<13} {what}"));
         }
         return Ok(true);
     }
@@ -183,14 +152,11 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let mut failed = Vec::new();
     for step in &STEPS {
         let chosen = match args.steps.is_empty() {
-            true => step.quick || !args.check,
-            false => args
-                .steps
-                .iter()
-                .any(|name| name == step.name || made_of(name).contains(&step.name)),
+            true => step.2 || !args.check,
+            false => args.steps.iter().any(|it| it == step.0 || made_of(it).contains(&step.0)),
         };
         if chosen && !run_step(step, &dist) {
-            failed.push(step.name);
+            failed.push(step.0);
         }
     }
     if args.twice && failed.is_empty() {
@@ -219,20 +185,20 @@ fn made_of(name: &str) -> &'static [&'static str] {
     }
 }
 
-fn run_step(step: &Step, dist: &Dist) -> bool {
-    say::line(&format!("== {}: {}", step.name, step.what));
+fn run_step(Step(name, what, _, run): &Step, dist: &Dist) -> bool {
+    say::line(&format!("== {name}: {what}"));
     let began = now();
-    match (step.run)(dist) {
+    match run(dist) {
         Ok(()) => {
-            say::line(&format!("ok {} ({:.1} s)", step.name, began.elapsed().as_secs_f64()));
+            say::line(&format!("ok {name} ({:.1} s)", began.elapsed().as_secs_f64()));
             true
         }
         Err(error) if error.is::<Skipped>() => {
-            say::line(&format!("skipped {}: {error}", step.name));
+            say::line(&format!("skipped {name}: {error}"));
             true
         }
         Err(error) => {
-            say::line(&format!("FAILED {}: {error:#}", step.name));
+            say::line(&format!("FAILED {name}: {error:#}"));
             false
         }
     }

@@ -31,8 +31,8 @@ pub(super) fn compare(dist: &Dist) -> Result<()> {
         epoch: dist.epoch,
         commit: Some(commit.context("a program without a commit")?.to_owned()),
     };
-    for step in STEPS.iter().filter(|step| MAKERS.contains(&step.name)) {
-        ensure!(run_step(step, &again), "the second time {} failed", step.name);
+    for step in STEPS.iter().filter(|step| MAKERS.contains(&step.0)) {
+        ensure!(run_step(step, &again), "the second time {} failed", step.0);
     }
     let sums = |dist: &Dist| fs::read_to_string(dist.out.join("SHA256SUMS"));
     let (first, second) = (sums(dist)?, sums(&again)?);

@@ -114,25 +114,10 @@ pub(super) fn irtt(
     interval: Duration,
     span: Duration,
 ) -> Result<Sample> {
-    let interval = format!("{}us", interval.as_micros());
-    let span_text = format!("{}ms", span.as_millis());
-    let target = target.to_string();
-    let arguments = [
-        "client",
-        "-i",
-        &interval,
-        "-d",
-        &span_text,
-        "-l",
-        SIZE,
-        "--wait=100ms",
-        "-q",
-        "-o",
-        "-",
-        &target,
-    ];
-    let finished = run(program, arguments.map(OsString::from).into(), span)?;
-    irtt_sample(&finished)
+    let (interval, length) = (interval.as_micros(), span.as_millis());
+    let words =
+        format!("client -i {interval}us -d {length}ms -l {SIZE} --wait=100ms -q -o - {target}");
+    irtt_sample(&run(program, words.split(' ').map(OsString::from).collect(), span)?)
 }
 
 fn irtt_sample(finished: &Finished) -> Result<Sample> {
@@ -163,26 +148,12 @@ pub(super) fn sockperf(
     interval: Duration,
     span: Duration,
 ) -> Result<Sample> {
-    let rate = format!("{:.0}", 1.0 / interval.as_secs_f64());
-    let (ip, port) = (target.ip().to_string(), target.port().to_string());
+    let (rate, ip, port) = (1.0 / interval.as_secs_f64(), target.ip(), target.port());
     // Its time is in whole seconds, its warm-up and the last half second are not counted.
-    let seconds = (span.as_secs() + 1).to_string();
-    let arguments = [
-        "ping-pong",
-        "-i",
-        &ip,
-        "-p",
-        &port,
-        "-t",
-        &seconds,
-        "--mps",
-        &rate,
-        "-m",
-        SIZE,
-        "--full-rtt",
-    ];
-    let finished = run(program, arguments.map(OsString::from).into(), span)?;
-    sockperf_sample(&finished)
+    let seconds = span.as_secs() + 1;
+    let words =
+        format!("ping-pong -i {ip} -p {port} -t {seconds} --mps {rate:.0} -m {SIZE} --full-rtt");
+    sockperf_sample(&run(program, words.split(' ').map(OsString::from).collect(), span)?)
 }
 
 fn sockperf_sample(finished: &Finished) -> Result<Sample> {

@@ -19,7 +19,7 @@ use tempfile::NamedTempFile;
 use super::build::Built;
 use super::contender::find_program;
 use super::figure::{Figure, Sample};
-use super::goal::{Against, Bound, Goal};
+use super::goal::{Against, Goal};
 use super::machine::{Cores, Pinned};
 use super::running::Running;
 use super::scenario::{Asks, Beats, Client, Lane, Scenario, Seeing, Work};
@@ -161,99 +161,45 @@ pub(crate) fn scenario() -> Scenario {
         asking(MANY_STAMP, Asks::Stamp),
         asking(MANY_SERVICES, Asks::DnsAndNtp),
     ];
-    let goal = |what, figure, lane, against, most| Goal {
-        what,
-        figure,
-        lane,
-        against,
-        bound: Bound::AtMost(most),
+    let goal = |figure, what, lane, against, most| Goal::at_most(figure, what, lane, against, most);
+    let (alone, irtt) = (Against::Nothing, Against::Lane("irtt 1 ms"));
+    let (user_space, stamp, unscraped) =
+        (Against::Lane(USER_STAMPS), Against::Lane(MANY_STAMP), Against::Lane(UNSCRAPED));
+    let (one, tenth, often) = ("heartbeat 1 ms", "heartbeat 100 µs", "heartbeat 10,000 × 10/s");
+    use Figure::{
+        Core, CpuPerBeat, Lateness, Lateness99, Lost, Missed, RttMedian, Scrape, ScrapeMemory,
     };
-    let irtt = Against::Lane("irtt 1 ms");
     let goals = vec![
-        goal("slots missed at 1 ms", Figure::Missed, "heartbeat 1 ms", Against::Nothing, 1.0),
-        goal("slots missed at 100 µs", Figure::Missed, "heartbeat 100 µs", Against::Nothing, 5.0),
-        goal("CPU a beat: irtt", Figure::CpuPerBeat, "heartbeat 1 ms", irtt, 0.4),
+        goal(Missed, "slots missed at 1 ms", one, alone, 1.0),
+        goal(Missed, "slots missed at 100 µs", tenth, alone, 5.0),
+        goal(CpuPerBeat, "CPU a beat: irtt", one, irtt, 0.4),
+        goal(Lateness, "how late sends are: irtt's timer error", one, irtt, 0.3),
         goal(
-            "how late sends are: irtt's timer error",
-            Figure::Lateness,
-            "heartbeat 1 ms",
-            irtt,
-            0.3,
-        ),
-        goal(
+            RttMedian,
             "median round trip by kernel stamps: user-space stamps",
-            Figure::RttMedian,
             KERNEL_STAMPS,
-            Against::Lane(USER_STAMPS),
+            user_space,
             0.65,
         ),
-        goal("median round trip: irtt", Figure::RttMedian, "heartbeat 1 ms", irtt, 0.5),
-        goal("10,000 targets at 1/s", Figure::Core, UNSCRAPED, Against::Nothing, 12.0),
+        goal(RttMedian, "median round trip: irtt", one, irtt, 0.5),
+        goal(Core, "10,000 targets at 1/s", UNSCRAPED, alone, 12.0),
+        goal(Core, "10,000 targets at 10/s", often, alone, 55.0),
+        goal(CpuPerBeat, "CPU a beat, DNS and NTP: STAMP", MANY_SERVICES, stamp, 1.3),
+        goal(Lost, "10,000 targets of DNS and NTP, beats lost", MANY_SERVICES, alone, 0.0),
+        goal(Missed, "10,000 targets at 1/s, slots missed", UNSCRAPED, alone, 0.0),
         goal(
-            "10,000 targets at 10/s",
-            Figure::Core,
-            "heartbeat 10,000 × 10/s",
-            Against::Nothing,
-            55.0,
-        ),
-        goal(
-            "CPU a beat, DNS and NTP: STAMP",
-            Figure::CpuPerBeat,
-            MANY_SERVICES,
-            Against::Lane(MANY_STAMP),
-            1.3,
-        ),
-        goal(
-            "10,000 targets of DNS and NTP, beats lost",
-            Figure::Lost,
-            MANY_SERVICES,
-            Against::Nothing,
-            0.0,
-        ),
-        goal(
-            "10,000 targets at 1/s, slots missed",
-            Figure::Missed,
-            UNSCRAPED,
-            Against::Nothing,
-            0.0,
-        ),
-        goal(
+            Lateness99,
             "10,000 targets, how late sends are when scraped: when not",
-            Figure::Lateness99,
             SCRAPED,
-            Against::Lane(UNSCRAPED),
+            unscraped,
             1.2,
         ),
-        goal(
-            "10,000 targets scraped, slots missed",
-            Figure::Missed,
-            SCRAPED,
-            Against::Nothing,
-            0.1,
-        ),
-        goal("10,000 targets, a scrape", Figure::Scrape, SCRAPED, Against::Nothing, 1e9),
-        goal(
-            "10,000 targets, memory for a scrape",
-            Figure::ScrapeMemory,
-            SCRAPED,
-            Against::Nothing,
-            67_108_864.0,
-        ),
+        goal(Missed, "10,000 targets scraped, slots missed", SCRAPED, alone, 0.1),
+        goal(Scrape, "10,000 targets, a scrape", SCRAPED, alone, 1e9),
+        goal(ScrapeMemory, "10,000 targets, memory for a scrape", SCRAPED, alone, 67_108_864.0),
         // A core that is hardly taken means nothing if beats were left out.
-        goal(
-            "10,000 targets at 10/s, slots missed",
-            Figure::Missed,
-            "heartbeat 10,000 × 10/s",
-            Against::Nothing,
-            1.0,
-        ),
-        goal(
-            "10,000 targets at 10/s, beats lost",
-            Figure::Lost,
-            "heartbeat 10,000 × 10/s",
-            Against::Nothing,
-            0.0,
-        ),
+        goal(Missed, "10,000 targets at 10/s, slots missed", often, alone, 1.0),
+        goal(Lost, "10,000 targets at 10/s, beats lost", often, alone, 0.0),
     ];
     let about =
         "our heartbeat against `udp-server --raw -q`, beside other clients and their servers";

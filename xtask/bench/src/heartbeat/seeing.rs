@@ -16,7 +16,7 @@ use udp_core::clock::{self, Mono, Wall};
 
 use super::targets;
 use crate::figure::{Figure, Sample};
-use crate::goal::{Against, Bound, Goal};
+use crate::goal::{Against, Goal};
 use crate::scenario::{Asks, Lane, Scenario, Seeing, Work};
 
 /// From a start until the figures of the whole are taken, and from then to the end.
@@ -192,35 +192,22 @@ pub(crate) fn scenario() -> Scenario {
         lane("1,000 × 1/s", Seeing::Live(false)),
         lane("1,000 × 1/s, live", Seeing::Live(true)),
     ];
-    let goal = |what, figure, lane, against, most| Goal {
-        what,
-        figure,
-        lane,
-        against,
-        bound: Bound::AtMost(most),
-    };
-    let (alone, small, large) =
-        (Against::Nothing, "page of 100,000 beats", "page of 1,000,000 beats");
+    let goal = |figure, what, lane, against, most| Goal::at_most(figure, what, lane, against, most);
+    let (alone, unrecorded) = (Against::Nothing, Against::Beyond("100 µs"));
+    let (small, large) = ("page of 100,000 beats", "page of 1,000,000 beats");
+    let (recorded, live) = ("100 µs, recorded", "1,000 × 1/s, live");
+    let (cost, late) = (
+        "`--record`: what a beat costs its thread more",
+        "`--live`: how late sends are, without it",
+    );
     let goals = vec![
-        goal("a page of 100,000 beats, size", Figure::OutputSize, small, alone, 1e6),
-        goal("a page of 100,000 beats, time", Figure::Wall, small, alone, 2e9),
-        goal("a page of 1,000,000 beats, time", Figure::Wall, large, alone, 10e9),
-        goal("a page of 1,000,000 beats, memory", Figure::PeakMemory, large, alone, 150e6),
-        goal(
-            "`--record`: what a beat costs its thread more",
-            Figure::OwnPerBeat,
-            "100 µs, recorded",
-            Against::Beyond("100 µs"),
-            1000.0,
-        ),
-        goal("`--live` of 1,000 targets", Figure::Core, "1,000 × 1/s, live", alone, 5.0),
-        goal(
-            "`--live`: how late sends are, without it",
-            Figure::Lateness,
-            "1,000 × 1/s, live",
-            Against::Lane("1,000 × 1/s"),
-            1.2,
-        ),
+        goal(Figure::OutputSize, "a page of 100,000 beats, size", small, alone, 1e6),
+        goal(Figure::Wall, "a page of 100,000 beats, time", small, alone, 2e9),
+        goal(Figure::Wall, "a page of 1,000,000 beats, time", large, alone, 10e9),
+        goal(Figure::PeakMemory, "a page of 1,000,000 beats, memory", large, alone, 150e6),
+        goal(Figure::OwnPerBeat, cost, recorded, unrecorded, 1000.0),
+        goal(Figure::Core, "`--live` of 1,000 targets", live, alone, 5.0),
+        goal(Figure::Lateness, late, live, Against::Lane("1,000 × 1/s"), 1.2),
     ];
     let about = "reports of long recordings, `--record` and `--live`, and what they cost the beats";
     Scenario { name: "seeing", about, lanes, goals, open_to_peers: None }

@@ -1,5 +1,5 @@
-//! What a flow has outstanding: each datagram has a place in the book until it is answered or
-//! given up. Pure: ages are counted in scans that the caller makes, not in time.
+//! The table of a flow's outstanding datagrams: each has a place until it is answered or given up.
+//! Pure: ages are counted in scans that the caller makes, not in time.
 
 /// A scan that finds a datagram this many scans old gives it up.
 const LOST_AFTER: u32 = 2;

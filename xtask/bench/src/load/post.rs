@@ -1,5 +1,5 @@
-//! How a flow's datagrams get into the kernel: many a call, singly or in segmented runs.
-//! `sendmmsg(2)`, UDP_SEGMENT of `udp(7)`.
+//! Sends a flow's datagrams: many a call, singly or in segmented runs. `sendmmsg(2)`, UDP_SEGMENT
+//! of `udp(7)`.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
