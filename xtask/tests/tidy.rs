@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use regex::Regex;
 use serde_json::Value;
@@ -64,9 +65,15 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .filter(|(_, l)| !l.trim_start().starts_with("//"))
 }
 
-/// The lines before the tests of a file.
+/// Where the tests begin that stand in a file themselves.
+static TESTS: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"(?m)^#\[cfg\(test\)\]\n(#\[.*\]\n)*(pub\(crate\) )?mod \w+ \{";
+    Regex::new(pattern).expect("a proper pattern")
+});
+
+/// The lines of a file before its tests.
 fn before_tests(text: &str) -> usize {
-    text.lines().take_while(|l| *l != "#[cfg(test)]").count()
+    text[..TESTS.find(text).map_or(text.len(), |it| it.start())].lines().count()
 }
 
 /// Every line of code in which `pattern` is found, as `path:line: text`.
@@ -164,10 +171,10 @@ fn time_is_read_in_one_place() {
 fn pure_parts_are_pure() {
     let pure = Regex::new(
         r"(?x)^crates/(
-            udp-heartbeat/src/probe/
-          | udp-client/src/exchange
-          | udp-server/src/(policy|service)/
-          | udp-core/src/(text|stamp|service)/
+            udp-heartbeat/src/(probe|picture|compare|plan|shard|targets_file|run/discovery)
+          | udp-client/src/(exchange|stats|transcript|session/addresses)
+          | udp-server/src/(policy|service|report)/
+          | udp-core/src/(text|stamp|service|source_port|expect)
         )",
     )
     .expect("a proper pattern");
@@ -180,7 +187,8 @@ fn pure_parts_are_pure() {
 
 #[test]
 fn a_file_is_read_in_one_sitting() {
-    assert_eq!(before_tests("a\nb\n#[cfg(test)]\nmod tests {}\n"), 2);
+    let sample = "a\n#[cfg(test)]\nmod b;\nc\n#[cfg(test)]\n#[expect(x)]\nmod tests {}\n";
+    assert_eq!(before_tests(sample), 4);
     let long: Vec<String> = sources()
         .iter()
         .map(|s| (before_tests(&s.text), &s.path))

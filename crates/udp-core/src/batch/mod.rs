@@ -17,7 +17,7 @@
 //! # let client = std::net::UdpSocket::bind("127.0.0.1:0")?;
 //! # client.send_to(b"hello", socket.local_addr()?)?;
 //! let mut io = Io::new(socket, Backend::Auto, &Options::default())?;
-//! let mut slots = Slots::new(32, SLOT, 64);
+//! let mut slots = Slots::new(32, SLOT, 5); // room for the prefix before each
 //! assert!(slots.set_prefix(b"echo "));
 //! let mut outbox = Outbox::new(slots.capacity(), 0);
 //!
@@ -32,11 +32,14 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! `examples/batch_echo.rs` does this in a loop. To end one, [`Waker::wake`] lets the receive return 0.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod control;
 #[cfg(target_os = "linux")]
 mod linux;
+mod options;
 mod outbox;
 mod own;
 mod portable;
@@ -51,104 +54,16 @@ use std::net::UdpSocket;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::error::{Error, Operation};
 
 #[cfg(all(feature = "fuzzing", target_os = "linux"))]
 #[doc(hidden)]
 pub use linux::bench::Joining;
+pub use options::{Abilities, Backend, Destination, Options, Wait};
 pub use outbox::{Full, Outbox, Sent, Source};
 pub use slots::{MAX_V4, MAX_V6, Meta, Received, SLOT, Slots, max_payload};
 pub use wake::Waker;
-
-/// Which way datagrams take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Backend {
-    /// The fastest that this system has.
-    #[default]
-    Auto,
-    /// One datagram a call, without our own system calls: what works everywhere. Nothing is merged
-    /// or joined, and lost datagrams are not counted.
-    Portable,
-}
-
-/// What to ask of the kernel. All that it cannot do is left out, see [`Receiver::abilities`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// Let the kernel merge runs of equal datagrams on receive. Needs slots of [`SLOT`] bytes.
-    pub gro: bool,
-    /// Tell what each datagram was sent to, so that answers can leave from there. Needed by whoever
-    /// serves; without it, [`Meta::local`] and [`Meta::destination`] may be unknown.
-    pub destination: bool,
-    /// Stamp each datagram with the time of day the kernel took it in.
-    pub timestamps: bool,
-    /// Tell each datagram's TTL or hop limit.
-    pub ttl: bool,
-    /// Tell each datagram's ECN bits.
-    pub ecn: bool,
-    /// The socket is used by other processes too, see [`Adopted`](crate::socket::Adopted): it is
-    /// never shut down, and [`Waker::wake`] takes up to 20 ms.
-    pub shared: bool,
-    /// Ask again and again for so long after a datagram, before sleeping until the next one; only
-    /// while datagrams follow each other faster than this. Zero: sleep at once.
-    pub busy_poll: Duration,
-}
-
-impl Default for Options {
-    /// Runs are merged and destinations told; nothing else is asked for.
-    fn default() -> Self {
-        Options {
-            gro: true,
-            destination: true,
-            timestamps: false,
-            ttl: false,
-            ecn: false,
-            shared: false,
-            busy_poll: Duration::ZERO,
-        }
-    }
-}
-
-/// What this socket can tell and do. What is false is None or Unknown in [`Meta`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Abilities {
-    /// The destination of each datagram is told: address, kind, and on a wildcard bind replies
-    /// leave from it.
-    pub destination: bool,
-    /// Runs are merged on receive.
-    pub gro: bool,
-    /// Datagrams that belong together are sent as one.
-    pub gso: bool,
-    /// Datagrams are stamped by the kernel.
-    pub timestamps: bool,
-    /// Datagrams lost to a full receive queue are counted, see [`Receiver::drops`].
-    pub drops: bool,
-}
-
-/// How long a receive waits for the first datagram. It never waits for a second one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    /// Until there is one, or for so long. Kept by the kernel's timer tick, so it may end a few
-    /// milliseconds late. After [`Waker::wake`] the same as `Now`.
-    Block(Option<Duration>),
-    /// Not at all: what is queued now.
-    Now,
-}
-
-/// What kind of address a datagram was sent to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Destination {
-    /// One of this host's own addresses.
-    Unicast,
-    /// The broadcast address of a network, or of all.
-    Broadcast,
-    /// A multicast group.
-    Multicast,
-    /// The backend cannot tell.
-    Unknown,
-}
 
 /// A socket to receive from and send to in batches.
 #[derive(Debug)]
@@ -158,8 +73,11 @@ pub struct Io {
 }
 
 impl Io {
-    /// Takes over `socket`, which becomes a blocking one, and asks the kernel for what `options`
-    /// say. An error only if the socket cannot be used at all.
+    /// Takes over `socket` and asks the kernel for what `options` say. How long a receive waits is
+    /// said with each one ([`Wait`]); the mode that the socket had before is given up.
+    ///
+    /// # Errors
+    /// The socket cannot be used at all.
     pub fn new(socket: UdpSocket, backend: Backend, options: &Options) -> Result<Io, Error> {
         let bound = socket.local_addr().map_err(|source| Error {
             operation: Operation::Configure("batched i/o"),

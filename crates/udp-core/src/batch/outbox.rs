@@ -1,5 +1,5 @@
-//! What is to be sent: a queue of datagrams, most of them answers whose bytes stay in the slots
-//! that they were received into.
+//! The send queue: datagrams to send, most of them answers whose bytes stay in the slots that they
+//! were received into.
 //!
 //! The queue only says what goes where. How many datagrams one system call or one segmented send
 //! takes is the backend's business; the order of the datagrams to one peer never changes.
@@ -93,7 +93,8 @@ impl Source {
 }
 
 impl Outbox {
-    /// Room for `entries` answers and pushed datagrams, and `own` bytes of pushed ones.
+    /// Room for `entries` calls of [`echo`](Self::echo) and [`push`](Self::push) together, and `own`
+    /// bytes of pushed datagrams. As many as there are slots are enough to echo what they hold.
     pub fn new(entries: usize, own: usize) -> Outbox {
         let entries = entries.max(1);
         Outbox {

@@ -1,8 +1,8 @@
-//! Whether an address is one of this host's own and no other's, asked of the routing table.
+//! Asks the routing table whether an address is this host's own (`ip(7)`). Nothing is sent.
 //!
 //! Only for what nothing else tells: a socket that is bound to one address, and datagrams that
 //! were queued before the kernel was asked to tell their destination (a socket that systemd hands
-//! over may hold some). Nothing is sent. `ip(7)`.
+//! over may hold some).
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 

@@ -1,5 +1,5 @@
-//! The caller's receive buffer: slots of one size in one block of memory, and what is known about
-//! the datagrams in them.
+//! The receive buffer: slots of one size in one block of memory, and what the kernel told about the
+//! datagrams in them.
 //!
 //! The block is asked of the allocator as zeroed memory, which for a block of this size comes
 //! from the kernel untouched: a slot costs memory only as far as something was received into it.
@@ -71,6 +71,7 @@ impl Layout {
 
 /// What is known of a received datagram, or of a run of them that the kernel merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Meta {
     /// Who sent it; an IPv4-mapped address is shown as IPv4.
     pub peer: SocketAddr,
@@ -110,6 +111,12 @@ impl Meta {
         ttl: None,
         ecn: None,
     };
+
+    /// A lone datagram of `len` bytes from `peer`, of which nothing else is known: for tests of what is
+    /// decided about one.
+    pub const fn new(peer: SocketAddr, len: usize) -> Meta {
+        Meta { peer, len, segment: len, ..Meta::EMPTY }
+    }
 
     /// How many datagrams are in the slot: one, unless the kernel merged a run. An empty datagram
     /// is one datagram.

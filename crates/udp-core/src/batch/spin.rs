@@ -1,4 +1,5 @@
-//! When to ask again at once instead of sleeping: the hybrid of spinning and blocking.
+//! Decides when a receive polls again at once instead of sleeping: the hybrid of spinning and
+//! blocking.
 //!
 //! A sleeping thread takes tens of microseconds to wake up, far longer than an echo takes. Asking
 //! again for a short while after each datagram saves that where the next one comes soon, and

@@ -1,4 +1,4 @@
-//! Ending a blocked receive from another thread.
+//! Ends a blocked receive from another thread, by `shutdown(2)` or by a flag that is polled.
 
 use std::fmt;
 #[cfg(target_os = "linux")]

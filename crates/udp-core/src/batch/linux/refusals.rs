@@ -1,4 +1,5 @@
-//! Where the kernel would not segment: remembered, so that it is not asked in vain each time.
+//! Remembers the peers to which the kernel refused to segment (UDP_SEGMENT, `udp(7)`), so that it
+//! is not asked in vain with every send.
 //!
 //! EIO means that the route's device cannot do the checksums, or that the packets are transformed
 //! on their way (IPsec); EMSGSIZE, or EINVAL on older kernels, that a segment is larger than the

@@ -1,4 +1,4 @@
-//! Who sent it, which address was asked, and where the answer leaves from.
+//! The sender's address, the address that was asked, and the one that the answer leaves from.
 
 use socket2::SockRef;
 

@@ -1,4 +1,4 @@
-//! What is sent comes back: lone datagrams, runs, many peers.
+//! Echoes of single datagrams, of merged runs, and of many peers.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What cannot be sent, received or merged, and what becomes of the rest.
+//! One datagram that cannot be sent, received or merged does not harm the others.
 
 use super::*;
 use crate::clock;

@@ -1,4 +1,4 @@
-//! What is told only where it is asked for, and counted.
+//! Timestamps, TTL, ECN and kernel drops: each is there where it was asked for.
 
 use socket2::SockRef;
 
