@@ -1,4 +1,5 @@
-//! What runs: the options' meaning, with every default filled in and every contradiction refused.
+//! The checked configuration: the options with every default filled in and every contradiction
+//! refused.
 
 use std::ffi::OsStr;
 use std::net::Ipv6Addr;

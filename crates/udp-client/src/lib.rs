@@ -1,4 +1,5 @@
-//! The client's parts. The program itself is a parse, a call and an exit code.
+//! The client as a library, for its own tests. The program itself is a parse, a call and an exit
+//! code.
 
 pub mod args;
 mod ask;

@@ -5,11 +5,13 @@
 //! What most callers want, with a time-out, retries, and no reply taken for another's:
 //!
 //! ```no_run
+//! use std::time::Duration;
 //! use udp_core::{Endpoint, Family, endpoint::Role, exchange::Exchange};
 //!
 //! let server: Endpoint = "time.example:7000".parse()?;
 //! let address = server.resolve(Role::Ask, Family::Any, 7000)?[0];
-//! let reply = Exchange::new(address).request(b"hello")?;
+//! let mut exchange = Exchange::new(address).timeout(Duration::from_millis(300)).retries(1);
+//! let reply = exchange.request(b"hello")?;
 //! println!("{} in {:?}", String::from_utf8_lossy(&reply.bytes), reply.rtt);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -42,6 +44,10 @@
 //! assert_eq!((&buffer[..length], from), (b"echo hello".as_slice(), address));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! What is longer than the buffer loses its end: [`batch::SLOT`] bytes hold any datagram. A server does
+//! the last two steps in a loop that no failed receive or send ends, as `examples/echo_server.rs` does:
+//! each fails for one datagram, and [`ErrorClass`] tells why.
 //!
 //! # Why a receive blocks, and the ways out
 //!

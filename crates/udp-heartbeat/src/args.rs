@@ -1,5 +1,5 @@
-//! What may be typed. Nothing here decides more than whether a value can be read at all; what the
-//! values mean together is `config`'s part.
+//! The command line as clap parses it. It decides only whether a value can be read; what the values
+//! mean together is `config`'s part.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

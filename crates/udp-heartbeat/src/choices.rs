@@ -1,4 +1,4 @@
-//! What an option of several words chooses among.
+//! The values of options that take one of several words.
 
 use clap::ValueEnum;
 

@@ -1,4 +1,4 @@
-//! What may be typed behind `report` and `compare`.
+//! The command lines of the subcommands `report` and `compare`, as clap parses them.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! What runs: the options' meaning, with every default filled in and every contradiction refused.
+//! The checked configuration: the options with every default filled in and every contradiction
+//! refused.
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What stands in `--help` beside the options.
+//! Examples, signals, files and exit codes for `--help`.
 
 /// What `--help` ends with.
 pub(crate) const MORE: &str = "\

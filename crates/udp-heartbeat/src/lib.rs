@@ -1,9 +1,13 @@
 //! Watches UDP paths and measures them: the library under the program `udp-heartbeat`.
 //!
-//! A [`Prober`] is made of a [`Plan`] and of an [`Observer`], which is told each event as it happens. It
+//! A [`Prober`] is made of a [`Plan`] and of an [`Observer`], which gets each event as it happens. It
 //! runs on the thread that calls [`Prober::run`]; meanwhile any thread may ask for a [`Snapshot`] of all
 //! figures, or stop it. It prints nothing, takes no signals and changes nothing of the process, so several
 //! may run side by side.
+//!
+//! Any echo server answers a plain plan, a reflector one of [`Plan::stamp`], and its own protocol a
+//! [`Plan::service`]. What a plan is made of, such as [`Endpoint`](udp_core::Endpoint), is
+//! [`udp_core`]'s, which is here as well.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -19,7 +23,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! What an observer is told:
+//! An observer, which is called on the thread of the beats and so must not wait for anything:
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -71,12 +75,15 @@ pub use plan::Plan;
 pub use probe::asking::Reasons;
 pub use probe::counts::Counts;
 pub use probe::event::{End, Event, Nobody, Observer, Regrouped, Said, What};
+pub use probe::schedule::TargetId;
 pub use probe::session::{Interval, Received};
-pub use probe::snapshot::{Figures, Percentiles, Snapshot, StampSummary, TargetSnapshot};
+pub use probe::snapshot::{Figures, Labels, Percentiles, Snapshot, StampSummary, TargetSnapshot};
 pub use probe::state::{Change, Reason, State};
+pub use probe::stats::direction::{Reflector, Split};
 pub use probe::thresholds::Unmet;
 pub use probe::verdict::{Verdict, Verdicts};
 pub use probe::window::Seq;
 pub use program::run;
 pub use run::Prober;
+pub use udp_core;
 pub use udp_core::cli::Failure;

@@ -1,4 +1,4 @@
-//! What the options say of the run's own beats: their payload, and what must answer it.
+//! The payload of the run's own beats from the options, and what must answer it.
 
 use std::ffi::OsStr;
 

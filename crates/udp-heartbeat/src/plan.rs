@@ -1,4 +1,4 @@
-//! What a prober is to do: targets, what is sent to them and when, and what is held against it.
+//! The prober's configuration: targets, what is sent to them and when, and the thresholds.
 //!
 //! Every field has a default; a [`Plan`] is made with the targets and changed by its methods.
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use udp_core::batch::{Destination, Meta, Received};
+use udp_core::batch::{Meta, Received};
 use udp_core::clock::Mono;
 use udp_server::policy::access::Block;
 use udp_server::policy::{
@@ -58,18 +58,8 @@ fn echo(criterion: &mut Criterion) {
     let limits = limits(RateLimit::Public);
     let bytes = vec![b'x'; 64 * 64];
     for datagrams in [1, 64] {
-        let meta = Meta {
-            peer: PEER,
-            local: None,
-            interface: 0,
-            destination: Destination::Unicast,
-            len: 64 * datagrams,
-            segment: 64,
-            truncated: false,
-            timestamp: None,
-            ttl: None,
-            ecn: None,
-        };
+        let mut meta = Meta::new(PEER, 64 * datagrams);
+        meta.segment = 64;
         let run = Received { meta: &meta, bytes: &bytes[..meta.len] };
         group.bench_function(format!("a run of {datagrams}"), |bencher| {
             bencher.iter(|| {

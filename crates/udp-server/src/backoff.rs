@@ -1,4 +1,4 @@
-//! How long a worker waits after failed receives, so that one that goes on failing does not spin.
+//! Delays a worker after failed receives, so that one that goes on failing does not spin.
 
 use std::time::Duration;
 

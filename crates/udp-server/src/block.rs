@@ -1,5 +1,4 @@
-//! Records of datagrams on their way from the workers to the printer, in memory that is used over
-//! and over.
+//! Records of datagrams on their way from the workers to the printer, in memory that is reused.
 //!
 //! A worker fills a [`Block`] from a small [`Pool`] and hands it over; the printer's thread renders
 //! it and puts it back. Nothing is allocated for a datagram and nobody waits.

@@ -1,4 +1,4 @@
-//! After how many datagrams to stop (`--count`), over all workers together.
+//! `--count`: stops after so many datagrams, over all workers together.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

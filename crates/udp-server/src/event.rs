@@ -1,4 +1,4 @@
-//! What the server reports: that it is ready, datagrams, drops, the final counts.
+//! The events that the reporters print: start, datagrams, drops, the final counts.
 
 use std::net::SocketAddr;
 

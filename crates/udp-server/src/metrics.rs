@@ -89,40 +89,20 @@ impl Site for Pages {
     }
 }
 
-/// A counter that every address has.
+/// A counter that every address has: its name, its help, its value.
 #[derive(Debug)]
-struct Counter {
-    name: &'static str,
-    help: &'static str,
-    value: fn(&Counts) -> u64,
-}
+struct Counter(&'static str, &'static str, fn(&Counts) -> u64);
 
 const COUNTERS: [Counter; 5] = [
-    Counter {
-        name: "udp_server_received",
-        help: "Datagrams taken from the socket.",
-        value: |it| it.received,
-    },
-    Counter {
-        name: "udp_server_replied",
-        help: "Datagrams answered: the kernel took the reply.",
-        value: |it| it.replied,
-    },
-    Counter {
-        name: "udp_server_failed",
-        help: "Datagrams whose reply the kernel did not take.",
-        value: |it| it.failed,
-    },
-    Counter {
-        name: "udp_server_received_bytes",
-        help: "Bytes of the datagrams received.",
-        value: |it| it.received_bytes,
-    },
-    Counter {
-        name: "udp_server_replied_bytes",
-        help: "Bytes of the replies.",
-        value: |it| it.replied_bytes,
-    },
+    Counter("udp_server_received", "Datagrams taken from the socket.", |it| it.received),
+    Counter("udp_server_replied", "Datagrams answered: the kernel took the reply.", |it| {
+        it.replied
+    }),
+    Counter("udp_server_failed", "Datagrams whose reply the kernel did not take.", |it| it.failed),
+    Counter("udp_server_received_bytes", "Bytes of the datagrams received.", |it| {
+        it.received_bytes
+    }),
+    Counter("udp_server_replied_bytes", "Bytes of the replies.", |it| it.replied_bytes),
 ];
 
 #[derive(Debug)]
@@ -142,7 +122,7 @@ enum Which {
 impl Collector for Family {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (name, help, kind) = match self.which {
-            Which::Counter(counter) => (counter.name, counter.help, MetricType::Counter),
+            Which::Counter(&Counter(name, help, _)) => (name, help, MetricType::Counter),
             Which::Dropped => {
                 ("udp_server_dropped", "Datagrams not answered by rule.", MetricType::Counter)
             }
@@ -178,7 +158,7 @@ impl Family {
             }
         };
         match self.which {
-            Which::Counter(counter) => count((counter.value)(&read.counts), None),
+            Which::Counter(Counter(_, _, value)) => count(value(&read.counts), None),
             Which::Dropped => Reason::ALL.into_iter().try_for_each(|reason| {
                 count(read.counts.dropped_for(reason), Some(("reason", reason.as_str())))
             }),

@@ -1,4 +1,4 @@
-//! What became of each datagram of one worker: counts it, and logs it at a limited rate.
+//! Counts the outcome of each datagram of one worker, and logs it at a limited rate.
 
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ mod tests {
     use std::io;
     use std::net::SocketAddr;
     use std::sync::Arc;
-    use udp_core::batch::{Destination, Meta, Received};
+    use udp_core::batch::{Meta, Received};
 
     const NOW: Mono = Mono::from_nanos(1_000_000_000);
 
@@ -177,18 +177,8 @@ mod tests {
             for (port, group, datagrams, chains, outcome) in runs {
                 let payload = if chains { b"echo ".repeat(16) } else { vec![0; 80] }.repeat(datagrams);
                 let peer = SocketAddr::from(([10, (port % 256) as u8, 0, 1], port));
-                let meta = Meta {
-                    peer,
-                    local: None,
-                    interface: 0,
-                    destination: Destination::Unicast,
-                    len: payload.len(),
-                    segment: 80,
-                    truncated: false,
-                    timestamp: None,
-                    ttl: None,
-                    ecn: None,
-                };
+                let mut meta = Meta::new(peer, payload.len());
+                meta.segment = 80;
                 came += datagrams as u64;
                 outcomes.counts.received += datagrams as u64;
                 let sent_to = if group { SentTo::Group } else { SentTo::Us };

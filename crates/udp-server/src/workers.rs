@@ -57,7 +57,7 @@ impl WorkerPool {
         let (stop, stopped) = bounded(0);
         let count_limit =
             config.count.map(|count| Arc::new(CountLimit::new(count, spent_sender.clone())));
-        // Without a count_limit nobody sends, and the channel must stay open.
+        // Without a limit of the count nobody sends, and the channel must stay open.
         let spent = if count_limit.is_some() { spent } else { never() };
         let ports = listeners.iter().map(|listener| listener.service.address.port());
         let mut sources = Sources::new(config.guard, ports);

@@ -1,4 +1,4 @@
-//! A service, asked once in its own language: the exchange, said in words, and a verdict.
+//! Asks a service (`dns://`, `ntp://`, …) once, in its own protocol, and judges the answer.
 //!
 //! One thread, one connected socket at a time: what others send never comes to it. A request that is
 //! repeated has an identity of its own, so that no round trip is that of another one. A refusal is a

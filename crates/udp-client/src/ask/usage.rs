@@ -1,4 +1,5 @@
-//! A service on the command line, and the options that have no meaning with it.
+//! Parses `SCHEME://HOST…` on the command line, and refuses the options that have no meaning with
+//! it.
 
 use udp_core::Endpoint;
 use udp_core::cli::{Failure, files};

@@ -1,4 +1,4 @@
-//! What is said of one exchange with a service: lines for people, JSON, or the reply's bytes.
+//! Prints one exchange with a service: as text, as JSON, or the reply's bytes alone.
 
 use std::io::Write;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What a datagram that came is: the reply to a message, a late one, a copy, or nobody's.
+//! Classifies a received datagram: the reply to a message, a late one, a duplicate, or unsolicited.
 //!
 //! The source port that it came to decides (RFC 5452 §9.2), its content only where one port carries
 //! one message after the other.

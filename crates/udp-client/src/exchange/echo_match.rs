@@ -1,6 +1,6 @@
-//! What a reply's content says about the message that it answers, where it says anything.
+//! Recognises second replies of echo services by their content, where the source port cannot.
 //!
-//! In general it says nothing, and the port that a reply comes back to is what counts (see
+//! In general content says nothing, and the port that a reply comes back to is what counts (see
 //! [`udp_core::source_port`]). Many services echo, though: each reply ends with its request. Where that
 //! has held for every reply so far, one that does not is suspicious, and if it is also, byte for
 //! byte, a reply that came before, it is a copy of that one. This catches second replies that are

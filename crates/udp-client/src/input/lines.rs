@@ -1,6 +1,6 @@
-//! Lines into messages: the end of a line, LF or CRLF, is no part of it. An empty line is an empty
-//! message, and a last line without an end is a line. A line may hold any bytes, but not more than
-//! could be sent, so that an input without line ends does not fill the memory.
+//! Splits the input into messages: the end of a line, LF or CRLF, is no part of it. An empty line
+//! is an empty message, and a last line without an end is a line. A line may hold any bytes, but
+//! not more than could be sent, so that an input without line ends does not fill the memory.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 

@@ -1,6 +1,7 @@
-//! From where to whom: the target's addresses, the local one, and what sockets are to be like.
+//! Resolves the target's and the local addresses once, at the start, and says how sockets are to be
+//! opened.
 //!
-//! Resolves names once, at the start; opens nothing.
+//! It opens no socket.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

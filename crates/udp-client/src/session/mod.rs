@@ -1,4 +1,4 @@
-//! The conversation at work: one select over input, network, deadline and interrupt.
+//! The client's event loop: one select over input, network, deadline and interrupt.
 //!
 //! This is the one owner of what is going on. It asks the [`exchange`](crate::exchange) what to
 //! do, does it with the sockets, and tells the transcript; everything else is threads that feed

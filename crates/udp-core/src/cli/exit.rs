@@ -1,4 +1,4 @@
-//! How a program ends: the exit codes, and failures that are said in one line.
+//! Exit codes, and failures that are printed as one line.
 
 use std::fmt;
 use std::net::SocketAddrV6;

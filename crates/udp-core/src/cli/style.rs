@@ -1,4 +1,4 @@
-//! How a line of text looks beyond its words: the time before it (`--timestamps`), its colour.
+//! The time (`--timestamps`) and the colour of a line of text.
 
 use std::io;
 

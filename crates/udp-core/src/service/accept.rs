@@ -1,4 +1,4 @@
-//! `accept=`: which answers are `ok` beside those that are anyway.
+//! The key `accept=`: reply codes that count as `ok` although the protocol has them as errors.
 
 use super::Verdict;
 use super::params::wrong;

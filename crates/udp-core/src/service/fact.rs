@@ -1,4 +1,4 @@
-//! What a reply says beside its verdict: a few named values.
+//! Named values that a service's reply carries beside its verdict, and how they are printed.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,6 +11,7 @@ const LONGEST: usize = 255;
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fact {
     /// A string: a stranger's, so it is escaped wherever it is shown.
     Text(String),

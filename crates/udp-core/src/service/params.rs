@@ -1,4 +1,4 @@
-//! What stands behind a service's host: WHAT and the keys, checked against those there are.
+//! Parses the path and the keys of a service URL against those that its protocol takes.
 
 use std::fmt;
 use std::fmt::Display;

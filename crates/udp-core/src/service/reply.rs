@@ -1,4 +1,4 @@
-//! What a datagram from a service turned out to be.
+//! The decoded reply of a service: verdict, reason, facts, and what is to be sent next.
 
 use std::borrow::Cow;
 
@@ -6,6 +6,7 @@ use super::{Fact, Facts, Verdict};
 
 /// A reply to one beat.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reply {
     /// The beat's number.
     pub number: u64,

@@ -1,4 +1,4 @@
-//! What the tests of all protocols have in common: one target, beat 7 just sent from a fixed clock.
+//! Shared by the protocols' tests: one target, beat 7 just sent, a fixed clock.
 
 use std::net::SocketAddr;
 use std::ops::Range;

@@ -1,9 +1,10 @@
-//! What an answer says about its service.
+//! The verdicts on a service's reply.
 
 use std::fmt;
 
 /// What an answer says. The path's figures (loss, round trips) never depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Verdict {
     /// It is what was asked for.
     Ok,

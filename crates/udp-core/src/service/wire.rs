@@ -1,4 +1,4 @@
-//! Reads a datagram from front to back. What is not there is not taken.
+//! A cursor over a received datagram that never reads beyond its end.
 
 /// What is left of a datagram.
 #[derive(Debug, Clone, Copy)]

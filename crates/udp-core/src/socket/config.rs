@@ -1,4 +1,4 @@
-//! What is wanted of a socket.
+//! The options to open a socket with, as `socket(7)`, `ip(7)` and `ipv6(7)` name them.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What the kernel really gave: buffer requests are clamped without a word (`socket(7)`).
+//! Reads back the buffer sizes that the kernel granted, as it clamps requests silently
+//! (`socket(7)`).
 
 use std::io;
 use std::net::UdpSocket;

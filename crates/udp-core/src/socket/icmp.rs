@@ -1,4 +1,4 @@
-//! What the network says about datagrams that were sent: ICMP errors, with their kind and sender.
+//! ICMP errors about datagrams that were sent, with their kind and sender, from the error queue.
 //!
 //! IP_RECVERR and IPV6_RECVERR of `ip(7)` and `ipv6(7)`; `recvmsg(2)` with MSG_ERRQUEUE; RFC 792,
 //! RFC 1812 §5.2.7, RFC 4443 §3. An error is a hint, not proof: anybody can forge one (RFC 8085

@@ -1,4 +1,4 @@
-//! The order of system calls that opens a socket.
+//! Opens a socket: its system calls in the one order that works.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

@@ -1,4 +1,4 @@
-//! What a pool of source ports is asked and what it answers: plain values.
+//! The arguments and results of a pool of source ports: plain values.
 
 use std::time::Duration;
 

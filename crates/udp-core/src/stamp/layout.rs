@@ -1,5 +1,5 @@
-//! Where each field of a packet stands, and reading and writing fields without looking beyond the
-//! end (RFC 8762 figures 2, 4, 5 and 6; SSID by RFC 8972 figures 1 to 4).
+//! The offsets of a packet's fields, and access to them that never reads beyond the end (RFC 8762
+//! figures 2, 4, 5 and 6; SSID by RFC 8972 figures 1 to 4).
 
 /// Offsets in bytes. The first six fields are in the sender's and the reflector's packets.
 pub(super) struct Layout {

@@ -27,17 +27,17 @@
 //! use udp_core::stamp::{ErrorEstimate, Mode, NtpTimestamp, ReflectorPacket, Reply, SenderPacket, Ssid};
 //!
 //! // The sender: a datagram of 64 bytes, the last 20 of them a padding TLV.
-//! let asked = SenderPacket {
+//! let sent = SenderPacket {
 //!     sequence: 7,
 //!     timestamp: NtpTimestamp::from(Wall::from_nanos(1_700_000_000_000_000_000)).into(),
 //!     error: ErrorEstimate::UNSYNCHRONIZED,
 //!     ssid: Ssid(99),
 //! };
 //! let mut request = [0; 64];
-//! asked.encode(Mode::Plain, &mut request)?;
+//! sent.encode(Mode::Plain, &mut request)?;
 //!
 //! // The reflector: its own count of answers in this session, when and how the request came.
-//! let heard = SenderPacket::decode(&request, Mode::Plain, Wall::from_nanos(1_700_000_000_000_300_000))?;
+//! let packet = SenderPacket::decode(&request, Mode::Plain, Wall::from_nanos(1_700_000_000_000_300_000))?;
 //! let reply = Reply {
 //!     sequence: 0,
 //!     received: Wall::from_nanos(1_700_000_000_000_300_000),
@@ -45,15 +45,19 @@
 //!     error: ErrorEstimate::UNSYNCHRONIZED,
 //!     ttl: Some(61),
 //! };
-//! let mut answer = [0; 64];
-//! let length = reply.encode(&heard, &request, Mode::Plain, &mut answer)?;
+//! let mut datagram = [0; 64];
+//! let length = reply.encode(&packet, &request, Mode::Plain, &mut datagram)?;
 //!
 //! // The sender again: is it an answer, and to this request?
-//! let told = ReflectorPacket::decode(&answer[..length], Mode::Plain)?;
-//! assert!(told.answers(&asked));
-//! assert_eq!(told.residence().as_nanos(), 10_000);
+//! let answer = ReflectorPacket::decode(&datagram[..length], Mode::Plain)?;
+//! assert!(answer.answers(&sent));
+//! assert_eq!(answer.residence().as_nanos(), 10_000);
 //! # Ok::<(), udp_core::stamp::PacketError>(())
 //! ```
+//!
+//! Over the network, [`Exchange`](crate::exchange::Exchange) sends the request and gives the bytes to
+//! decode; its round trip less [`ReflectorPacket::residence`] is the network's. A reflector stamps with
+//! [`clock::wall`](crate::clock::wall), and answers only where [`reply_len`] is no longer than the request.
 
 mod key;
 mod layout;

@@ -252,6 +252,7 @@ pub fn is_reflected(bytes: &[u8], mode: Mode<'_>) -> bool {
 
 /// Why bytes are not the packet asked for, or do not take it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PacketError {
     /// Fewer bytes than the packet needs.
     TooShort {

@@ -1,4 +1,4 @@
-//! A recording's beats of one target, as a comparison looks at them.
+//! One target's beats of a recording, prepared for the bootstrap.
 
 use crate::probe::stats::distribution::Percentile;
 use crate::recorded::{Class, Target};

@@ -1,5 +1,5 @@
-//! From the beats' thread to the screen's: what happened goes through a bounded channel, and what does
-//! not fit is left out of the picture. The figures are the prober's own and miss nothing.
+//! Hands events from the beats' thread to the screen's through a bounded channel. What does not fit
+//! is missing in the graphs alone: the figures are the prober's own.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! What became of a target's newest beats, for pictures over time: a ring of marks, and columns of it.
+//! The outcomes of a target's newest beats for graphs over time: a ring of marks, and columns of
+//! it.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the screen shows and how keys change it; it draws nothing and asks nobody.
+//! The state of the live screen and how keys change it. It draws nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;

@@ -63,8 +63,8 @@ pub(super) fn directions(out: &mut String, stamp: &StampSummary) {
     };
     let split = stamp.split;
     let rows = vec![
-        row("forward", split.forward, stamp.up),
-        row("return", split.back, stamp.down),
+        row("forward", split.forward, stamp.variation_forward),
+        row("return", split.back, stamp.variation_back),
         row("undetermined", split.undetermined, Percentiles::default()),
     ];
     out.push_str("<h3>Directions</h3>");

@@ -1,4 +1,4 @@
-//! A target's beats in slices of time: how many were lost, and between which round trips the others lie.
+//! Sums a target's beats by slices of time: how many were lost, and the range of the round trips.
 
 use udp_core::clock::Wall;
 

@@ -1,4 +1,4 @@
-//! A target that is a service: what it is asked, how fast, and for what reasons its answers were as they were.
+//! One service target: its requests, its pace when it refuses or limits, and the reasons it gave.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -153,7 +153,8 @@ mod tests {
         ];
         for (said, verdict, times, expected) in cases {
             // Of what is declined DENY and RSTR are meant.
-            let reply = Reply { stop: said == Verdict::Declined, ..Reply::new(1, said) };
+            let mut reply = Reply::new(1, said);
+            reply.stop = said == Verdict::Declined;
             let answers = std::iter::repeat_n((), times);
             let told = answers.filter_map(|()| pace.answered(&reply, verdict));
             let told: Vec<u64> = told.map(|interval| interval.as_secs()).collect();

@@ -6,6 +6,7 @@ use crate::probe::verdict::Verdicts;
 
 /// How many beats ended how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Counts {
     /// Beats that were due, whether or not they left this host.
     pub sent: u64,

@@ -1,5 +1,5 @@
-//! Everything that can happen to a target: one closed list. Events reach the observer in order,
-//! while the engine handles their cause.
+//! The events of a run, one closed list, and the trait of whoever receives them. They come in
+//! order, while the engine handles their cause.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -68,6 +68,7 @@ pub enum What<'a> {
 /// The class that a beat has ended in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[expect(missing_docs, reason = "a variant's words say what its fields are")]
+#[non_exhaustive]
 pub enum End<'a> {
     /// Answered in time.
     Received(Received),
@@ -81,6 +82,7 @@ pub enum End<'a> {
 
 /// What a service said, and which one it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Said<'a> {
     /// The service.
     pub spec: &'a Spec,

@@ -1,4 +1,4 @@
-//! What a beat looks like on the wire, and which beat a reply is to.
+//! Encodes a beat, and finds the beat that a reply belongs to.
 //!
 //! A plain beat is the payload and nothing else: its reply carries no identity and is known by the
 //! port that it comes back to (`udp_core::source_port`). A numbered one ends in a blank and its number, so
@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use udp_core::clock::{Mono, Wall};
 use udp_core::stamp::{
-    ErrorEstimate, Format as StampFormat, Key, Mode, PacketError, ReflectorPacket, SenderPacket,
-    Ssid, Timestamp,
+    ErrorEstimate, Format as StampFormat, Key, Mode, ReflectorPacket, SenderPacket, Ssid, Timestamp,
 };
 
 use udp_core::service::Identity;
@@ -51,9 +50,9 @@ pub(crate) struct StampSession {
     pub(crate) epoch: Wall,
 }
 
-/// How far the number of the last request counter_probes ahead of the last beat's: an answer of a reflector
-/// that counts cannot have that number.
-const LEAP: u32 = 64;
+/// How far a counter probe's number is ahead of the last beat's: no answer of a reflector that counts
+/// can have that number.
+const COUNTER_PROBE: u32 = 64;
 
 /// What a datagram from the target is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +63,7 @@ pub(crate) enum Recognised {
     Beat(Seq),
     /// An answer that names this beat, if it names its sending time as well.
     Stamp(Seq, ReflectorPacket),
-    /// The answer to the counter_probe.
+    /// The answer to the counter probe.
     CounterProbe(ReflectorPacket),
     /// Nothing of the sort.
     Stranger,
@@ -133,7 +132,7 @@ impl Format {
     ) {
         out.clear();
         if let Format::Stamp { key, length } = self {
-            stamp.write(key.as_ref(), *length, wire(last).wrapping_add(LEAP), sent, out);
+            stamp.write(key.as_ref(), *length, wire(last).wrapping_add(COUNTER_PROBE), sent, out);
         }
     }
 
@@ -147,19 +146,14 @@ impl Format {
                 _ => Recognised::Stranger,
             },
             Format::Stamp { key, .. } => match ReflectorPacket::decode(bytes, mode(key.as_ref())) {
-                Ok(packet) if packet.sender_sequence == wire(last).wrapping_add(LEAP) => {
+                Ok(packet) if packet.sender_sequence == wire(last).wrapping_add(COUNTER_PROBE) => {
                     Recognised::CounterProbe(packet)
                 }
                 Ok(packet) => match from_wire(packet.sender_sequence, last) {
                     Some(seq) => Recognised::Stamp(seq, packet),
                     None => Recognised::Stranger,
                 },
-                Err(
-                    PacketError::TooShort { .. }
-                    | PacketError::NotAuthentic
-                    | PacketError::Reflected
-                    | PacketError::NotReflected,
-                ) => Recognised::Stranger,
+                Err(_) => Recognised::Stranger,
             },
         }
     }
@@ -197,7 +191,7 @@ impl Format {
         sent: Mono,
         stamp: &StampSession,
     ) -> Option<Numbers> {
-        let asked = stamp.packet(wire(last).wrapping_add(LEAP), sent);
+        let asked = stamp.packet(wire(last).wrapping_add(COUNTER_PROBE), sent);
         packet.answers(&asked).then(|| reflected(packet).numbers)
     }
 }
@@ -439,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn the_leap_is_known_by_its_number() {
+    fn a_counter_probe_is_known_by_its_number() {
         let format = Format::Stamp { key: None, length: 44 };
         let mut request = Vec::new();
         format.encode_counter_probe(Seq(10), SENT, &stamp(), &mut request);

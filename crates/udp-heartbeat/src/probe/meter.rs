@@ -1,4 +1,4 @@
-//! What a scrape reads of a run: counts that never move back, and no figure that takes long to find.
+//! The counters that a scrape reads: they never decrease, and none takes long to compute.
 //!
 //! A beat that was refused may still be answered, and a beat that was lost may still get its direction:
 //! these are counted once that is over.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use udp_core::clock::Mono;
 
 /// Which of the targets, by its place in the list of targets.
-pub(crate) type TargetId = u32;
+pub type TargetId = u32;
 
 /// How the beats of one target are spaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

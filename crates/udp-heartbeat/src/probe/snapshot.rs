@@ -17,7 +17,7 @@ use crate::probe::stats::variation::Variation;
 use crate::probe::thresholds::Unmet;
 
 /// What figures of a target are marked with, by name.
-pub(crate) type Labels = BTreeMap<String, String>;
+pub type Labels = BTreeMap<String, String>;
 
 /// The figures of a run at one moment.
 #[derive(Debug, Clone)]
@@ -31,11 +31,11 @@ pub struct Snapshot {
     pub totals: Counts,
     /// Whether answers can be other than ok.
     pub judged: bool,
-    /// How late sends were.
+    /// How late sends were: the median.
     pub lag_p50: Option<Duration>,
-    /// The same.
+    /// The 99th percentile of it.
     pub lag_p99: Option<Duration>,
-    /// The same.
+    /// The greatest.
     pub lag_max: Option<Duration>,
     /// The first sender of an unsolicited datagram that was never asked.
     pub unsolicited_from: Option<SocketAddr>,
@@ -63,41 +63,45 @@ pub struct TargetSnapshot {
     pub rtt: Figures,
     /// Interarrival jitter of the round trips (RFC 3550 §6.4.1).
     pub jitter: Option<Duration>,
-    /// Rows of unanswered beats, the most beats and the longest time of one, the time of all.
+    /// How many times beats in a row were unanswered (RFC 3357's loss periods).
     pub loss_runs: u64,
-    /// The most beats of one.
+    /// The most beats in a row that were.
     pub longest_run: u64,
-    /// The longest time of one.
+    /// The longest time for which they were.
     pub longest_outage: Duration,
-    /// The time of all.
+    /// The time of all such rows together.
     pub outage: Duration,
-    /// What a STAMP reflector tells.
+    /// What a STAMP reflector tells; none of other targets.
     pub stamp: Option<StampSummary>,
     /// Of a service: how often each reason was given.
     pub reasons: Option<Reasons>,
-    /// Limits that are not met.
+    /// Why it has not passed, if so: limits of the program's options, and that nothing was answered.
     pub unmet: Vec<Unmet>,
-    /// Limits that are to be warned about.
+    /// Limits that a monitoring plugin warns about.
     pub warned: Vec<Unmet>,
 }
 
 /// What STAMP adds.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct StampSummary {
-    pub(crate) split: Split,
-    pub(crate) reflector: Reflector,
+    /// In which direction the lost beats were lost.
+    pub split: Split,
+    /// Whether the reflector counts what it answers, without which no direction is known.
+    pub reflector: Reflector,
     /// Round trips with the reflector's own time.
     pub rtt_total: Figures,
-    /// One-way delay variation.
-    pub up: Percentiles,
+    /// One-way delay variation on the way there (RFC 5481's PDV).
+    pub variation_forward: Percentiles,
     /// On the way back.
-    pub down: Percentiles,
+    pub variation_back: Percentiles,
     /// Answers in which a time of the reflector could not be read: they are in no one-way figure.
     pub unreadable_times: u64,
 }
 
 /// A distribution's figures.
 #[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
 pub struct Figures {
     /// The least.
     pub min: Option<Duration>,
@@ -115,6 +119,7 @@ pub struct Figures {
 
 /// The percentiles that are told.
 #[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
 pub struct Percentiles {
     /// The median.
     pub p50: Option<Duration>,
@@ -159,8 +164,8 @@ impl StampSummary {
             split: stamp.direction.split(counts.lost, counts.without_direction()),
             reflector: stamp.direction.reflector(),
             rtt_total: Figures::of(&stamp.rtt_total, missing),
-            up: variation(&stamp.forward),
-            down: variation(&stamp.back),
+            variation_forward: variation(&stamp.forward),
+            variation_back: variation(&stamp.back),
             unreadable_times: stamp.unreadable_times,
         })
     }

@@ -61,6 +61,7 @@ pub(crate) enum Outcome {
 
 /// Why a target is not up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reason {
     /// Nothing came in time.
     NoReply,
@@ -88,6 +89,7 @@ impl fmt::Display for Reason {
 
 /// The state has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Change {
     /// How it is.
     pub state: State,

@@ -1,4 +1,4 @@
-//! Whether what was measured is good enough: thresholds, and the exit code.
+//! Compares the figures with the thresholds, for the exit code.
 
 use std::fmt;
 use std::str::FromStr;
@@ -65,6 +65,7 @@ impl fmt::Display for RttLimit {
 
 /// A threshold that was not met: which one, and why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unmet {
     /// In words.
     pub text: String,

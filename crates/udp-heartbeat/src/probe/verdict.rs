@@ -1,4 +1,4 @@
-//! How many answers said what about their service. The path's figures never depend on it.
+//! Counts of answers by verdict. The figures of the path never depend on them.
 
 pub use udp_core::service::Verdict;
 

@@ -1,4 +1,4 @@
-//! The beats of one target that something may still be said about, and the class each one is in.
+//! The window of a target's newest beats, and the class of each.
 //!
 //! Every beat ends in exactly one class. A lost beat that is answered after all is late, which is a
 //! part of lost (RFC 6673). A refused beat is lost at once, but an ICMP message is only a hint (RFC

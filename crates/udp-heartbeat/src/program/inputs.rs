@@ -1,4 +1,4 @@
-//! Reads the files that the command line names.
+//! Reads the files that the options name: targets, modules, key.
 
 use std::path::Path;
 

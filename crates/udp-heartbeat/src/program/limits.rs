@@ -1,4 +1,4 @@
-//! What is asked of the system for many targets and probes.
+//! Raises the limit of open descriptors (`setrlimit(2)`) for many targets and probes.
 
 /// Descriptors that a run may make use of.
 #[cfg(unix)]

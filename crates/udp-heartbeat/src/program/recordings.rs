@@ -1,4 +1,4 @@
-//! `report` and `compare`: what is done with recordings. Nothing here sends anything.
+//! The subcommands `report` and `compare`. Nothing here sends anything.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};

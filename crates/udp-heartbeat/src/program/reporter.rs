@@ -1,4 +1,4 @@
-//! From events to lines for the printer, to the command of a change, and to stderr.
+//! Turns events into lines for the printer and stderr, and starts the command of `--on-change`.
 //!
 //! It never waits: lines that find no room are counted, and the printer says how many. Trouble is
 //! said at most once a minute a kind, however often it comes.

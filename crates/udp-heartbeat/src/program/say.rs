@@ -1,5 +1,5 @@
-//! Writes to stderr: a snapshot, a line for each target, and under `-v` the figures that the
-//! summary has no room for.
+//! Writes snapshots to stderr: a line for each target, and under `-v` the figures that the summary
+//! has no room for.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! The live screen in a run: whether there is to be one, and its two ends. Without the feature `live`
-//! there is none.
+//! Starts and ends the live screen (`--live`). Without the feature `live` there is none.
 
 #[cfg(feature = "live")]
 mod with {

@@ -1,4 +1,4 @@
-//! The time of day at moments of the monotonic clock.
+//! Converts moments of the monotonic clock to times of day.
 
 use udp_core::clock::{Mono, Wall};
 

@@ -1,4 +1,4 @@
-//! Keeps what happened in a file: `--record`.
+//! Records every beat in a file: `--record`.
 //!
 //! The prober's thread hands each beat over once its class is known, as a small value and without waiting or
 //! waking anybody; a thread of its own turns them into lines and writes them. What finds no room is counted and

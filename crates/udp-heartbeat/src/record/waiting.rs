@@ -1,4 +1,5 @@
-//! Lines on their way from the prober's thread to the writer's: in order, and no more than [`LINES`].
+//! The queue of lines from the prober's thread to the writer's: in order, and no more than
+//! [`LINES`].
 //!
 //! The writer holds the lock for as long as it takes to swap two vectors. The prober's thread never waits for
 //! it: what comes in that moment is kept aside and goes along with the next.

@@ -1,5 +1,5 @@
-//! The thread that writes a recording. A file that takes nothing any more is said once and left alone; the
-//! beats go on.
+//! The thread that writes a recording. A file that cannot be written is reported once and left
+//! alone; the beats go on.
 
 use std::io;
 use std::path::PathBuf;

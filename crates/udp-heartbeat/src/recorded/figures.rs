@@ -1,4 +1,4 @@
-//! From what was recorded to the figures of a run.
+//! Computes the figures of a run from its recording.
 
 use std::time::Duration;
 
@@ -145,8 +145,8 @@ fn stamp(runs: &[RunOf]) -> Option<StampSummary> {
             max: total("max"),
             ..Figures::default()
         },
-        up: percentiles("forward"),
-        down: percentiles("return"),
+        variation_forward: percentiles("forward"),
+        variation_back: percentiles("return"),
         unreadable_times: sum("unreadable_times"),
     })
 }

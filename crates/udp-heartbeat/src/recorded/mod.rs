@@ -1,4 +1,4 @@
-//! Recordings, read again: every beat of every target, and the figures that follow from them.
+//! Reads recordings: every beat of every target, and the figures that follow from them.
 //!
 //! Figures are computed by the same code as in a run, from the beats; what no beat tells (a reflector's
 //! counters, what the kernel dropped) is taken from the summary, where all beats that it sums up are here.

@@ -1,4 +1,4 @@
-//! The objects of a recording, as far as they are read again.
+//! The objects of a recording, with the fields that are read back.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! Payloads that wait for the printer, bounded in bytes: large beats at a high rate would otherwise
-//! fill the memory while nobody reads stdout.
+//! Bounds the bytes of payloads that wait for the printer: large beats at a high rate would
+//! otherwise fill the memory while nobody reads stdout.
 
 use std::ops::Deref;
 use std::sync::Arc;

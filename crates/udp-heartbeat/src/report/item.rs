@@ -1,5 +1,5 @@
-//! What goes to the printer: values with all that is printed of them, owned, so that another thread
-//! can render them.
+//! The values that are sent to the printer: owned, with all that is printed of them, so that
+//! another thread can render them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What is printed: one reporter a file. A reporter runs on the printer's thread and turns values
-//! into text; it decides nothing.
+//! The reporters, one a file. A reporter runs on the printer's thread and turns values into text;
+//! it decides nothing.
 
 mod held;
 mod item;

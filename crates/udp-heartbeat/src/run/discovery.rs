@@ -1,4 +1,5 @@
-//! Names of which each address is a target of its own: when they are looked up, and which targets that makes.
+//! `--every-address`: names of which each address is a target of its own, when they are looked up,
+//! and which targets that makes.
 //!
 //! Pure: what was found and when are arguments. While a name does not resolve, its addresses stay: a resolver
 //! that fails is no reason to stop watching. A name that never resolved is a target without an address.

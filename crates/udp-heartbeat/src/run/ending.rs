@@ -30,7 +30,7 @@ impl Engine {
             let span = self.three_round_trips(AT_LEAST);
             self.ask_reflectors(clock::mono() + span, clock::mono() + timeout * 2);
         }
-        self.take_strays();
+        self.take_strangers();
     }
 
     /// It was stopped, or its time is over: what has come counts, what has not is pending.
@@ -41,7 +41,7 @@ impl Engine {
             let now = clock::mono();
             self.ask_reflectors(now, now + STOPPED.min(self.targets.setup().rules.timeout));
         }
-        self.take_strays();
+        self.take_strangers();
     }
 
     fn three_round_trips(&self, at_least: Duration) -> Duration {

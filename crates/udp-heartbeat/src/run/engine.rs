@@ -179,7 +179,7 @@ impl Engine {
         };
         if expiring {
             self.targets.expire(told_until, &mut self.observers);
-            self.take_strays();
+            self.take_strangers();
         }
     }
 
@@ -194,9 +194,9 @@ impl Engine {
     }
 
     /// What others than those that were asked sent to our ports. Seldom: it is no beat's answer.
-    pub(super) fn take_strays(&mut self) {
+    pub(super) fn take_strangers(&mut self) {
         let targets = &mut self.targets;
-        self.ports.strays(|from| targets.stray(from));
+        self.ports.strangers(|from| targets.stranger(from));
     }
 
     /// Takes what came until `until`, and beyond that twice as many as beats were sent: where

@@ -123,7 +123,7 @@ impl Engine {
 
     /// Adds what is no target's.
     fn complete(&mut self, snapshot: &mut Snapshot) {
-        snapshot.totals = Counts { unsolicited: self.targets.strays(), ..Counts::default() };
+        snapshot.totals = Counts { unsolicited: self.targets.strangers(), ..Counts::default() };
         snapshot.targets.iter().for_each(|target| snapshot.totals.add(&target.counts));
         snapshot.unsolicited_from = self.targets.unsolicited_from();
         snapshot.kernel_drops = self.ports.lost_in_host();

@@ -1,4 +1,4 @@
-//! Everybody who is told of events: the look-ups of names, and the observer of the run.
+//! Passes events on: to the look-ups of names, and to the observer of the run.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Waiting for a moment, for datagrams on any of several sockets, or for another thread's call.
+//! Waits for a moment, for datagrams on any of several sockets, or for another thread's call.
 //!
 //! `poll(2)` on the sockets and a pipe. On Linux the time is told to the nanosecond (`ppoll(2)`),
 //! timers of this thread are not joined with others' (PR_SET_TIMERSLACK, `prctl(2)`), and many

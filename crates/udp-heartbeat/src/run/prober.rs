@@ -1,4 +1,5 @@
-//! The prober as others use it: made of a plan, run on a thread, asked and stopped from any.
+//! The library's face: a prober is made of a plan, run on a thread, and asked or stopped from any
+//! other.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! Taking what came on the sockets: datagrams in the order they arrived, and what the network says.
+//! Receives from the sockets: datagrams in the order they arrived, and ICMP errors.
 
 use std::io;
 use std::net::SocketAddr;
@@ -89,7 +89,7 @@ impl Ports {
     }
 
     /// Says who sent to a connected port without being its peer.
-    pub(crate) fn strays(&mut self, mut take: impl FnMut(SocketAddr)) {
+    pub(crate) fn strangers(&mut self, mut take: impl FnMut(SocketAddr)) {
         for others in self.open.iter().filter_map(|port| port.others.as_ref()) {
             for _ in 0..BATCH {
                 // An error is about nothing of ours: this socket sends nothing.

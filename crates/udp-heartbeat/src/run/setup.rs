@@ -1,4 +1,4 @@
-//! What is done before the first beat: addresses, limits, the targets. It changes nothing of the process.
+//! Prepares a run: addresses, limits, the targets. It changes nothing of the process.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

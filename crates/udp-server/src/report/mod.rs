@@ -1,5 +1,5 @@
-//! What stdout shows: one reporter a file, behind one trait. They render into a buffer and write
-//! nothing themselves; the printer's thread owns stdout.
+//! The reporters, one a file, behind one trait. They render into a buffer and write nothing
+//! themselves; the printer's thread owns stdout.
 
 mod json;
 mod text;

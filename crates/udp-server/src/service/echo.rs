@@ -96,9 +96,8 @@ mod tests {
     use super::*;
     use crate::policy::{Limiter, LoopGuard, RateLimit};
     use proptest::prelude::*;
-    use std::net::SocketAddr;
     use std::sync::Arc;
-    use udp_core::batch::{Destination, Meta};
+    use udp_core::batch::Meta;
 
     fn limits(rate: &str) -> Limits {
         let limit: RateLimit = rate.parse().unwrap();
@@ -106,19 +105,9 @@ mod tests {
     }
 
     fn meta(peer: &str, len: usize, segment: usize) -> Meta {
-        let peer: SocketAddr = peer.parse().unwrap();
-        Meta {
-            peer,
-            local: None,
-            interface: 0,
-            destination: Destination::Unicast,
-            len,
-            segment,
-            truncated: false,
-            timestamp: None,
-            ttl: None,
-            ecn: None,
-        }
+        let mut meta = Meta::new(peer.parse().unwrap(), len);
+        meta.segment = segment;
+        meta
     }
 
     fn judged(

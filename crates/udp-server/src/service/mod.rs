@@ -1,4 +1,4 @@
-//! What is served. Pure: a request in, a reply or a cause out; no socket, no clock.
+//! The services: echo and STAMP. Pure: a request in, a reply or a cause out; no socket, no clock.
 
 pub mod echo;
 pub mod stamp;

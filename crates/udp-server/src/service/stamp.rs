@@ -63,10 +63,9 @@ impl Reflector {
         let mode = self.mode();
         let packet = SenderPacket::decode(request, mode, now).map_err(|error| match error {
             PacketError::Reflected | PacketError::NotReflected => DropCause::Reflection,
-            PacketError::NotAuthentic => DropCause::Unauthenticated,
+            PacketError::TooShort { .. } if self.key.is_none() => DropCause::TooShort,
             // To a reflector with a key, a plain packet is no authenticated one.
-            PacketError::TooShort { .. } if self.key.is_some() => DropCause::Unauthenticated,
-            PacketError::TooShort { .. } => DropCause::TooShort,
+            _ => DropCause::Unauthenticated,
         })?;
         if reply_len(request.len(), mode) > request.len() {
             Err(DropCause::TooShort)

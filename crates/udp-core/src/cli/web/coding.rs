@@ -1,4 +1,5 @@
-//! gzip, for who asks for it (RFC 9110 section 12.5.3): an exposition is a tenth of its size then.
+//! Compresses answers with gzip for clients that accept it (RFC 9110 section 12.5.3): metrics
+//! shrink to a tenth.
 
 use std::io::Write;
 

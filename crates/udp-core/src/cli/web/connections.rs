@@ -1,4 +1,4 @@
-//! Which connections there are, and which of them has to go for a new one.
+//! The table of open HTTP connections, bounded: which one is closed to make room for a new one.
 //!
 //! For one more than [`MOST`] the one goes that has let us wait longest, by not asking or by not taking
 //! its answer. One that waits for us stays; where all do, there is no room.

@@ -1,4 +1,4 @@
-//! `--web-config`: who is let in, and how, by files that are read again whenever somebody comes.
+//! `--web-config`: TLS and passwords from files that are read again for each new connection.
 //!
 //! A file that turned bad lets nobody in until it is good again. Unlike with exporter-toolkit, which reads
 //! them so as well, a connection ends with the certificates and rules for clients that it began with.

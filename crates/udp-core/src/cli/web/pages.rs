@@ -1,4 +1,5 @@
-//! What every program answers by itself: its front page, its health, and refusals.
+//! The pages that every program has: the front page, `/-/healthy`, `/-/ready`, `/-/reload`, and
+//! refusals.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! What a program shows, as its pages; and what they are asked for.
+//! The interface between a program and the HTTP server: its pages, a request, a reply.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,5 @@
-//! What stands in exporter-toolkit's file, word by word, and what is wrong with it.
+//! The keys of exporter-toolkit's web configuration file, and an error with its line for each that
+//! is wrong.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Where what stands in a packet, short and long ones included.
+//! The offset of each field, in packets of the least length, shorter and longer.
 
 use super::*;
 

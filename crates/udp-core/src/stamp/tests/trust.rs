@@ -1,4 +1,4 @@
-//! What is answered, and what an answer is believed.
+//! Which requests are answered, and which answers are believed.
 
 use super::*;
 

@@ -6,6 +6,7 @@ use crate::probe::counts::Counts;
 
 /// What happened within an interval: beats that were sent in it, and beats that ended in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Interval {
     /// Beats that were due, whether or not they left.
     pub sent: u64,

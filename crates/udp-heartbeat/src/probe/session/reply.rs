@@ -1,4 +1,4 @@
-//! What a reply is, and what a reflector wrote into it.
+//! The classes of a reply, and the fields that a STAMP reflector wrote into it.
 
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ pub(crate) struct Reflected {
 
 /// The first reply to a beat, in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Received {
     /// With STAMP, without the reflector's own time.
     pub rtt: Duration,

@@ -1,4 +1,4 @@
-//! What a service said in its answers: its reasons, counted, and the numbers of the newest one.
+//! Counts the reasons that a service gave, and keeps the numeric facts of its newest answer.
 
 use super::Session;
 use crate::probe::asking::Reasons;

@@ -1,4 +1,4 @@
-//! What a scrape reads of a session beside its counts.
+//! The values of a session that only a scrape reads.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What a link does to datagrams, what really became of each beat, and what was told of it.
+//! A random link: loss, delay, copies and corruption in each direction, the true fate of each beat,
+//! and the events that the engine reported.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;

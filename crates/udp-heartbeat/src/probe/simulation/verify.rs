@@ -1,4 +1,4 @@
-//! What was reported, held against the truth.
+//! Compares what the engine reported with the true fates.
 
 use std::time::Duration;
 

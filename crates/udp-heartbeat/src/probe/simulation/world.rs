@@ -1,4 +1,4 @@
-//! A link at work: sockets that are made up, datagrams in the air, a peer that answers.
+//! A random link at work: sockets, datagrams in flight and a peer, all simulated.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What is told of many beats: distributions, jitter, loss runs and their direction. Streaming, in
+//! Statistics of many beats: distributions, jitter, loss runs and their direction. Streaming, in
 //! constant memory.
 
 pub(crate) mod buckets;

@@ -1,4 +1,4 @@
-//! Targets that are services: what their requests are made of, and what follows from their replies.
+//! Service targets: sends their requests, and follows up their replies.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

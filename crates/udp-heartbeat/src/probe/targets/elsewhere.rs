@@ -1,5 +1,6 @@
-//! Whose a datagram is that came from an address that was never asked: another port of a target's host, or
-//! a stranger's. It answers no beat, and is put to the account of the target that it is about, if that is known.
+//! Datagrams from addresses that were never asked: another port of a target's host, or a
+//! stranger's. None answers a beat; each is counted as unsolicited, for the target it is about if
+//! that is known.
 
 use std::net::SocketAddr;
 
@@ -17,7 +18,7 @@ impl Targets {
     /// A datagram came from an address that was never asked.
     pub(super) fn elsewhere(&mut self, datagram: &Datagram<'_>, observer: &mut dyn Observer) {
         let &Datagram { from, bytes, at, .. } = datagram;
-        let Some(target) = self.about(datagram) else { return self.stray(from) };
+        let Some(target) = self.about(datagram) else { return self.stranger(from) };
         self.unsolicited_from.get_or_insert(from);
         self.targets[target as usize].session.unsolicited();
         let what = What::Unsolicited { bytes };

@@ -123,7 +123,7 @@ pub(crate) struct Targets {
     /// When the last of them has had its chance.
     refused_until: Mono,
     /// Datagrams from addresses that were never asked, and the first of these.
-    strays: u64,
+    strangers: u64,
     unsolicited_from: Option<SocketAddr>,
     /// Both clocks at one moment.
     clocks: (Wall, Mono),
@@ -154,7 +154,7 @@ impl Targets {
             in_flight: 0,
             refused_open: 0,
             refused_until: Mono::default(),
-            strays: 0,
+            strangers: 0,
             unsolicited_from: None,
             clocks: Default::default(),
             outgoing: Vec::new(),
@@ -258,11 +258,11 @@ impl Targets {
     }
 
     /// A datagram came from an address that was never asked.
-    pub(crate) fn stray(&mut self, from: SocketAddr) {
+    pub(crate) fn stranger(&mut self, from: SocketAddr) {
         self.unsolicited_from.get_or_insert(from);
         match &mut self.targets[..] {
             [only] => only.session.unsolicited(),
-            _ => self.strays += 1,
+            _ => self.strangers += 1,
         }
     }
 
@@ -279,13 +279,13 @@ impl Targets {
     }
 
     /// Datagrams from addresses that were never asked, and that are no target's.
-    pub(crate) fn strays(&self) -> u64 {
-        self.strays
+    pub(crate) fn strangers(&self) -> u64 {
+        self.strangers
     }
 
     /// Counts of all targets together.
     pub(crate) fn totals(&self) -> Counts {
-        let mut totals = Counts { unsolicited: self.strays, ..Counts::default() };
+        let mut totals = Counts { unsolicited: self.strangers, ..Counts::default() };
         self.targets.iter().for_each(|target| totals.add(target.session.counts()));
         totals
     }

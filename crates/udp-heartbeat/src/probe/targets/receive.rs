@@ -69,7 +69,7 @@ impl Targets {
             Owner::Extra(Some((target, seq))) => Match::of(target, seq),
             Owner::Extra(None) => match self.paths[peer as usize].some_target() {
                 Some(target) => Match::nobodys(target),
-                None => return self.stray(datagram.from),
+                None => return self.stranger(datagram.from),
             },
             Owner::Target(target) => {
                 let found = match self.is_asking(target) {
@@ -85,7 +85,7 @@ impl Targets {
         self.credit(peer, found, datagram, observer);
     }
 
-    /// The beat that a datagram names; none if it is the answer to a counter_probe, which is no beat.
+    /// The beat that a datagram names; none if it is the answer to a counter probe, which is no beat.
     fn by_content(&mut self, target: TargetId, datagram: &Datagram<'_>) -> Option<Match> {
         let entry = &mut self.targets[target as usize];
         let last = Seq(entry.session.next().0 - 1);

@@ -173,7 +173,7 @@ impl Targets {
         self.fail(target, seq, reason, now, observer);
     }
 
-    /// Writes one request more, whose number counter_probes ahead: what the reflector answers to it shows
+    /// Writes one request more, whose number is far ahead: what the reflector answers to it shows
     /// its counter. Where it is to be sent from, after closing that port, and to; none without an
     /// address or STAMP.
     pub(crate) fn counter_probe(

@@ -1,4 +1,4 @@
-//! What is served to those who watch: metrics, and the table of the targets.
+//! Serves metrics and the table of targets over HTTP.
 //!
 //! The beats wait for none of it: figures are taken between two beats and written on another thread.
 

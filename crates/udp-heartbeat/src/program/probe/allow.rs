@@ -1,4 +1,5 @@
-//! Where a stranger's request may make this host send: judged by the address that is sent to.
+//! `--probe-allow`: which addresses a request to `/probe` may make this host send to. The resolved
+//! address decides.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! What a probe saw: what was sent and came, by time, and what the answers said.
+//! The log of one probe: datagrams sent and received, by time, and the facts of the answers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! One probe: the name looked up, the address judged, a prober of its own run, and what came of it.
+//! Runs one probe: look-up, access check, a prober of its own, and the result.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! What a service said, as fields of a reply.
+//! A service's verdict, reason and facts as fields of a JSON reply.
 
 use serde::Serialize;
 use udp_core::cli::json::FactValues;

@@ -236,7 +236,7 @@ struct OfStamp {
 
 impl OfStamp {
     fn new(stamp: &StampSummary) -> Self {
-        let (Percentiles { p50, p90, p99 }, down) = (stamp.up, stamp.down);
+        let (Percentiles { p50, p90, p99 }, back) = (stamp.variation_forward, stamp.variation_back);
         OfStamp {
             lost_forward: stamp.split.forward,
             lost_return: stamp.split.back,
@@ -252,9 +252,9 @@ impl OfStamp {
             delay_variation_forward_p50_ns: p50.map(nanos),
             delay_variation_forward_p90_ns: p90.map(nanos),
             delay_variation_forward_p99_ns: p99.map(nanos),
-            delay_variation_return_p50_ns: down.p50.map(nanos),
-            delay_variation_return_p90_ns: down.p90.map(nanos),
-            delay_variation_return_p99_ns: down.p99.map(nanos),
+            delay_variation_return_p50_ns: back.p50.map(nanos),
+            delay_variation_return_p90_ns: back.p90.map(nanos),
+            delay_variation_return_p99_ns: back.p99.map(nanos),
             unreadable_times: stamp.unreadable_times,
         }
     }

@@ -1,4 +1,4 @@
-//! How names stand in text.
+//! How target names are printed in text.
 
 use std::net::SocketAddr;
 

@@ -61,7 +61,7 @@ fn stamp(stamp: &StampSummary, average: Option<Duration>, out: &mut Vec<u8>) {
     if let (Some(net), Some(total)) = (average, stamp.rtt_total.average) {
         let own = Millis(total.saturating_sub(net));
         put(out, format_args!("reflector time avg {own} ms (not in rtt)\n"));
-        let (forward, back) = (stamp.up, stamp.down);
+        let (forward, back) = (stamp.variation_forward, stamp.variation_back);
         let text =
             format_args!("delay variation p50/p90/p99 = forward {forward} ms, return {back} ms\n");
         put(out, text);
@@ -337,8 +337,12 @@ no\\x1bwhere:7      5     0     0      -                        -            -  
             split: Split { forward: 1, back: 2, undetermined: 3 },
             reflector: Reflector::Stateful,
             rtt_total: figures([121, 154, 190, 22]),
-            up: Percentiles { p50: Some(5 * MICRO), p90: Some(9 * MICRO), p99: None },
-            down: Percentiles { p50: Some(4 * MICRO), ..Percentiles::default() },
+            variation_forward: Percentiles {
+                p50: Some(5 * MICRO),
+                p90: Some(9 * MICRO),
+                p99: None,
+            },
+            variation_back: Percentiles { p50: Some(4 * MICRO), ..Percentiles::default() },
             unreadable_times: 3,
         };
         let it = TargetSnapshot { stamp: Some(stamp), ..target() };

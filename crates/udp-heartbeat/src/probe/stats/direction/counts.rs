@@ -1,4 +1,4 @@
-//! Which answers are of one count of the reflector, which may begin anew at any time.
+//! Groups a reflector's answers into counts: its counter may start anew at any time.
 //!
 //! A count that began between two answers gave the numbers below that of the second to requests that
 //! arrived in between. Where there are not so many, the two are of one count. Answers are gone

@@ -1,4 +1,5 @@
-//! What is known about requests and answers. Times are in nanoseconds.
+//! The facts that a proof of direction starts from: requests and numbered answers. Times are in
+//! nanoseconds.
 
 /// When a request was sent, and by when it had arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! In which direction a lost beat was lost, as far as a STAMP reflector's own counter proves it.
+//! Splits loss by direction, as far as a STAMP reflector's own counter proves it.
 //!
 //! A stateful reflector numbers what it answers: 0, 1, 2… in each session (RFC 8762 §4.3.1). What
 //! is known is [recorded](record::Record) in the order of sending, and [proves](proof) how many
@@ -26,7 +26,7 @@ use record::Record;
 
 /// What kind of reflector it is, by the numbers in its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reflector {
+pub enum Reflector {
     /// Its numbers always were ours: either nothing was lost on the way there, or it copies them.
     Unknown,
     /// It counts.
@@ -37,13 +37,13 @@ pub(crate) enum Reflector {
 
 /// A loss total by direction. The three add up to what was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Split {
+pub struct Split {
     /// The request did not reach the reflector.
-    pub(crate) forward: u64,
+    pub forward: u64,
     /// The reflector answered, and the answer did not come back.
-    pub(crate) back: u64,
+    pub back: u64,
     /// Nothing proves either.
-    pub(crate) undetermined: u64,
+    pub undetermined: u64,
 }
 
 /// The numbers of one answer.

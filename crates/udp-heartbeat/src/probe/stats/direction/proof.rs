@@ -1,4 +1,4 @@
-//! What the numbers in a reflector's answers prove about the requests that were not answered.
+//! Proves from the numbers in a reflector's answers which unanswered requests arrived.
 //!
 //! A request arrives, if it does, at the earliest when it was sent and less than `guard` later; one
 //! that was answered at the latest when its answer came. Answers whose numbers no new count can

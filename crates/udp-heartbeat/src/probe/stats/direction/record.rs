@@ -1,5 +1,5 @@
-//! What is known about the requests to a target, in the order of sending. Bounded: of what is older
-//! the claims alone are kept.
+//! Records the requests to a target and their answers in the order of sending. Bounded: of older
+//! ones only the claims are kept.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! What is claimed, held against every history that shows the same.
+//! Every claim holds in every history that shows the same answers.
 
 use std::collections::HashMap;
 
@@ -59,8 +59,8 @@ struct History {
 
 impl History {
     fn ours(&self, index: usize) -> u32 {
-        let leap = if index < self.beats { 0 } else { 64 };
-        index as u32 + leap
+        let ahead = if index < self.beats { 0 } else { 64 };
+        index as u32 + ahead
     }
 
     fn seen(&self) -> Vec<Seen> {
