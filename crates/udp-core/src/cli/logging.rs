@@ -13,6 +13,7 @@ use env_logger::{Builder, Env, Target, WriteStyle};
 use log::{Level, LevelFilter};
 
 use super::printer::{Handle, Policy, Printer};
+use super::usage::one_line;
 use super::{Color, Exit, Failure};
 use crate::clock;
 
@@ -65,11 +66,12 @@ impl Console {
         }
     }
 
-    /// The newest line that waits.
+    /// The newest line that waits, without its colour.
     pub fn newest(&self) -> Option<String> {
         let held = self.held();
         let line = held.as_ref()?.back()?;
-        Some(String::from_utf8_lossy(line).trim_end().to_owned())
+        let (red, plain) = self.red();
+        Some(String::from_utf8_lossy(line).trim_end().replace(red, "").replace(plain, ""))
     }
 
     /// Lets lines through again, those that waited first.
@@ -165,7 +167,8 @@ pub(super) fn start(verbose: u8, timestamps: bool, color: Color) -> Diagnostics 
         if timestamps {
             write!(out, "{} ", clock::wall().rfc3339())?;
         }
-        writeln!(out, "{red}{}: {}{plain}", name(record.level()), record.args())
+        let text = one_line(&record.args().to_string());
+        writeln!(out, "{red}{}: {text}{plain}", name(record.level()))
     });
     builder.target(Target::Pipe(Box::new(LogSink(console.clone()))));
     // A second start in one process (tests) keeps the first logger.
