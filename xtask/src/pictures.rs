@@ -95,8 +95,7 @@ fn svg(screen: &vt100::Screen, what: &str) -> Result<String> {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\">\n\
          <title>udp-heartbeat --live: {what}</title>\n\
          <rect width=\"100%\" height=\"100%\" rx=\"6\" fill=\"#14171c\"/>\n\
-         <g font-family=\"ui-monospace, DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"14\" \
-         xml:space=\"preserve\">"
+         <g font-family=\"ui-monospace, DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"14\">"
     )?;
     for row in 0..rows {
         let cell = |column| screen.cell(row, column);
@@ -141,19 +140,24 @@ fn run_of(
             "<rect x=\"{x:.1}\" y=\"{top:.0}\" width=\"{length:.1}\" height=\"{HEIGHT}\" fill=\"{color}\"/>"
         )?;
     }
-    if text.trim().is_empty() {
-        return Ok(());
-    }
-    // Blanks before and behind are left out.
-    let begin = text.chars().take_while(|it| *it == ' ').count();
-    let shown = text.trim().replace('&', "&amp;").replace('<', "&lt;");
-    let (x, length) = (x + begin as f64 * WIDTH, text.trim().chars().count() as f64 * WIDTH);
     let fill = if inverse { "#14171c" } else { color };
     let bold = if bold { " font-weight=\"bold\"" } else { "" };
     let y = top + 13.5;
-    writeln!(
-        out,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" textLength=\"{length:.1}\" lengthAdjust=\"spacingAndGlyphs\" fill=\"{fill}\"{bold}>{shown}</text>"
-    )?;
+    // Browsers make one of several blanks: what they stand between is written by itself.
+    let mut begin = 0;
+    for part in text.split("  ") {
+        let blanks = part.len() - part.trim_start().len();
+        let (shown, cells) = (part.trim(), part.trim().chars().count());
+        let (x, length) = (x + (begin + blanks) as f64 * WIDTH, cells as f64 * WIDTH);
+        begin += part.chars().count() + 2;
+        if cells == 0 {
+            continue;
+        }
+        let shown = shown.replace('&', "&amp;").replace('<', "&lt;");
+        writeln!(
+            out,
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" textLength=\"{length:.1}\" lengthAdjust=\"spacingAndGlyphs\" fill=\"{fill}\"{bold}>{shown}</text>"
+        )?;
+    }
     Ok(())
 }

@@ -9,15 +9,18 @@ use ratatui::style::Modifier;
 use udp_core::cli::parse::ShownDuration;
 
 use super::history::Column;
-use super::look::{Look, Sense, ms, put, share};
+use super::look::{Look, Sense, columns, ms, put, share};
 use super::model::{Model, Target};
 use crate::probe::snapshot::TargetSnapshot;
+use crate::probe::state::State;
 use crate::report::statistics;
 
 /// The labels of the vertical axis.
 const AXIS: u16 = 7;
 /// The least height of the graph and what belongs to it.
 const GRAPH: u16 = 5;
+/// The height of a screen that has room for lines in two.
+const TALL: u16 = 16;
 
 /// Draws the chosen target.
 pub(super) fn draw(model: &Model, look: Look, buffer: &mut Buffer, area: Rect) {
@@ -63,33 +66,60 @@ fn figures(
     let since = since.map(|since| format!(" for {}", whole(model.now.saturating_since(since))));
     let state = format!("{sign} {}{}", target.state, since.unwrap_or_default());
     put(buffer, (area.x, area.y), area.width.into(), &state, look.style(sense));
-    let last = format!("last {} ms", ms(known.and_then(|known| known.last)));
+    let last = known.and_then(|known| known.last);
+    let last = last.map_or("no reply yet".into(), |last| format!("last {} ms", ms(Some(last))));
     let x = area.right().saturating_sub(last.len() as u16);
     put(buffer, (x, area.y), last.len(), &last, look.style(Sense::Plain));
     let judged = model.snapshot.as_ref().is_some_and(|snapshot| snapshot.judged);
     let mut y = area.y + 1;
     // On a low screen the graph takes precedence over the last lines.
     let room = usize::from(area.height.saturating_sub(1 + GRAPH)).max(1);
-    for line in statistics(target, judged).lines().skip(1).take(room) {
+    let text = statistics(target, judged);
+    let lines = text.lines().skip(1).flat_map(|line| match area.height {
+        ..TALL => vec![line],
+        _ => folded(line, area.width.into()),
+    });
+    for line in lines.take(room) {
         if y < area.bottom() {
-            put(buffer, (area.x, y), area.width.into(), line, look.style(Sense::Plain));
+            let line = look.cut(line, area.width.into());
+            put(buffer, (area.x, y), area.width.into(), &line, look.style(Sense::Plain));
             y += 1;
         }
     }
     Rect { y, height: area.bottom() - y, ..area }
 }
 
+/// A line in parts of at most `width` columns, as far as its commas allow.
+fn folded(line: &str, width: usize) -> Vec<&str> {
+    let fits = |at: &usize| columns(&line[..*at]) <= width;
+    let place = || line.match_indices(", ").map(|(at, _)| at + 1).take_while(fits).last();
+    match (columns(line) > width).then(place).flatten() {
+        Some(at) => {
+            [&line[..at]].into_iter().chain(folded(line[at..].trim_start(), width)).collect()
+        }
+        None => vec![line],
+    }
+}
+
 /// Bands of percentiles, the lost beats of each column, the axis of time.
 fn graph(model: &Model, columns: &[Column], look: Look, buffer: &mut Buffer, area: Rect) {
     let rows = area.height - 2;
-    let top = columns.iter().filter_map(|column| column.percentile(90)).max();
+    let mut tops: Vec<_> = columns.iter().filter_map(|column| column.percentile(90)).collect();
+    tops.sort_unstable();
+    let (most, usual) = (tops.last().copied(), tops.get(tops.len() * 19 / 20).copied());
+    // Not up to what is far above the others.
+    let top = most.zip(usual).map(|(most, usual)| most.min(usual * 2));
     let top = top.map_or(Duration::from_millis(1), |top| top + top / 5);
     let faint = look.style(Sense::Faint);
     for (y, value) in [(area.y, top), (area.y + rows / 2, top / 2)] {
         let text = format!("{:>6}", ms(Some(value)));
         put(buffer, (area.x, y), 6, &text, faint);
     }
-    put(buffer, (area.x, area.y + rows - 1), 6, "0 ms", faint);
+    put(buffer, (area.x, area.y + rows - 1), 6, "  0 ms", faint);
+    if columns.iter().all(|column| column.percentile(0).is_none()) {
+        let (text, x) = ("no replies", area.x + AXIS.max(area.width / 2 - 5));
+        put(buffer, (x, area.y + rows / 2), text.len(), text, faint);
+    }
     let [all, middle, median, beyond] = look.smoke();
     let row = |rtt: Duration| {
         let up = (share(rtt, top) * f64::from(rows)) as u16;
@@ -109,11 +139,11 @@ fn graph(model: &Model, columns: &[Column], look: Look, buffer: &mut Buffer, are
                 put(buffer, (x, area.y), 1, beyond, look.style(Sense::Fair));
             }
         }
-        let missing = column.lost + column.failed;
-        let sign = match missing {
-            0 => continue,
+        let sign = match column.lost {
+            0 if column.failed == 0 => continue,
+            0 => "!".to_owned(),
             1 => look.lost().to_owned(),
-            2..=9 => missing.to_string(),
+            2..=9 => column.lost.to_string(),
             _ => "+".to_owned(),
         };
         put(buffer, (x, area.y + rows), 1, &sign, look.style(Sense::Bad));
@@ -167,7 +197,11 @@ fn changes(model: &Model, target: &Target, look: Look, buffer: &mut Buffer, area
         let time = model.on_wall(change.since).rfc3339();
         let time = time.get(11..19).unwrap_or_default();
         let (state, previous) = (change.state, change.previous);
-        let text = format!("{time} {sign} {state}, {previous} {}", whole(change.lasted));
+        let before = match previous {
+            State::Unknown => String::new(),
+            previous => format!(" after {} {previous}", whole(change.lasted)),
+        };
+        let text = format!("{time} {sign} {state}{before}");
         let y = area.y + 1 + row as u16;
         put(buffer, (area.x, y), area.width.into(), &text, look.style(sense));
     }

@@ -4,13 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::look::{Look, Sense, put};
+use super::look::{self, Look, Sense, put};
 use super::model::Model;
 use super::{detail, fleet};
-use crate::report::one_line;
 
 /// What `?` shows.
-const HELP: [&str; 14] = [
+const HELP: [&str; 15] = [
     "q, Ctrl-C    end, with the summary",
     "?            this help",
     "up down j k  choose a target (also PgUp PgDn Home End)",
@@ -20,6 +19,7 @@ const HELP: [&str; 14] = [
     "/            filter by name, label or state",
     "Space        freeze the screen; the beats go on",
     "+ -          more or less time in the graphs",
+    "Ctrl-Z       suspend; Ctrl-L draws all anew",
     "",
     "A column of a graph is a stretch of time: its height is the",
     "median round trip, X or × a lost beat, ! one that never left.",
@@ -50,8 +50,8 @@ fn title(model: &Model, look: Look, buffer: &mut Buffer) {
     let area = buffer.area;
     let listed = model.listed();
     let name = match listed.get(model.place(&listed)) {
-        Some(target) if model.detail => one_line(&target.label),
-        _ => "udp-heartbeat".into(),
+        Some(target) if model.detail => &target.label,
+        _ => "udp-heartbeat",
     };
     let style = look.style(Sense::Plain).add_modifier(Modifier::BOLD | Modifier::REVERSED);
     buffer.set_style(Rect { height: 1, ..area }, style);
@@ -59,27 +59,32 @@ fn title(model: &Model, look: Look, buffer: &mut Buffer) {
     let time = time.get(11..19).unwrap_or_default();
     let frozen = if model.frozen { "FROZEN  " } else { "" };
     let right = format!("{frozen}sort {}  {time} UTC ", model.sort.name());
+    let needs = look::columns(&look.text(name)) + 2;
+    // The end of a long name is left out, but first the order.
+    let right = match model.detail || needs + right.len() > area.width.into() {
+        true => format!("{frozen}{time} UTC "),
+        false => right,
+    };
+    let room = usize::from(area.width).saturating_sub(right.len() + 2);
+    put(buffer, (area.x + 1, area.y), room, &look.name(name, room), style);
     let x = area.right().saturating_sub(right.len() as u16);
-    put(buffer, (area.x, area.y), area.width.into(), &format!(" {name}"), style);
-    if usize::from(area.width) > right.len() + name.chars().count() {
-        put(buffer, (x, area.y), right.len(), &right, style);
-    }
+    put(buffer, (x, area.y), right.len(), &right, style);
 }
 
 fn footer(model: &Model, look: Look, buffer: &mut Buffer) {
     let area = buffer.area;
     let at = (area.x, area.bottom() - 1);
     let faint = look.style(Sense::Faint);
-    let filter = one_line(&model.filter);
+    let filter = look.text(&model.filter);
     let (text, style) = match &model.note {
         _ if model.typing => (format!("/{filter}_"), look.style(Sense::Plain)),
         Some(note) => (note.clone(), look.style(Sense::Fair)),
         None if !model.filter.is_empty() => (format!("filter: {filter} (Esc: all)"), faint),
         None if model.detail => {
-            ("Esc back  j k next  + - time  Space freeze  ? help  q end".into(), faint)
+            ("q end  ? help  Esc back  j k next  + - time  Space freeze".into(), faint)
         }
         None => {
-            ("Enter one  s sort  / filter  + - time  Space freeze  ? help  q end".into(), faint)
+            ("q end  ? help  Enter one  s sort  / filter  + - time  Space freeze".into(), faint)
         }
     };
     put(buffer, at, area.width.into(), &text, style);

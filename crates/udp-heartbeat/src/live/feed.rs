@@ -13,6 +13,8 @@ use crate::probe::state::Change;
 
 /// Beats that may wait for the next frame.
 const BEATS: usize = 1 << 16;
+/// Changes of state that may wait for a terminal that takes nothing.
+const CHANGES: usize = 1 << 16;
 
 /// A beat that has ended.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +60,9 @@ impl Observer for Feed {
                 End::Pending => return,
             },
             What::State { change, .. } => {
-                let _ = self.news.send(News::State(event.target, change));
+                if self.news.len() < CHANGES {
+                    let _ = self.news.send(News::State(event.target, change));
+                }
                 return;
             }
             _ => return,

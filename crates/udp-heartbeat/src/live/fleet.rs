@@ -7,10 +7,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::look::{Look, Sense, ms, put};
+use super::look::{self, Look, Sense, ms, put};
 use super::model::Model;
 use crate::probe::snapshot::TargetSnapshot;
-use crate::report::{one_line, total};
+use crate::probe::state::State;
+use crate::report::total;
 
 /// A figure's column: its head, its width, and what stands there.
 type Figure = (&'static str, u16, fn(&TargetSnapshot, Option<Duration>) -> String);
@@ -26,7 +27,7 @@ const FIGURES: [Figure; 5] = [
 /// The columns of a screen that is wide enough for the word of the state.
 const WIDE: u16 = 100;
 /// The least graph.
-const GRAPH: u16 = 10;
+const GRAPH: u16 = 8;
 /// A name up to so long, which any IPv4 address with its port is, takes precedence over figures.
 const NAME: u16 = 21;
 
@@ -57,7 +58,7 @@ pub(super) fn draw(model: &mut Model, look: Look, buffer: &mut Buffer, area: Rec
     model.page = usize::from(area.height.saturating_sub(2)).max(1);
     let model = &*model;
     let listed = model.listed();
-    let names = listed.iter().map(|target| one_line(&target.label).chars().count());
+    let names = listed.iter().map(|target| look::columns(&look.text(&target.label)));
     let columns = Columns::of(area.width, names.max().unwrap_or(0));
     head(model, &columns, look, buffer, area);
     let chosen = model.place(&listed);
@@ -67,7 +68,8 @@ pub(super) fn draw(model: &mut Model, look: Look, buffer: &mut Buffer, area: Rec
         let y = area.y + 1 + (row - top) as u16;
         line(model, target, &columns, look, buffer, Rect { y, height: 1, ..area });
         if row == chosen {
-            let name = Rect { x: area.x, y, width: columns.state + 1 + columns.name, height: 1 };
+            let x = area.x + columns.state + 1;
+            let name = Rect { x, y, width: columns.name, height: 1 };
             buffer.set_style(name.intersection(area), Modifier::REVERSED);
         }
     }
@@ -79,7 +81,15 @@ pub(super) fn draw(model: &mut Model, look: Look, buffer: &mut Buffer, area: Rec
         && area.height > 2
     {
         let below = (area.x, area.bottom() - 1);
-        let text = total(snapshot);
+        let mut text = total(snapshot);
+        // Where there is no room, states of none are left out.
+        if look::columns(&text) > area.width.into() {
+            for state in State::ALL {
+                text =
+                    text.replace(&format!(", 0 {state}"), "").replace(&format!(" 0 {state},"), "");
+            }
+        }
+        let text = look.cut(&text, area.width.into());
         put(buffer, below, usize::from(area.width), &text, look.style(Sense::Plain));
     }
 }
@@ -94,8 +104,12 @@ fn head(model: &Model, columns: &Columns, look: Look, buffer: &mut Buffer, area:
         put(buffer, (x, area.y), text.len(), &text, style);
         x += width + 1;
     }
-    let text = format!(" {} (ms)", model.span().1);
+    let unit = if columns.figures > 1 { " (ms)" } else { "" };
+    let text = format!("{unit} -{}", model.span().1);
     put(buffer, (x, area.y), usize::from(columns.graph) + 1, &text, style);
+    if usize::from(columns.graph) > text.len() + 3 {
+        put(buffer, (area.right().saturating_sub(3), area.y), 3, "now", style);
+    }
 }
 
 fn line(
@@ -111,7 +125,8 @@ fn line(
     let word = if columns.state > 1 { format!("{sign} {}", target.state) } else { sign.into() };
     put(buffer, (area.x, y), usize::from(columns.state), &word, look.style(sense));
     let mut x = area.x + columns.state + 1;
-    put(buffer, (x, y), columns.name.into(), &one_line(&target.label), look.style(Sense::Plain));
+    let name = look.name(&target.label, columns.name.into());
+    put(buffer, (x, y), columns.name.into(), &name, look.style(Sense::Plain));
     x += columns.name;
     let known = model.of(target);
     let last = known.and_then(|known| known.last);

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::Span;
 
 use super::history::Column;
 use crate::probe::state::State;
+use crate::report::one_line;
 
 /// What the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,32 @@ impl Look {
             State::Unknown => ("?", "○", Sense::Faint),
         };
         (if self.ascii { plain } else { sign }, sense)
+    }
+
+    /// What others have named, in signs that the terminal has.
+    pub(super) fn text(self, text: &str) -> String {
+        let text = one_line(text);
+        let sign = |sign: char| match sign.is_ascii() {
+            true => sign.to_string(),
+            false => sign.escape_unicode().to_string(),
+        };
+        if self.ascii { text.chars().map(sign).collect() } else { text }
+    }
+
+    /// The same in at most `width` columns.
+    pub(super) fn name(self, text: &str, width: usize) -> String {
+        self.cut(&self.text(text), width)
+    }
+
+    /// Text in at most `width` columns, with a mark where its end is left out.
+    pub(super) fn cut(self, text: &str, width: usize) -> String {
+        if columns(text) <= width {
+            return text.to_owned();
+        }
+        let ends = text.char_indices().map(|(at, _)| &text[..at]);
+        let fits = |part: &&str| columns(part) < width;
+        ends.take_while(fits).last().unwrap_or_default().to_owned()
+            + if self.ascii { ">" } else { "…" }
     }
 
     /// A lost beat.
@@ -103,6 +131,11 @@ pub(super) fn ms(span: Option<Duration>) -> String {
     }
 }
 
+/// How many columns a text takes.
+pub(super) fn columns(text: &str) -> usize {
+    Span::raw(text).width()
+}
+
 /// Writes `text` from (x, y) on, cut to `width` columns.
 pub(super) fn put(buffer: &mut Buffer, (x, y): (u16, u16), width: usize, text: &str, style: Style) {
     let area = buffer.area;
@@ -123,6 +156,23 @@ mod tests {
         let texts = ["0.000", "0.123", "9.999", "10.00", "99.99", "100.0", "1203"];
         assert_eq!(rows.map(of), texts);
         assert_eq!(ms(None), "-");
+    }
+
+    #[test]
+    fn names_keep_to_their_columns() {
+        let [plain, ascii] = [false, true].map(|ascii| Look { ascii, color: false });
+        let rows = [
+            (plain, "host:7000", 9, "host:7000"),
+            (plain, "host:7000", 8, "host:70…"),
+            (plain, "心跳心跳:7", 10, "心跳心跳:7"),
+            (plain, "心跳心跳:7", 8, "心跳心…"),
+            (plain, "a\u{1b}[31m", 20, "a\\x1b[31m"),
+            (ascii, "é:7000", 20, "\\u{e9}:7000"),
+            (ascii, "host:7000", 5, "host>"),
+        ];
+        for (look, text, width, expected) in rows {
+            assert_eq!(look.name(text, width), expected);
+        }
     }
 
     #[test]

@@ -38,6 +38,8 @@ const FRAME: Duration = Duration::from_millis(250);
 const LOOK: Duration = Duration::from_millis(50);
 /// Figures of so many targets are taken with each frame; of more of them, as much more seldom.
 const AT_ONCE: usize = 500;
+/// One look that takes so long was no look: the process was stopped, and goes on.
+const STOPPED: Duration = Duration::from_secs(1);
 /// How long the end waits for a terminal that takes nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -55,8 +57,10 @@ impl Live {
         look: Look,
         console: &Console,
     ) -> io::Result<Live> {
-        let screen = Screen::enter()?;
+        // What was said before is written before there is a screen to write over.
         console.hold();
+        console.settle();
+        let screen = Screen::enter().inspect_err(|_| console.release())?;
         let stop = Arc::new(AtomicBool::new(false));
         let (leaving, left) = bounded(1);
         let (flag, console) = (stop.clone(), console.clone());
@@ -107,7 +111,7 @@ impl Shown {
                 figures = now + FRAME * u32::try_from(times).unwrap_or(u32::MAX);
             }
             self.model.advance(now, clock::wall(), snapshot);
-            self.model.note = self.console.newest();
+            self.model.hear(self.console.newest(), now);
             let (model, look) = (&mut self.model, self.look);
             self.screen.terminal.draw(|frame| draw::draw(model, look, frame.buffer_mut()))?;
             next = (next + FRAME).max(now);
@@ -119,11 +123,19 @@ impl Shown {
                 if left.is_zero() {
                     break;
                 }
-                if has_key(left.min(LOOK))? {
-                    if let Event::Key(key) = event::read()?
-                        && self.model.key(key) == Action::Quit
-                    {
-                        self.quit();
+                let asked = clock::mono();
+                let has_come = has_key(left.min(LOOK))?;
+                if clock::mono().saturating_since(asked) > STOPPED {
+                    self.screen.again()?;
+                }
+                if has_come {
+                    if let Event::Key(key) = event::read()? {
+                        match self.model.key(key) {
+                            Action::Nothing => {}
+                            Action::Redraw => self.screen.again()?,
+                            Action::Suspend => self.screen.suspend()?,
+                            Action::Quit => self.quit(),
+                        }
                     }
                     // What a key does is seen at once, but for a flood of them.
                     if !has_key(Duration::ZERO)? {

@@ -23,6 +23,8 @@ pub(super) const SPANS: [(Duration, &str); 9] = [
     (Duration::from_secs(6 * 3600), "6h"),
     (Duration::from_secs(24 * 3600), "24h"),
 ];
+/// How long a line of stderr is shown.
+const NOTED: Duration = Duration::from_secs(10);
 /// Changes of state that a target keeps.
 const CHANGES: usize = 64;
 
@@ -69,6 +71,8 @@ pub(super) struct Target {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     Nothing,
+    Redraw,
+    Suspend,
     Quit,
 }
 
@@ -94,7 +98,9 @@ pub(super) struct Model {
     span: usize,
     /// The label of the chosen target.
     chosen: Option<String>,
-    /// The newest line of stderr, which waits for the end.
+    /// The newest line of stderr, which waits for the end, and since when.
+    heard: (Option<String>, Mono),
+    /// It, for as long as it is new.
     pub(super) note: Option<String>,
     /// Rows of the list that fit, as last drawn.
     pub(super) page: usize,
@@ -117,6 +123,7 @@ impl Model {
             detail: false,
             span: 2,
             chosen: None,
+            heard: (None, started),
             note: None,
             page: 1,
         }
@@ -164,6 +171,15 @@ impl Model {
         if snapshot.is_some() {
             self.snapshot = snapshot;
         }
+    }
+
+    /// This is the newest line of stderr.
+    pub(super) fn hear(&mut self, line: Option<String>, now: Mono) {
+        if self.heard.0 != line {
+            self.heard = (line, now);
+        }
+        let (line, since) = &self.heard;
+        self.note = line.clone().filter(|_| now.saturating_since(*since) < NOTED);
     }
 
     /// How much time the graphs show.
@@ -229,6 +245,8 @@ impl Model {
         if key.modifiers.contains(KeyModifiers::CONTROL) {
             return match key.code {
                 KeyCode::Char('c') => Action::Quit,
+                KeyCode::Char('l') => Action::Redraw,
+                KeyCode::Char('z') => Action::Suspend,
                 _ => Action::Nothing,
             };
         }

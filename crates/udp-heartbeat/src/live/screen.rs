@@ -9,10 +9,12 @@ use std::time::Duration;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::crossterm::{cursor, event, execute};
 use udp_core::cli::shutdown;
+#[cfg(unix)]
+use udp_core::clock;
 
 /// Whether a screen is shown now: there is one terminal.
 static SHOWN: AtomicBool = AtomicBool::new(false);
@@ -29,8 +31,12 @@ pub(crate) fn obstacle() -> Option<&'static str> {
     }
 }
 
-/// Whether the locale has characters beyond ASCII.
+/// Whether the terminal shows characters beyond ASCII: the locale says so, and it is not the kernel's own
+/// console, whose fonts have 256 or 512 signs.
 pub(crate) fn has_unicode() -> bool {
+    if std::env::var_os("TERM").is_some_and(|term| term == "linux") {
+        return false;
+    }
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default();
     let locale = locale.to_lowercase();
@@ -50,21 +56,45 @@ impl Screen {
             usual(panic);
         }));
         shutdown::before_the_end(leave);
-        SHOWN.store(true, Ordering::SeqCst);
-        let opened = enable_raw_mode().and_then(|()| {
-            let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
-            execute!(out, EnterAlternateScreen, cursor::Hide)?;
-            Terminal::new(CrosstermBackend::new(out))
-        });
-        match opened {
-            Ok(terminal) => Ok(Screen { terminal }),
-            Err(error) => {
-                leave();
-                Err(error)
-            }
-        }
+        open().map(|terminal| Screen { terminal }).inspect_err(|_| leave())
+    }
+
+    /// Draws all of it anew, whatever the terminal shows.
+    pub(super) fn again(&mut self) -> io::Result<()> {
+        self.terminal = open()?;
+        Ok(())
+    }
+
+    /// Gives the terminal to the shell, as Ctrl-Z does where the terminal is not raw, until the job goes on.
+    pub(super) fn suspend(&mut self) -> io::Result<()> {
+        leave();
+        stop_job();
+        self.again()
     }
 }
+
+fn open() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>> {
+    SHOWN.store(true, Ordering::SeqCst);
+    enable_raw_mode()?;
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
+    execute!(out, EnterAlternateScreen, Clear(ClearType::All), cursor::Hide)?;
+    Terminal::new(CrosstermBackend::new(out))
+}
+
+/// Stops the processes of this job. A group without a shell that could let it go on is not stopped (POSIX).
+#[cfg(unix)]
+fn stop_job() {
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
+    // Another thread may take the signal, and this one stops a moment later.
+    clock::sleep(Duration::from_millis(50));
+}
+
+/// There is no such thing.
+#[cfg(not(unix))]
+fn stop_job() {}
 
 impl Drop for Screen {
     fn drop(&mut self) {

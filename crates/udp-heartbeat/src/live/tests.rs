@@ -88,29 +88,29 @@ fn press(model: &mut Model, keys: &str) -> Action {
 
 const FLEET: &str =
     " udp-heartbeat                                         sort given  08:00:59 UTC
-  target             loss%   last    p50    p99 jitter 1m (ms)
+  target             loss%   last    p50    p99 jitter (ms) -1m              now
 ● 192.0.2.1:7000       0.0  10.00  11.00      -      - █████████████████████████
 ◐ 192.0.2.2:7000      10.0  48.00  34.00      -      - ▆▄▆×▅▇▅×▅▇▅▇×▇▄▇×▇▄▆×▆▅▆×
 ✖ [2001:db8::3]:862  100.0      -      -      -      - ×××××××××××××××××××××××××
 ";
 
 const SMALL: &str = " udp-heartbeat sort given  08:00:59 UTC
-  target             loss% 1m (ms)
+  target             loss% -1m       now
 + 192.0.2.1:7000       0.0 #############
 ~ 192.0.2.2:7000      10.0 *X**X+X+X*X*X
 X [2001:db8::3]:862  100.0 XXXXXXXXXXXXX
 
 
 
-3 targets: 1 up, 1 degraded, 1 down, 0 u
-Enter one  s sort  / filter  + - time  S
+3 targets: 1 up, 1 degraded, 1 down; 18>
+q end  ? help  Enter one  s sort  / filt
 ";
 
 #[test]
 fn the_fleet_has_a_line_a_target() {
     let large = frame(&mut model(), UNICODE, (80, 24));
     assert!(large.starts_with(FLEET), "{large}");
-    let total = "3 targets: 1 up, 1 degraded, 1 down, 0 unknown; 180 sent, 114 received, 66 lost";
+    let total = "3 targets: 1 up, 1 degraded, 1 down; 180 sent, 114 received, 66 lost (36.7%)";
     assert!(large.contains(total), "{large}");
     assert_eq!(frame(&mut model(), PLAIN, (40, 10)), SMALL);
     let wide = frame(&mut model(), UNICODE, (200, 60));
@@ -127,7 +127,7 @@ fn one_target_has_figures_graph_lengths_and_changes() {
         "✖ down for 59.5s",
         "60 sent, 0 received, 60 lost (100.0%)",
         "lost   ×",
-        "08:00:00 ✖ down, unknown 0s",
+        "08:00:00 ✖ down\n",
     ];
     texts.iter().for_each(|text| assert!(down.contains(text), "{text}: {down}"));
     press(&mut model, "k");

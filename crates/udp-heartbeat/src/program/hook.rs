@@ -72,15 +72,16 @@ pub(crate) struct Hook {
 }
 
 impl Hook {
-    /// Starts the thread that runs `command` in the shell.
+    /// Starts the thread that runs `command` in the shell; what it prints goes to stderr, or nowhere where
+    /// that would be over a `screen`.
     ///
     /// # Errors
     /// When the system has no thread for it.
-    pub(crate) fn start(command: OsString) -> std::io::Result<Hook> {
+    pub(crate) fn start(command: OsString, screen: bool) -> std::io::Result<Hook> {
         let (notices, incoming) = bounded(WAITING);
         let (done, finished) = bounded(0);
         thread::Builder::new().name("on-change".into()).spawn(move || {
-            Commands::new(command).serve(&incoming);
+            Commands::new(command, screen).serve(&incoming);
             drop(done);
         })?;
         Ok(Hook { notices, finished })
@@ -108,6 +109,7 @@ impl Hook {
 /// Commands that run and changes that wait for theirs.
 struct Commands {
     command: OsString,
+    screen: bool,
     /// At most one of a target: its newest.
     waiting: VecDeque<Notice>,
     running: HashMap<TargetId, Running>,
@@ -120,8 +122,8 @@ struct Running {
 }
 
 impl Commands {
-    fn new(command: OsString) -> Self {
-        Commands { command, waiting: VecDeque::new(), running: HashMap::new() }
+    fn new(command: OsString, screen: bool) -> Self {
+        Commands { command, screen, waiting: VecDeque::new(), running: HashMap::new() }
     }
 
     /// Starts commands until all is done.
@@ -167,7 +169,7 @@ impl Commands {
             && let Some(notice) = self.waiting.remove(at)
         {
             let (target, name) = (notice.target, notice.name());
-            if start(&self.command, notice, ended.clone()) {
+            if start((&self.command, self.screen), notice, ended.clone()) {
                 let hangs = Some(clock::mono() + HANGS);
                 self.running.insert(target, Running { name, hangs });
             }
@@ -189,14 +191,18 @@ impl Commands {
 }
 
 /// Starts a command and a thread that waits for it. False if it could not be started.
-fn start(command: &OsStr, notice: Notice, ended: Sender<TargetId>) -> bool {
+fn start((command, screen): (&OsStr, bool), notice: Notice, ended: Sender<TargetId>) -> bool {
     let failed = |error: &std::io::Error| {
         let reason = udp_core::error::describe(error);
         log::warn!("--on-change: cannot run the command: {reason}");
         false
     };
     let mut shell = shell(command);
-    shell.envs(notice.variables()).stdin(Stdio::null()).stdout(Stdio::from(std::io::stderr()));
+    shell.envs(notice.variables()).stdin(Stdio::null());
+    match screen {
+        true => shell.stdout(Stdio::null()).stderr(Stdio::null()),
+        false => shell.stdout(Stdio::from(std::io::stderr())),
+    };
     let child = match children::spawn(&mut shell) {
         Ok(child) => child,
         Err(error) => return failed(&error),

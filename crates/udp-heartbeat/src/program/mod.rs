@@ -131,7 +131,9 @@ impl Run {
         let reporter = make_reporter(output, plan.timeout, style, limits);
         let printer = Printer::rendered(stdout(Policy::Lossy), reporter, LINES, Policy::Lossy);
         let printer = printer.map_err(thread_failed)?;
-        let hook = on_change.map(Hook::start).transpose().map_err(thread_failed)?.map(Arc::new);
+        let over_screen = live.is_some() && io::stderr().is_terminal();
+        let hook = on_change.map(|command| Hook::start(command, over_screen)).transpose();
+        let hook = hook.map_err(thread_failed)?.map(Arc::new);
         let (mut start, mut options) = (start(&plan), Options::of(&plan));
         let services = plan.targets.iter().filter_map(Listed::service);
         let facts: usize = services.map(|spec| spec.entry().facts.len()).sum();

@@ -17,6 +17,8 @@ scenarios!("live":
     whatever_ends_it_the_terminal_is_as_before,
     it_ends_by_itself,
     it_ends_when_its_window_is_closed,
+    the_job_stops_and_goes_on,
+    nothing_is_written_over_it,
     without_a_terminal_there_is_none,
 );
 
@@ -41,7 +43,7 @@ fn the_screen_comes_and_goes(context: &Context) -> Result<()> {
         row("● up", &up) && row("✖ down", &silent) && screen.contains('×')
     })?;
     let footer = |rows: usize| {
-        move |screen: &str| screen.lines().nth(rows - 1).is_some_and(|it| it.starts_with("Enter"))
+        move |screen: &str| screen.lines().nth(rows - 1).is_some_and(|it| it.starts_with("q end"))
     };
     terminal.wait_until(footer(40))?;
     terminal.resize(24, 80)?;
@@ -50,7 +52,7 @@ fn the_screen_comes_and_goes(context: &Context) -> Result<()> {
     terminal.type_in("j\r")?;
     terminal.wait_until(|screen| screen.contains("0 received") && screen.contains("lost"))?;
     terminal.type_in("\x1b")?;
-    terminal.wait_until(|screen| screen.contains("2 targets: 1 up, 0 degraded, 1 down"))?;
+    terminal.wait_until(|screen| screen.contains("2 targets: 1 up, 1 down;"))?;
     terminal.type_in("/")?;
     terminal.type_in(&silent)?;
     terminal.type_in("\r")?;
@@ -125,6 +127,51 @@ fn it_ends_when_its_window_is_closed(context: &Context) -> Result<()> {
     let launch = launch.arg(peer.address.to_string());
     launch.arg("--record").arg(directory.path().join("run")).finish()?.exits(0)?.prints("0\n")?;
     Ok(())
+}
+
+/// Ctrl-Z gives the terminal to the shell as it was, and `fg` brings the screen back.
+fn the_job_stops_and_goes_on(context: &Context) -> Result<()> {
+    let peer = Peer::echo()?;
+    let script = format!(
+        "set -m; {} {} -i 0.05 --live --ascii; stty -a | grep -o -e '-*icanon'; echo stopped; read; fg; echo exit $?",
+        context.programs.heartbeat.display(),
+        peer.address,
+    );
+    let terminal = Terminal::start(Path::new("bash"), &["-c", &script], context.home.path())?;
+    let row = format!("+ up       {}", peer.address);
+    terminal.wait_until(|screen| screen.contains(&row))?;
+    terminal.type_in("\x1a")?;
+    terminal.wait_until(|screen| screen.contains("\nicanon\nstopped") && !screen.contains(&row))?;
+    terminal.type_in("\r")?;
+    terminal.wait_until(|screen| screen.contains(&row) && !screen.contains("stopped"))?;
+    terminal.type_in("q")?;
+    let (_, screen) = terminal.finish()?;
+    check::holds(&format!("{screen:?} has the exit code"), screen.contains("\nexit 0"))
+}
+
+/// What is said before the screen comes, and what commands of `--on-change` print, is not on it.
+fn nothing_is_written_over_it(context: &Context) -> Result<()> {
+    let (peer, silent) = (Peer::echo()?, Peer::silent()?);
+    let (up, down) = (peer.address.to_string(), silent.address.to_string());
+    let args =
+        [up.as_str(), &down, "nowhere.invalid", "-i", "0.05", "-W", "0.1", "--live", "--ascii"];
+    let more = ["--color", "always", "--on-change", "echo printed; echo complained >&2"];
+    let args = [&args[..], &more].concat();
+    let terminal = Terminal::start(&context.programs.heartbeat, &args, context.home.path())?;
+    let (row, footer) =
+        (format!("X down     {down}"), "warning: nowhere.invalid:7000: cannot resolve");
+    terminal.wait_until(|screen| screen.contains(&row))?;
+    let screen = terminal.screen();
+    let lines: Vec<&str> = screen.lines().collect();
+    check::holds(&format!("{screen:?} has its title"), lines[0].starts_with(" udp-heartbeat"))?;
+    let over = |line: &&str| {
+        ["printed", "complained", "warning", "[31m"].iter().any(|it| line.contains(it))
+    };
+    let over: Vec<&str> = lines.into_iter().filter(over).collect();
+    let bare = over.iter().all(|line| line.starts_with(footer));
+    check::holds(&format!("{over:?} is the footer's line"), over.len() <= 1 && bare)?;
+    terminal.type_in("q")?;
+    terminal.finish().map(drop)
 }
 
 fn without_a_terminal_there_is_none(context: &Context) -> Result<()> {

@@ -136,9 +136,12 @@ pub(crate) fn total(summary: &Snapshot) -> String {
     let Counts { sent, received, lost, failed, .. } = summary.totals;
     // What the columns do not show, so that the counts add up.
     let more = [(failed, "failed"), (summary.totals.pending(), "pending")];
+    let targets = match summary.targets.len() {
+        1 => "1 target".to_owned(),
+        targets => format!("{targets} targets"),
+    };
     format!(
-        "{} targets: {}; {sent} sent, {received} received, {lost} lost ({}){}",
-        summary.targets.len(),
+        "{targets}: {}; {sent} sent, {received} received, {lost} lost ({}){}",
         states.join(", "),
         Loss(&summary.totals),
         MoreCounts(&more)
