@@ -98,7 +98,8 @@ fn names_that_do_not_resolve() {
     let finished =
         run(&["nowhere.invalid", &peer.target(), "-c", "2", "-i", "50ms", "--down-after", "1"]);
     assert_eq!(finished.code, Some(1));
-    let all = "2 targets: 1 up, 0 degraded, 0 down, 1 unknown; 4 sent, 2 received, 0 lost (0.0%)";
+    let all = "2 targets: 1 up, 0 degraded, 0 down, 1 unknown; \
+               4 sent, 2 received, 0 lost (0.0%), 2 failed";
     assert_eq!(finished.stdout.lines().last(), Some(all));
 }
 
