@@ -77,7 +77,9 @@ impl Editor {
             let feed = match self.next_line() {
                 Ok(line) => {
                     self.keep(&String::from_utf8_lossy(&line));
-                    Feed::Items(vec![super::item(coding, line)])
+                    // A paste in brackets (ESC [200~), which nobody asked for, holds line ends.
+                    let lines = line.split(|byte| *byte == b'\n');
+                    Feed::Items(lines.map(|line| super::item(coding, line.to_vec())).collect())
                 }
                 Err(ReadlineError::Eof) => Feed::End,
                 Err(error) if has_hung_up(&error) => Feed::End,

@@ -7,7 +7,7 @@ mod prompt;
 mod terminal;
 
 pub use editor::Screen;
-pub use prompt::{PROMPT, prompt_apart};
+pub use prompt::{PROMPT, write_apart};
 pub use terminal::{Ahead, Restore};
 
 use std::io::{self, BufReader, Read};

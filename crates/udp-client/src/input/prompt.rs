@@ -12,11 +12,11 @@ use crate::config::Coding;
 /// What a person is asked with.
 pub const PROMPT: &str = "please input message: ";
 
-/// Writes the prompt to the terminal, where stdout goes elsewhere.
-pub fn prompt_apart() {
+/// Writes to the terminal, where stdout goes elsewhere: the prompt, or the line end behind the last one.
+pub fn write_apart(text: &str) {
     // Without a terminal to write to nobody misses it.
     if let Ok(mut terminal) = std::fs::OpenOptions::new().write(true).open("/dev/tty") {
-        let _ = terminal.write_all(PROMPT.as_bytes());
+        let _ = terminal.write_all(text.as_bytes());
     }
 }
 

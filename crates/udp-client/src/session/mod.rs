@@ -240,10 +240,7 @@ impl Session {
 
     fn end_input(&mut self) {
         self.input_over = true;
-        if self.config.source == Source::PlainPrompt {
-            // The cursor still stands behind the prompt.
-            self.said.out.push(b'\n');
-        }
+        self.leave_prompt();
     }
 
     fn fail(&mut self, why: &str) -> Ending {

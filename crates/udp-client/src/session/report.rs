@@ -24,11 +24,20 @@ impl Session {
         self.say();
         self.output.settle();
         if self.config.source == Source::ApartPrompt {
-            input::prompt_apart();
+            input::write_apart(PROMPT);
         }
         self.prompt = Prompt::Asked;
         // There is room for it: it is asked for one line at a time.
         let _ = ask.try_send(());
+    }
+
+    /// The cursor still stands behind the prompt.
+    pub(super) fn leave_prompt(&mut self) {
+        match self.config.source {
+            Source::PlainPrompt => self.said.out.push(b'\n'),
+            Source::ApartPrompt => input::write_apart("\n"),
+            _ => {}
+        }
     }
 
     /// Hands on what there is to say. On a terminal without an editor the prompt moves down.
@@ -92,8 +101,8 @@ impl Session {
             }
             return Ok(Exit::Worked);
         }
-        if ending == Ending::Stopped && self.config.source == Source::PlainPrompt {
-            self.said.out.push(b'\n');
+        if ending == Ending::Stopped {
+            self.leave_prompt();
         }
         let peer = self.addresses.peer();
         let counts = self.exchange.counts();

@@ -1,7 +1,7 @@
 //! Bad usage in one line: clap's errors, folded, and made safe to show.
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
 use clap::ValueEnum as _;
@@ -24,7 +24,7 @@ pub(super) fn report<A: clap::CommandFactory + super::HasCommon>(
     } else {
         let more = (error.kind() == ErrorKind::DisplayVersion)
             .then(|| super::version::more(A::FEATURES, has('v', "verbose")));
-        match print(error, &more.unwrap_or_default()) {
+        match print(error, color.on(&io::stdout()), &more.unwrap_or_default()) {
             Ok(()) => return Exit::Worked.into(),
             // A reader that went away has read enough.
             Err(reason) if reason.kind() == io::ErrorKind::BrokenPipe => {
@@ -71,11 +71,11 @@ pub(super) fn wanted_color(line: impl Iterator<Item = OsString>) -> Color {
 
 /// Writes help, or the version with `more` of it, and finds out whether it was written: a stdout
 /// that is closed is reopened on /dev/null by Rust's start-up code, where every write succeeds.
-fn print(error: &clap::Error, more: &str) -> io::Result<()> {
+fn print(error: &clap::Error, color: bool, more: &str) -> io::Result<()> {
     super::stdout_is_open()?;
-    error.print()?;
-    io::stdout().write_all(more.as_bytes())?;
-    io::stdout().flush()
+    let text = error.render();
+    let text = if color { text.ansi().to_string() } else { text.to_string() };
+    super::printer::print(format!("{text}{more}").as_bytes())
 }
 
 /// The first paragraph of clap's text is the message, without what a value parser gives as hint;

@@ -1,6 +1,8 @@
 //! The broadcast addresses of this host's networks: who asked one of them would ask everybody.
 
 use std::net::Ipv4Addr;
+#[cfg(unix)]
+use std::net::UdpSocket;
 
 /// The broadcast addresses of this host's IPv4 networks, as far as it tells them.
 #[cfg(unix)]
@@ -15,7 +17,7 @@ pub fn broadcasts() -> Vec<Ipv4Addr> {
             set: it.broadcast.filter(|_| shared).and_then(|set| Some(set.as_sockaddr_in()?.ip())),
         })
     });
-    broadcasts_of(&networks.collect::<Vec<_>>())
+    broadcasts_of(&networks.collect::<Vec<_>>(), is_host)
 }
 
 /// One address of an interface.
@@ -30,18 +32,35 @@ struct Network {
 
 /// The broadcast addresses that Linux routes as such (`fib_add_ifaddr`): the last address of each
 /// network of up to 30 bits, and what was set as `brd`. An address that was added without `brd`
-/// comes from `getifaddrs` as its own broadcast address, and a /32 with its peer: neither is one.
+/// comes from `getifaddrs` as its own broadcast address, or with its peer in that place: neither is
+/// one, and the network is the peer's. What it may be, the kernel is asked.
 #[cfg_attr(not(unix), expect(dead_code, reason = "nothing tells them there"))]
-fn broadcasts_of(networks: &[Network]) -> Vec<Ipv4Addr> {
-    let wide = networks.iter().filter(|it| it.mask.to_bits().count_ones() < 31);
-    let mut all: Vec<Ipv4Addr> = wide
-        .flat_map(|it| [Some(it.address | !it.mask), it.set])
-        .flatten()
-        .filter(|ip| networks.iter().all(|it| it.address != *ip))
-        .collect();
+fn broadcasts_of(networks: &[Network], is_host: impl Fn(Ipv4Addr) -> bool) -> Vec<Ipv4Addr> {
+    let mut all = Vec::new();
+    for Network { address, mask, set } in networks {
+        if mask.to_bits().count_ones() >= 31 {
+            continue;
+        }
+        let last = address | !mask;
+        match set.filter(|set| ![last, *address, Ipv4Addr::BROADCAST].contains(set)) {
+            None => all.push(last),
+            Some(set) => {
+                all.extend([last, set, set | !mask].into_iter().filter(|ip| !is_host(*ip)));
+            }
+        }
+    }
+    all.retain(|ip| networks.iter().all(|it| it.address != *ip));
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// Whether the kernel routes `ip` as one host's address: without SO_BROADCAST, a socket cannot be
+/// connected to a broadcast address (EACCES, `ip(7)`). Nothing is sent.
+#[cfg(unix)]
+fn is_host(ip: Ipv4Addr) -> bool {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
+    socket.and_then(|socket| socket.connect((ip, 9))).is_ok()
 }
 
 /// None: the standard library does not tell them.
@@ -63,7 +82,11 @@ mod tests {
             ("192.0.2.1 255.255.255.0 192.0.2.1", "192.0.2.255"),
             ("192.0.2.1 255.255.255.0 192.0.2.200", "192.0.2.200 192.0.2.255"),
             ("198.51.100.7 255.255.255.255 198.51.100.7", ""),
+            ("192.0.2.1 255.255.255.0 255.255.255.255", "192.0.2.255"),
+            ("192.0.2.1 255.255.255.0 192.255.255.255", "192.0.2.255 192.255.255.255"),
             ("10.0.0.1 255.255.255.255 10.0.0.2", ""),
+            ("10.5.0.1 255.255.255.0 10.5.0.2", "10.5.0.255"),
+            ("10.6.0.1 255.255.255.0 10.7.0.2", "10.7.0.255"),
             ("10.0.0.0 255.255.255.254 10.0.0.1", ""),
             ("10.11.0.1 255.255.0.0 -", "10.11.255.255"),
             ("10.0.0.1 255.255.255.0 - 10.0.0.255 255.255.255.255 10.0.0.255", ""),
@@ -75,7 +98,9 @@ mod tests {
                 mask: it[1].parse().unwrap(),
                 set: it[2].parse().ok(),
             });
-            let found = broadcasts_of(&networks.collect::<Vec<_>>());
+            let hosts: [Ipv4Addr; 3] =
+                [[10, 5, 0, 2], [10, 7, 0, 2], [10, 6, 0, 255]].map(Into::into);
+            let found = broadcasts_of(&networks.collect::<Vec<_>>(), |ip| hosts.contains(&ip));
             let found: Vec<String> = found.iter().map(Ipv4Addr::to_string).collect();
             assert_eq!(found.join(" "), expected, "{words:?}");
         }

@@ -1,8 +1,9 @@
 //! The table of services, as `--services` lists it.
 
-use std::io::{self, Write};
+use std::io;
 
 use udp_core::cli::parse::ShownDuration;
+use udp_core::cli::printer;
 use udp_core::cli::{Exit, Failure, Style, Tone};
 use udp_core::clock;
 use udp_core::error::describe;
@@ -12,7 +13,7 @@ use udp_core::service::{Entry, SERVICES};
 pub(super) fn list(style: Style) -> Result<Exit, Failure> {
     let mut text = SERVICES.iter().map(|entry| shown(entry)).collect::<String>().into_bytes();
     style.dress(&mut text, 0, clock::wall(), Tone::Plain);
-    match io::stdout().write_all(&text) {
+    match printer::print(&text) {
         Ok(()) => Ok(Exit::Worked),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Worked),
         Err(error) => Err(Failure::local(format!("cannot print: {}", describe(&error)))),

@@ -23,6 +23,7 @@ use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TrySendError, bounde
 use crate::clock;
 pub use finish::{Finished, Reader};
 pub use stdout::{Stdout, stdout};
+pub use writer::print;
 use writer::{Writer, step_back};
 
 /// What happens when the channel is full.

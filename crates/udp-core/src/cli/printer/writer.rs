@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::{Render, Shared};
+use super::{Policy, Render, Shared, stdout};
 use crate::clock;
 
 /// How far a lossy printer steps back, of 19.
@@ -112,6 +112,15 @@ impl<W: Write> Writer<W> {
             }
         }
     }
+}
+
+/// Writes all of `text` to stdout, however slow it is.
+///
+/// # Errors
+/// As `write(2)`.
+pub fn print(text: &[u8]) -> io::Result<()> {
+    let mut output = stdout(Policy::Lossless);
+    write_fully(&mut output, text, &Shared::default()).map_err(|(_, error)| error)
 }
 
 /// Writes and flushes all of `text`, and shows since when each piece of it is being written. An

@@ -5,10 +5,10 @@
 mod bursts;
 mod ends;
 mod icmp;
-mod input;
 mod limits;
 mod network;
 mod output;
+mod streams;
 mod trial;
 
 use crate::e2e::runner::Scenario;
@@ -19,10 +19,10 @@ pub(super) fn all() -> Vec<Scenario> {
         bursts::all(),
         ends::all(),
         icmp::all(),
-        input::all(),
         network::all(),
         limits::all(),
         output::all(),
+        streams::all(),
     ]
     .into_iter()
     .flatten()
