@@ -149,4 +149,7 @@ fn what_is_only_slow_is_ok() {
     assert!(finished.out.contains(" ms\n  stratum: 3\n"), "{}", finished.out);
     assert!(finished.err.starts_with("wrong reply: too slow, "), "{}", finished.err);
     assert_eq!(finished.code, Some(1));
+    // Of a dump, too, each line has its time.
+    let finished = run(&[&target, "-D", "--hexdump"], b"");
+    assert!(finished.out.lines().all(|line| line.starts_with("20")), "{}", finished.out);
 }

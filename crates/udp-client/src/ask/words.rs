@@ -147,7 +147,10 @@ impl<'a> Words<'a> {
                     self.line(at, Tone::Plain, &format!("  {name}: {fact}"));
                 }
                 if self.config.look.hexdump {
-                    transcript::hexdump(bytes, &mut self.said.out);
+                    let out = &mut self.said.out;
+                    let start = out.len();
+                    transcript::hexdump(bytes, out);
+                    self.config.look.style.dress(out, start, at, Tone::Plain);
                 }
             }
         }
