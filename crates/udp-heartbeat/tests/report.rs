@@ -100,7 +100,7 @@ fn the_parts_of_a_recording_are_the_whole() {
     common::wait_until(|| beats(&path) > 10);
     running.signal(nix::sys::signal::Signal::SIGINT);
     let printed = running.finish();
-    assert_eq!(run(&["report", &path, &old]).stdout, printed.stdout);
+    assert_eq!(run(&["report", &path, &old, &path]).stdout, printed.stdout);
     let part = run(&["report", path.as_str()]).stdout;
     assert!(part.contains(&format!("{} sent, ", beats(&path))), "{part}");
 }

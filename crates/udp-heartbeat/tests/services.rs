@@ -173,3 +173,32 @@ fn the_page_about_services_has_all_that_the_list_has() {
         }
     }
 }
+
+/// The reason is a stranger's: no character of it keeps the command from being run, or steers a terminal.
+#[test]
+fn a_strangers_reason_is_harmless() {
+    let peer = Peer::new(|request| {
+        let asked = String::from_utf8_lossy(&request.bytes).into_owned();
+        let kept = ["Via", "From", "To", "Call-ID", "CSeq"];
+        let kept = asked.lines().filter(|line| kept.iter().any(|name| line.starts_with(name)));
+        let head = std::iter::once("SIP/2.0 404 a\0\u{1b}[31m,b").chain(kept);
+        let lines: Vec<&str> = head.chain(["Content-Length: 0", "", ""]).collect();
+        vec![request.with(lines.join("\r\n").into_bytes())]
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    let (seen, recording, csv) = (file("seen"), file("run"), file("run.csv"));
+    let command = format!("printf %s \"$UDP_REASON\" > {seen}");
+    let target = format!("sip://{}", peer.target());
+    let options = ["-c", "2", "-i", "100ms", "--down-after", "2", "--record", &recording];
+    let finished = run(&[&[target.as_str(), "--on-change", &command], &options[..]].concat());
+    assert_eq!(
+        std::fs::read_to_string(seen).unwrap(),
+        "404 a\\0\\x1b[31m,b",
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(run(&["report", &recording, "-o", &csv]).code, Some(0));
+    let rows = std::fs::read_to_string(csv).unwrap();
+    assert_eq!(rows.matches(",declined,\"404 a\\0\\x1b[31m,b\",\n").count(), 2, "{rows}");
+}

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use udp_core::cli::children;
 use udp_core::clock::{self, Mono};
+use udp_core::text::escape::escape;
 
 use crate::probe::schedule::TargetId;
 use crate::report::StateChange;
@@ -54,7 +55,8 @@ impl Notice {
             ("UDP_SENT", sent.to_string()),
             ("UDP_LOST", lost.to_string()),
             ("UDP_VERDICT", or_nothing(change.verdict.map(|it| it.to_string()))),
-            ("UDP_REASON", or_nothing(self.change.reason())),
+            // A stranger's word, which may hold what no environment takes.
+            ("UDP_REASON", escape(or_nothing(self.change.reason()).as_bytes())),
         ]
     }
 

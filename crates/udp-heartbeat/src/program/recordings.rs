@@ -1,5 +1,6 @@
 //! The subcommands `report` and `compare`. Nothing here sends anything.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -112,7 +113,9 @@ fn kind(path: &Path) -> Result<Kind, Failure> {
 /// All recordings together, the older first whatever their order.
 fn read(paths: &[PathBuf]) -> Result<Recorded, Failure> {
     let mut recorded = Recorded::default();
-    let mut paths: Vec<&PathBuf> = paths.iter().collect();
+    let mut seen = HashSet::new();
+    let (mut paths, twice): (Vec<&PathBuf>, Vec<_>) = paths.iter().partition(|it| seen.insert(*it));
+    twice.iter().for_each(|it| log::warn!("{} stands twice and is read once", it.display()));
     if paths.len() > 1 {
         paths.sort_by_cached_key(|path| Recorded::begins(path).unwrap_or_default());
     }

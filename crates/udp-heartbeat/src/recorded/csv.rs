@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use udp_core::text::escape::escape;
+
 use super::{Class, Recorded};
 use crate::probe::verdict::Verdict;
 
@@ -13,6 +15,8 @@ const COLUMNS: &str = "target,seq,sent,class,late,refused,rtt_ns,verdict,reason,
 /// Those of `out`.
 pub(crate) fn write(all: &Recorded, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{COLUMNS}")?;
+    // A file for people, too: what steers a terminal stands escaped in it.
+    let quoted = |text: &str| quoted(&escape(text.as_bytes()));
     for target in &all.targets {
         let label = quoted(&target.label);
         for beat in &target.beats {
@@ -21,7 +25,7 @@ pub(crate) fn write(all: &Recorded, out: &mut dyn Write) -> io::Result<()> {
                 _ => String::new(),
             };
             let verdict = beat.verdict.map_or("", Verdict::name);
-            let reason = all.reason_of(beat).map(quoted).unwrap_or_default();
+            let reason = all.reason_of(beat).map(&quoted).unwrap_or_default();
             let flow = beat.flow.map(|it| it.to_string()).unwrap_or_default();
             let (seq, sent, class) = (beat.seq, beat.sent.rfc3339(), beat.class.name());
             let (late, refused) = (beat.late, beat.refused);
