@@ -1,13 +1,16 @@
 //! Bad usage ends with code 2 and one line on stderr; help and version end with 0.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use nix::unistd::geteuid;
 
 use super::scenarios;
 use crate::e2e::check;
 use crate::e2e::context::Context;
+use crate::e2e::netns::needs;
 use crate::e2e::process::{Finished, Launch};
+use crate::e2e::skip::skip;
 
-scenarios!("usage": help_and_version, bad_usage);
+scenarios!("usage": help_and_version, bad_usage, the_default_port_may_be_taken);
 
 fn help_and_version(context: &Context) -> Result<()> {
     let built = &context.programs;
@@ -80,5 +83,24 @@ fn bad_usage(context: &Context) -> Result<()> {
     for (program, args) in cases {
         refused(&program(context).args(args.iter().copied()).finish()?)?;
     }
+    Ok(())
+}
+
+/// Who leaves a server running on the programs' own port can run this command all the same.
+fn the_default_port_may_be_taken(context: &Context) -> Result<()> {
+    if !geteuid().is_root() {
+        return skip("a network namespace needs root");
+    }
+    needs(&["ip", "unshare"])?;
+    let run = "ip link set lo up; \"$0\" >\"$2\" & until grep -q wait \"$2\"; do sleep 0.02; done; \
+               env -u UDP_E2E_ALONE \"$1\" e2e tutorial/heartbeat; code=$?; kill $!; exit $code";
+    let server = &context.programs.server;
+    let programs = server.parent().context("a program without a directory")?;
+    let launch = Launch::new("unshare").args(["--net", "sh", "-c", run]).arg(server);
+    let launch = launch.arg(std::env::current_exe()?).arg(context.home.path().join("taken"));
+    let finished = launch.env("UDP_PROGRAMS", programs).finish()?;
+    let ran =
+        "# port 7000 is taken: running in a network namespace\nok tutorial/heartbeat\n<lines>";
+    finished.exits(0)?.prints(ran)?;
     Ok(())
 }
