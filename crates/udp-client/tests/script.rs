@@ -142,17 +142,42 @@ fn a_window_keeps_so_many_in_flight() {
     let arguments = [&peer.target(), "--window", "16", "--json", "-W", "20"];
     let finished = run(&arguments, lines.as_bytes());
     assert_eq!(finished.code, Some(0), "{}{}", finished.out, finished.err);
-    let replies = finished.out.lines().filter(|line| line.contains(r#""type":"reply""#));
-    let mut count = 0;
-    for line in replies {
-        let field = |name: &str| {
-            let rest = &line[line.find(name).unwrap() + name.len()..];
-            rest[..rest.find([',', '"', '}']).unwrap()].parse::<u32>().unwrap()
-        };
-        assert_eq!(field("\"seq\":"), field("\"data\":\"") + 1, "{line}");
-        count += 1;
+    let objects = driver::json::objects("client", &finished.out).unwrap();
+    let replies = driver::json::of_type(&objects, "reply");
+    assert_eq!(replies.len(), 64);
+    for reply in replies {
+        let data: u64 = reply["data"].as_str().unwrap().parse().unwrap();
+        assert_eq!(reply["seq"], data + 1, "{reply}");
     }
-    assert_eq!(count, 64);
+}
+
+#[test]
+fn json_says_what_happened() {
+    let peer = Peer::new(|socket, bytes, from, _| match bytes {
+        b"silence" => {}
+        b"bytes" => drop(socket.send_to(b"\xff\0", from).unwrap()),
+        _ => drop(socket.send_to(bytes, from).unwrap()),
+    });
+    let told = |arguments: &[&str], code, types: &[&str]| {
+        let finished = run(&[arguments, &["--json"]].concat(), b"");
+        assert_eq!(finished.code, Some(code), "{}{}", finished.out, finished.err);
+        let objects = driver::json::objects("client", &finished.out).unwrap();
+        let kinds: Vec<_> = objects.iter().map(|it| it["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, types);
+        objects
+    };
+    let messages = ["-W", "300ms", "-m", "one", "-m", "silence", "-m", "bytes"];
+    let target = peer.target();
+    let arguments = [&[target.as_str()][..], &messages].concat();
+    let types = ["sent", "reply", "sent", "timeout", "sent", "reply", "summary"];
+    let objects = told(&arguments, 1, &types);
+    assert_eq!((&objects[1]["data"], &objects[5]["data_hex"]), (&"one".into(), &"ff00".into()));
+    assert!(objects[1]["rtt_ns"].as_u64().is_some_and(|ns| ns > 0));
+    let counts = ["sent", "replied", "lost"].map(|name| objects[6][name].as_u64().unwrap());
+    assert_eq!(counts, [3, 2, 1]);
+    let closed = closed().to_string();
+    let objects = told(&[&closed, "-m", "x", "-W", "20"], 3, &["sent", "refused", "summary"]);
+    assert_eq!((&objects[2]["refused"], &objects[2]["lost"]), (&1.into(), &0.into()));
 }
 
 #[test]

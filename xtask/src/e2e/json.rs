@@ -20,7 +20,7 @@ pub(crate) fn events(program: &str, output: &[u8]) -> Result<Vec<Value>> {
 }
 
 /// The types of the events, in order.
-pub(crate) fn types(events: &[Value]) -> Vec<&str> {
+fn types(events: &[Value]) -> Vec<&str> {
     events.iter().map(|e| e["type"].as_str().unwrap_or_default()).collect()
 }
 

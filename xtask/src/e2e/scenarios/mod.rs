@@ -1,8 +1,6 @@
 //! All scenarios, one file a subject. A scenario's name is `file/function`.
 
 mod addresses;
-mod client_script;
-mod events;
 mod faults;
 mod heartbeat_run;
 mod hostile;
@@ -49,7 +47,6 @@ pub(super) fn all() -> Vec<Scenario> {
         tutorial::all(),
         tutorial_python::all(),
         heartbeat_run::all(),
-        client_script::all(),
         stamp::all(),
         output::all(),
         addresses::all(),
@@ -58,7 +55,6 @@ pub(super) fn all() -> Vec<Scenario> {
         live::all(),
         recordings::all(),
         pages::all(),
-        events::all(),
         usage::all(),
     ]
     .into_iter()

@@ -16,6 +16,7 @@ scenarios!("output":
     no_escape_sequence_in_a_pipe,
     empty_and_largest_raw,
     truncated_as_in_the_tutorial,
+    one_unanswered_among_many,
 );
 
 fn a_broken_pipe_ends_the_client_quietly(context: &Context) -> Result<()> {
@@ -130,4 +131,22 @@ fn truncated_as_in_the_tutorial(context: &Context) -> Result<()> {
         &format!("{marked:?} is marked as truncated"),
         marked.starts_with("0123456789abcdef ") && marked.contains("truncated"),
     )
+}
+
+fn one_unanswered_among_many(context: &Context) -> Result<()> {
+    let peer = Peer::new(|r| if r.bytes == b"three" { Vec::new() } else { vec![r.echo()] })?;
+    let port = peer.address.port();
+    let target = peer.address.to_string();
+    let lines = "one\ntwo\nthree\nfour\n";
+    let client = context.client().args([&target, "-W", "500ms"]).stdin(lines);
+    let finished = client.finish()?;
+    finished.complains(&format!("no reply from ('127.0.0.1', {port}) within 500ms\n"))?;
+    finished.exits(1)?.prints(&format!(
+        "sendto ('127.0.0.1', {port}): one\nrecvfrom ('127.0.0.1', {port}): echo one\n\
+         sendto ('127.0.0.1', {port}): two\nrecvfrom ('127.0.0.1', {port}): echo two\n\
+         sendto ('127.0.0.1', {port}): three\n\
+         sendto ('127.0.0.1', {port}): four\nrecvfrom ('127.0.0.1', {port}): echo four\n\
+         4 sent, 3 replied, 1 lost\nrtt min/avg/max/mdev = <ms>/<ms>/<ms>/<ms> ms\n"
+    ))?;
+    Ok(())
 }
