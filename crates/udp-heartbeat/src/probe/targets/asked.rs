@@ -288,9 +288,12 @@ impl Targets {
         self.paces.extend(interval.map(|interval| (target, interval)));
     }
 
-    /// Says once what the silence of a service that never answered may mean.
+    /// Says once what the silence of a service that never answered may mean, unless the network has.
     pub(super) fn hint(&mut self, target: TargetId, now: Mono, observer: &mut dyn Observer) {
         let entry = &mut self.targets[target as usize];
+        if entry.place.is_some_and(|place| self.paths[place.peer as usize].explained) {
+            return;
+        }
         let Some(asking) = entry.format.service() else { return };
         let text = asking.spec().entry().silence;
         if text.is_empty() || entry.session.counts().received > 0 || entry.hinted {

@@ -35,6 +35,8 @@ pub(crate) struct Path {
     own_base: usize,
     /// What a service asked to remember, by slot.
     kept: BTreeMap<usize, Vec<u8>>,
+    /// The network has said why nothing arrives.
+    pub(crate) explained: bool,
     /// When it is to be given up, if no target is there any more.
     pub(crate) free_at: Option<Mono>,
 }
@@ -84,7 +86,7 @@ pub(crate) enum Owner {
 impl Path {
     pub(crate) fn new(address: SocketAddr) -> Self {
         let (own, kept) = (Vec::new(), BTreeMap::new());
-        Path { address, leased: None, own, own_base: 0, kept, free_at: None }
+        Path { address, leased: None, own, own_base: 0, kept, explained: false, free_at: None }
     }
 
     /// `target` has this address from now on; `rules` if its beats carry no identity.

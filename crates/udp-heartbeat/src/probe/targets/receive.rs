@@ -263,6 +263,7 @@ impl Targets {
         observer: &mut dyn Observer,
     ) {
         let Some(peer) = self.path_at(port, from) else { return };
+        self.paths[peer as usize].explained = true;
         if let Some(target) = self.paths[peer as usize].some_target() {
             let what = What::Trouble { reason };
             observer.observe(&Event { target, address: Some(from), at, what });
