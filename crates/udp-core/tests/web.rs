@@ -2,7 +2,7 @@
 #![cfg(feature = "web")]
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -164,6 +164,23 @@ fn who_is_slow_keeps_nobody_out() {
     assert!(get(at, "/metrics").contains("200 OK"));
     let large = get(at, "/large");
     assert!(large.starts_with("HTTP/1.1 200 OK") && large.len() > LARGE);
+}
+
+#[test]
+fn who_ends_its_side_gets_its_answer() {
+    let (_web, at) = start();
+    for version in ["1.0", "1.1"] {
+        for (path, expected) in [("/metrics", 7), ("/-/healthy", 19), ("/large", LARGE)] {
+            let mut stream = connect(at);
+            let request = format!("GET {path} HTTP/{version}\r\n\r\n");
+            stream.write_all(request.as_bytes()).expect("takes a request");
+            stream.shutdown(Shutdown::Write).expect("is connected");
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).expect("ends");
+            let head = answer.windows(4).position(|it| it == b"\r\n\r\n").expect("an answer");
+            assert_eq!(answer.len() - head - 4, expected, "{path} {version}");
+        }
+    }
 }
 
 #[test]

@@ -4,8 +4,9 @@
 //! its answer. One that waits for us stays; where all do, there is no room.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
 
 use tokio::task::AbortHandle;
 
@@ -39,6 +40,35 @@ pub(super) struct Connection {
     to_take: AtomicUsize,
     /// When it last did something.
     last: AtomicU64,
+    /// It is over once its client is gone, whatever is being answered.
+    impatient: AtomicBool,
+    /// Who waits for that none is being answered.
+    reader: Mutex<Option<Waker>>,
+}
+
+impl Connection {
+    /// What is answered from now on takes so long that its client may be gone by then, or not.
+    pub(super) fn set_impatient(&self, impatient: bool) {
+        self.impatient.store(impatient, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Whether an answer is made or taken; who asks is woken when that may have changed.
+    pub(super) fn has_an_answer_coming(&self, context: &Context<'_>) -> bool {
+        let some = |count: &AtomicUsize| count.load(Ordering::Relaxed) > 0;
+        let coming = some(&self.at_work) || some(&self.to_take);
+        let waits = coming && !self.impatient.load(Ordering::Relaxed);
+        if waits {
+            *self.reader.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(context.waker().clone());
+        }
+        waits
+    }
+
+    fn wake(&self) {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        reader.iter().for_each(Waker::wake_by_ref);
+    }
 }
 
 /// What a connection is waited for, to choose among.
@@ -114,11 +144,17 @@ impl AtWork {
         connection.at_work.fetch_add(1, Ordering::Relaxed);
         AtWork(Arc::clone(connection))
     }
+
+    /// On which it came.
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.0
+    }
 }
 
 impl Drop for AtWork {
     fn drop(&mut self) {
         self.0.at_work.fetch_sub(1, Ordering::Relaxed);
+        self.0.wake();
     }
 }
 
@@ -139,6 +175,7 @@ impl AsRef<[u8]> for ToTake {
 impl Drop for ToTake {
     fn drop(&mut self) {
         self.connection.to_take.fetch_sub(1, Ordering::Relaxed);
+        self.connection.wake();
         self.held.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -27,6 +27,7 @@ use super::coding;
 use super::config::Rules;
 use super::connections::{AtWork, Connection, Connections};
 use super::guard::Guard;
+use super::half::HalfClosed;
 use super::pages::{self, HEALTHY, READY, RELOAD};
 use super::passwords::Denied;
 use super::site::{Here, Reply, Request, Site, Weight};
@@ -127,13 +128,18 @@ pub(super) async fn converse(
     connection: &Arc<Connection>,
     shared: &Arc<Shared>,
 ) -> hyper::Result<()> {
-    let service = service_fn(|request| answer(request, peer, tls, connection, shared));
+    let service = service_fn(|request| {
+        // At once: hyper looks whether the client is still there before the answer is begun.
+        connection.set_impatient(false);
+        let at_work = AtWork::new(connection);
+        answer(request, peer, tls, at_work, shared)
+    });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_header_size(HEAD)
         .max_buf_size(2 * HEAD)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(HalfClosed(stream, Arc::clone(connection))), service)
         .await
 }
 
@@ -155,11 +161,11 @@ async fn answer(
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
     tls: &Tls,
-    connection: &Arc<Connection>,
+    at_work: AtWork,
     shared: &Arc<Shared>,
 ) -> io::Result<Answer> {
+    let connection = at_work.connection();
     shared.connections.touch(connection);
-    let _at_work = AtWork::new(connection);
     let (head, _) = request.into_parts();
     let Ok(rules) = shared.rules().await else {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
@@ -247,6 +253,7 @@ async fn make(
     let Some(permit) = permit(weight, shared).await else {
         return plain(Reply::text(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once"));
     };
+    connection.set_impatient(weight == Weight::Long);
     let site = Arc::clone(&shared.site);
     let _here = Here(request.asker.clone());
     // Whoever asked may go: what is under way still counts until it is done.

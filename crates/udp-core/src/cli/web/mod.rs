@@ -13,6 +13,7 @@ mod conversation;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guard;
+mod half;
 pub mod metrics;
 mod pages;
 mod passwords;
