@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use udp_core::cli::{Fault, files};
 use udp_core::service::{self, ReadFile, Spec, SpecError};
+use udp_core::text;
 
 use crate::probe::targets::{Labels, Listed};
 
@@ -32,9 +33,8 @@ pub(crate) fn parse_with(
     service: Option<&Spec>,
     read: &ReadFile,
 ) -> Result<Vec<Listed>, Vec<Fault>> {
-    let text = String::from_utf8_lossy(content);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let found = if is_json(text) { json(text, read) } else { lines(text, read) };
+    let text = text::file::decode(content);
+    let found = if is_json(&text) { json(&text, read) } else { lines(&text, read) };
     let found = found.into_iter().map(|(line, found)| {
         (line, found.map(|it| Listed { spec: it.spec.or_else(|| service.cloned()), ..it }))
     });

@@ -36,7 +36,7 @@ impl FromStr for Endpoint {
                 None if after.is_empty() => None,
                 None => return Err(ParseEndpointError::Bracket),
             };
-            if inside.parse::<Ipv4Addr>().is_ok() {
+            if !inside.is_empty() && !inside.contains([':', '%']) {
                 return Err(ParseEndpointError::NeedlessBrackets(format!("{inside}{after}")));
             }
             let host = parse_v6(inside).map_err(|error| match error {

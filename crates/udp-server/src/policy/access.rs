@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use udp_core::cli::Fault;
 pub use udp_core::cli::cidr::Block;
+use udp_core::text::file;
 
 /// The blocks that were named.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,15 +26,14 @@ impl Lists {
     ///
     /// # Errors
     /// What is wrong, for every line with which something is.
-    pub fn parse(file: &str, content: &[u8]) -> Result<Lists, Vec<Fault>> {
-        let text = String::from_utf8_lossy(content);
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    pub fn parse(name: &str, content: &[u8]) -> Result<Lists, Vec<Fault>> {
+        let text = file::decode(content);
         let mut lists = Lists::default();
         let mut faults = Vec::new();
         for (line, text) in (1..).zip(text.lines()) {
             let text = text.split('#').next().unwrap_or_default().trim();
             if let Err((message, hint)) = lists.take(text) {
-                faults.push(Fault { file: file.into(), line, message, hint });
+                faults.push(Fault { file: name.into(), line, message, hint });
             }
         }
         if faults.is_empty() { Ok(lists) } else { Err(faults) }

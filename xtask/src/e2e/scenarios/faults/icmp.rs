@@ -34,6 +34,14 @@ fn what_rejects_is_told_with_its_kind_and_sender(context: &Context) -> Result<()
             // A service's usual causes of silence are none of this.
             let service = net.asker.launch(context, &context.programs.client);
             let service = service.arg(format!("mumble://{target}")).args(&asks[2..]).finish()?;
+            // What a send reports of the one before it keeps no message from leaving.
+            let one_way = net.asker.launch(context, &context.programs.client);
+            let sends = ["--no-reply", "-i", "50ms", "-m", "x", "-m", "y", "-m", "z"];
+            let one_way = one_way.arg(&target).args(sends).finish()?;
+            one_way.exits(0)?;
+            let (out, err) = (one_way.out(), one_way.err());
+            let told = out.contains("3 sent, ") && err.contains(words) && !err.contains("cannot ");
+            check::holds(&format!("{target}, {rule}, one way: {out}{err}"), told)?;
             let beats = ["-c", "1", "-W", "300ms"];
             let heartbeat = net.asker.launch(context, &context.programs.heartbeat);
             let heartbeat = heartbeat.arg(&target).args(beats).finish()?;
