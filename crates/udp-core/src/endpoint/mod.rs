@@ -148,7 +148,14 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.port {
             Some(port) => f.write_str(&self.label(port)),
-            None => f.write_str(&self.host_text()),
+            None => {
+                let text = self.host_text();
+                // What would be read as an address and a port.
+                match parse::missing_brackets(&text) {
+                    Some(_) => write!(f, "[{text}]"),
+                    None => f.write_str(&text),
+                }
+            }
         }
     }
 }
@@ -423,7 +430,17 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_typed_again() {
-        for text in ["host", "host:5", "1.2.3.4:5", "[::1]:5", "::1", "[fe80::1%eth0]:5", ":5"] {
+        for text in [
+            "host",
+            "host:5",
+            "1.2.3.4:5",
+            "[::1]:5",
+            "::1",
+            "[fe80::1%eth0]:5",
+            ":5",
+            // Without brackets the last group is taken for a port.
+            "[2001:db8::1:2345]",
+        ] {
             let endpoint: Endpoint = text.parse().unwrap();
             assert_eq!(endpoint.to_string(), text);
             assert_eq!(endpoint.to_string().parse::<Endpoint>(), Ok(endpoint));

@@ -106,7 +106,7 @@ fn parse_v6(text: &str) -> Result<Host, ParseEndpointError> {
 
 /// Whether a bare IPv6 address was probably meant as `[address]:port`: what stands before its last
 /// colon is an address too, and what follows is no address's usual last group but a port's number.
-fn missing_brackets(text: &str) -> Option<ParseEndpointError> {
+pub(super) fn missing_brackets(text: &str) -> Option<ParseEndpointError> {
     let (host, port) = text.rsplit_once(':')?;
     let ip: Ipv6Addr = host.split('%').next()?.parse().ok()?;
     let number: u16 = port.parse().ok().filter(|_| port.bytes().all(|b| b.is_ascii_digit()))?;
