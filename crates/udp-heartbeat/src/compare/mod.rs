@@ -71,6 +71,11 @@ impl Comparison {
         self.figures.iter().all(|it| it.old.is_none() || it.new.is_none())
     }
 
+    /// Whether nothing can be said of it.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.figures.iter().all(|it| it.verdict == Verdict::Unknown)
+    }
+
     pub(crate) fn is_worse(&self) -> bool {
         self.figures.iter().any(|it| it.verdict == Verdict::Worse)
     }

@@ -45,9 +45,18 @@ pub(super) fn words(out: &mut String, class: &str, anchor: &str, (x, y): (f64, f
     );
 }
 
-/// About how wide words are.
+/// About how wide words are: signs beyond Latin may be as wide as they are high.
 pub(super) fn width_of(text: &str) -> f64 {
-    text.chars().count() as f64 * 6.8
+    text.chars().map(|sign| if sign < '\u{300}' { 6.8 } else { 12.0 }).sum()
+}
+
+/// As much of a text as is about so wide.
+pub(super) fn fitting(text: &str, width: f64) -> String {
+    if width_of(text) <= width {
+        return text.to_owned();
+    }
+    let ends = text.char_indices().map(|(at, _)| &text[..at]);
+    ends.take_while(|part| width_of(part) < width).last().unwrap_or_default().to_owned() + "…"
 }
 
 pub(super) fn line(out: &mut String, class: &str, from: (f64, f64), to: (f64, f64)) {
@@ -174,6 +183,7 @@ mod tests {
     fn numbers_are_short() {
         assert_eq!([At(1.04), At(2.0), At(-0.26)].map(|it| it.to_string()), ["1", "2", "-0.3"]);
         assert_eq!([step(10.0, 5.0), step(0.7, 5.0), step(23.0, 5.0)], [2.0, 0.2, 5.0]);
+        assert_eq!([fitting("心a", 20.0), fitting("心abc", 20.0)], ["心a", "心a…"]);
         assert_eq!((milliseconds(0.4, 0.2), milliseconds(20.0, 5.0)), ("0.4".into(), "20".into()));
     }
 }

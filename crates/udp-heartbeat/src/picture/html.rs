@@ -130,7 +130,8 @@ fn section(
         out,
         format_args!("<section aria-labelledby=\"t{n}\"><h2 id=\"t{n}\">{}</h2>", Text(&of.label)),
     );
-    let mut about = of.address.map(|it| it.to_string()).into_iter().collect::<Vec<_>>();
+    let address = of.address.map(|it| it.to_string()).filter(|it| *it != of.label);
+    let mut about: Vec<_> = address.into_iter().collect();
     if of.interval != all.rules().0 {
         about.push(format!("a beat each {}", ShownDuration(of.interval)));
     }

@@ -11,7 +11,7 @@ mod sections;
 mod series;
 mod style;
 
-use draw::{At, put, words};
+use draw::{At, fitting, put, words};
 pub(crate) use html::page;
 use series::Span;
 
@@ -31,7 +31,8 @@ pub(crate) fn svg(all: &Recorded) -> String {
     open(&mut out, height, "UDP heartbeat", what, true);
     for (n, target) in all.targets.iter().enumerate() {
         let y = each * n as f64;
-        words(&mut out, "t", "start", (latency::LEFT, y + 18.0), &target.label);
+        let label = fitting(&target.label, latency::WIDTH - latency::LEFT - latency::RIGHT);
+        words(&mut out, "t", "start", (latency::LEFT, y + 18.0), &label);
         latency::draw(&mut out, target, span, y + TITLE);
     }
     out.push_str("</svg>\n");

@@ -26,7 +26,8 @@ p{margin:.3rem 0}.dim,figcaption,caption{color:var(--dim)}.warn{border-left:4px 
 padding-left:.7rem}\
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.4rem 0}caption{text-align:left;padding:.2rem 0}\
 th,td{padding:.2rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}\
-th:first-child,td:first-child{text-align:left}thead th{background:var(--soft)}\
+th:first-child,td:first-child{text-align:left}.overview th:first-child{white-space:normal;overflow-wrap:anywhere;\
+min-width:10rem}thead th{background:var(--soft)}\
 .x{overflow-x:auto}\
 .f{display:flex;flex-wrap:wrap;gap:0 2.5rem}figure{margin:.8rem 0}figure{overflow-x:auto}figure svg{display:block;width:100%;min-width:45rem;height:auto}\
 summary{cursor:pointer;color:var(--dim)}dt{font-weight:600;margin-top:.5rem}dd{margin:0 0 0 1rem}\

@@ -81,6 +81,10 @@ fn compare(args: &CompareArgs, style: Style) -> Result<Exit, Failure> {
             .filter(|it| others.targets.iter().all(|other| other.label != it.label));
         alone.for_each(|it| log::warn!("{} is in {} alone", it.label, path.display()));
     }
+    for it in compared.iter().filter(|it| it.is_unknown()) {
+        let [old, new] = it.beats.map(|(_, settled)| settled);
+        log::warn!("{}: too few beats to compare ({old} and {new})", it.target);
+    }
     let mut text = Vec::new();
     match args.json {
         true => compare::json(&compared, clock::wall(), &mut text),

@@ -154,5 +154,10 @@ fn a_link_compared_with_itself(context: &Context) -> Result<()> {
     let compared = context.beat(["compare", path.as_str(), &path])?;
     compared.exits(0)?;
     check::same("a line a figure", 5, compared.out().lines().count())?;
-    context.beat(["compare", path.as_str(), "/no/such/file"])?.exits(4).map(drop)
+    context.beat(["compare", path.as_str(), "/no/such/file"])?.exits(4)?;
+    let few = file(directory.path(), "few.ndjson");
+    context.beat([&[target.as_str()][..], &PACE, &[&few, "-c", "5"]].concat())?.exits(0)?;
+    let compared = context.beat(["compare", few.as_str(), &few])?;
+    let warning = format!("warning: {target}: too few beats to compare (5 and 5)\n");
+    compared.exits(0)?.complains(&warning).map(drop)
 }
