@@ -4,7 +4,8 @@
 //! is known is [recorded](record::Record) in the order of sending, and [proves](proof) how many
 //! lost beats were lost on the way there and back. What another history would show as well is
 //! undetermined: beats after the last answer, what a restart of the reflector or a request of
-//! unknown fate explains, and everything where the reflector has no state and copies our number.
+//! unknown fate explains, and everything of a session whose reflector has no state and copies our
+//! number, or is not known to count.
 //! Late and refused beats are undetermined by definition.
 //!
 //! A request is taken as doubled only where a second answer or a number without a request shows it,
@@ -60,8 +61,8 @@ pub(crate) struct Numbers {
 enum Fate {
     /// Not known yet.
     Open,
-    /// Under this number, and when.
-    Answered(u32, Mono),
+    /// With these numbers, and when.
+    Answered(Numbers, Mono),
     Lost,
     /// It does not matter whether it arrived.
     Unknown,
@@ -140,10 +141,8 @@ impl Direction {
     pub(crate) fn answered(&mut self, seq: u64, answer: Counted) {
         self.note_kind(answer.numbers);
         match self.fate(seq) {
-            Some(fate) => *fate = Fate::Answered(answer.numbers.theirs, answer.at),
-            None => {
-                self.record.amend(seq, answer.span(), answer.numbers.theirs, &self.fates);
-            }
+            Some(fate) => *fate = Fate::Answered(answer.numbers, answer.at),
+            None => self.record.amend(seq, answer.span(), answer.numbers, &self.fates),
         }
         self.advance();
     }
@@ -154,7 +153,7 @@ impl Direction {
         if seq >= self.front {
             self.seconds.push((seq, answer));
         } else {
-            self.record.answer_again(seq, answer.span(), answer.numbers.theirs, &self.fates);
+            self.record.answer_again(seq, answer.span(), answer.numbers, &self.fates);
         }
     }
 
@@ -192,7 +191,7 @@ impl Direction {
             }
         }
         self.advance();
-        self.record.amend(0, answer.span(), answer.numbers.theirs, &self.fates);
+        self.record.amend(0, answer.span(), answer.numbers, &self.fates);
     }
 
     /// What kind of reflector it is.
@@ -288,20 +287,15 @@ impl Direction {
             if fate != Fate::Failed {
                 let nanos = sent.as_nanos();
                 match fate {
-                    Fate::Answered(theirs, at) => {
+                    Fate::Answered(numbers, at) => {
                         let span = Span { sent: nanos, by: at.as_nanos() };
-                        self.record.answer(seq, span, theirs, &self.fates);
+                        self.record.answer(seq, span, numbers, &self.fates);
                     }
                     fate => self.record.add(seq, nanos, fate == Fate::Lost, &self.fates),
                 }
                 let seconds: Vec<_> = self.seconds.extract_if(.., |it| it.0 == seq).collect();
                 for (_, second) in seconds {
-                    self.record.answer_again(
-                        seq,
-                        second.span(),
-                        second.numbers.theirs,
-                        &self.fates,
-                    );
+                    self.record.answer_again(seq, second.span(), second.numbers, &self.fates);
                 }
             }
             self.begin_sessions();

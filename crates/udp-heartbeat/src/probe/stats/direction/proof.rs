@@ -34,6 +34,13 @@ struct Unseen {
     inside: bool,
 }
 
+impl Claims {
+    pub(super) fn add(&mut self, more: Claims) {
+        self.forward += more.forward;
+        self.back += more.back;
+    }
+}
+
 impl Unseen {
     fn high(&self) -> i64 {
         self.low + self.count as i64 - 1
@@ -64,9 +71,9 @@ fn leave_out(unseen: &mut Vec<Unseen>, (low, high): (i64, i64), (after, before):
 }
 
 impl Evidence {
-    /// What is proven of the beats that were sent, and the numbers that were given, in this time;
-    /// and by how much requests overtook each other.
-    pub(super) fn prove(&self, time: &Range<u64>) -> (Claims, u64) {
+    /// What is proven of the beats that were sent, and the numbers that were given, in this time and
+    /// in these sessions; and by how much requests overtook each other.
+    pub(super) fn prove(&self, time: &Range<u64>, sessions: impl Fn(u32) -> bool) -> (Claims, u64) {
         let counts = counts(self);
         let overtaking = counts.iter().map(|count| self.overtaking_in(count)).max();
         let overtaking = overtaking.unwrap_or(0).max(self.overtaking);
@@ -75,7 +82,7 @@ impl Evidence {
         let mut claimed: Vec<Unseen> = Vec::new();
         for count in &counts {
             let mut unseen = self.unseen(count);
-            claims.forward += self.forward(count, &unseen, time, &mut next_lost);
+            let forward = self.forward(count, &unseen, time, &mut next_lost);
             self.leave_out_what_others_saw(count, &mut unseen);
             claimed
                 .iter()
@@ -84,7 +91,10 @@ impl Evidence {
             unseen.retain(|it| self.has_owners(count.session, it, overtaking, &mut owners));
             unseen.retain(|it| time.contains(&it.after));
             let all: u64 = unseen.iter().map(|it| it.count).sum();
-            claims.back += all - self.others(count.session, &unseen);
+            if sessions(count.session) {
+                let back = all - self.others(count.session, &unseen);
+                claims.add(Claims { forward, back });
+            }
         }
         (claims, overtaking)
     }

@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 
-use super::Fates;
 use super::evidence::{Evidence, Known, Request, Span};
 use super::proof::Claims;
+use super::{Fates, Numbers};
 
 /// Entries that are kept, and more only while they are younger than a few guards; few in tests,
 /// whose links are short.
@@ -29,8 +29,12 @@ pub(super) struct Record {
     /// When the last of the answers came that were late, or second ones.
     late: u64,
     overtaking: u64,
+    /// Sessions whose reflector was seen to count, and not to copy our numbers.
+    counting: Vec<u32>,
     /// What was proven of beats that were sent, and of numbers that were given, before `begin`.
     closed: Claims,
+    /// The same of the present session, if its reflector counts.
+    supposed: Claims,
     begin: u64,
     /// Of what was sent before, and may have arrived until then, not all is here.
     base: u64,
@@ -47,7 +51,9 @@ impl Record {
             fresh: Some(0),
             late: 0,
             overtaking: 0,
+            counting: Vec::new(),
             closed: Claims::default(),
+            supposed: Claims::default(),
             begin: 0,
             base: 0,
             limit: KEEP,
@@ -57,6 +63,7 @@ impl Record {
     /// What comes next is counted by another counter, of which no number is known.
     pub(super) fn begin(&mut self) {
         self.session += 1;
+        self.supposed = Claims::default();
     }
 
     /// A request that was not answered in time; `lost` if that is all there is to say. `open` are
@@ -76,14 +83,14 @@ impl Record {
         self.shorten(open);
     }
 
-    /// An answer under the number `theirs`, to a request of the present session.
-    pub(super) fn answer(&mut self, seq: u64, span: Span, theirs: u32, open: &Fates) {
-        self.answer_in(self.session, (seq, span), theirs, open);
+    /// An answer to a request of the present session.
+    pub(super) fn answer(&mut self, seq: u64, span: Span, numbers: Numbers, open: &Fates) {
+        self.answer_in(self.session, (seq, span), numbers, open);
         self.shorten(open);
     }
 
     /// A request that had been given up is answered after all.
-    pub(super) fn amend(&mut self, seq: u64, span: Span, theirs: u32, open: &Fates) {
+    pub(super) fn amend(&mut self, seq: u64, span: Span, numbers: Numbers, open: &Fates) {
         let meant = |it: &Entry| match it {
             Entry::Request((first, last), it) => {
                 (*first..=*last).contains(&seq) && (it.sent..=it.until).contains(&span.sent)
@@ -99,30 +106,32 @@ impl Record {
             _ => drop(self.entries.remove(at)),
         }
         self.late = self.late.max(span.by);
-        self.answer_in(session, (seq, span), theirs, open);
+        self.answer_in(session, (seq, span), numbers, open);
     }
 
     /// One more answer to a request.
-    pub(super) fn answer_again(&mut self, seq: u64, span: Span, theirs: u32, open: &Fates) {
+    pub(super) fn answer_again(&mut self, seq: u64, span: Span, numbers: Numbers, open: &Fates) {
         let own = self.entries.iter().filter_map(|it| Some((it.number_of(seq)?, it.session())));
         let mut own = own.peekable();
         let first = own.peek().copied();
         // With a number that it is known to have, it was the answer that was doubled.
-        if first.is_some() && own.any(|(it, _)| it as u32 == theirs) {
+        if first.is_some() && own.any(|(it, _)| it as u32 == numbers.theirs) {
             return;
         }
         self.reopen(span, Claims { forward: 0, back: 1 });
         if let Some((_, session)) = first {
             self.late = self.late.max(span.by);
-            self.answer_in(session, (seq, span), theirs, open);
+            self.answer_in(session, (seq, span), numbers, open);
         }
     }
 
     /// So much of what was proven of that time may be wrong.
     fn reopen(&mut self, span: Span, claims: Claims) {
         if span.sent < self.begin {
-            self.closed.forward = self.closed.forward.saturating_sub(claims.forward);
-            self.closed.back = self.closed.back.saturating_sub(claims.back);
+            for proven in [&mut self.closed, &mut self.supposed] {
+                proven.forward = proven.forward.saturating_sub(claims.forward);
+                proven.back = proven.back.saturating_sub(claims.back);
+            }
         }
     }
 
@@ -133,7 +142,19 @@ impl Record {
         })
     }
 
-    fn answer_in(&mut self, session: u32, (seq, span): (u64, Span), theirs: u32, open: &Fates) {
+    fn answer_in(
+        &mut self,
+        session: u32,
+        (seq, span): (u64, Span),
+        Numbers { ours, theirs }: Numbers,
+        open: &Fates,
+    ) {
+        if ours != theirs && !self.counting.contains(&session) {
+            self.counting.push(session);
+            if session == self.session {
+                self.closed.add(std::mem::take(&mut self.supposed));
+            }
+        }
         let near = |it: &&Known| it.session == session && it.first.sent <= span.sent;
         let number = match self.known().rev().find(near) {
             Some(known) => unwrapped(known.high, theirs),
@@ -188,11 +209,10 @@ impl Record {
 
     /// What all of it proves.
     pub(super) fn claims(&self, open: &Fates) -> Claims {
-        let (claims, _) = self.evidence(open).prove(&(self.begin..u64::MAX));
-        Claims {
-            forward: self.closed.forward + claims.forward,
-            back: self.closed.back + claims.back,
-        }
+        let counts = |session| self.counting.contains(&session);
+        let (mut claims, _) = self.evidence(open).prove(&(self.begin..u64::MAX), counts);
+        claims.add(self.closed);
+        claims
     }
 
     /// Lost beats of which an answer to one more request would tell more.
@@ -218,9 +238,12 @@ impl Record {
         let evidence = self.evidence(open);
         let end = evidence.settled_until(answered.saturating_sub(2 * self.guard));
         if end > self.begin {
-            let (claims, overtaking) = evidence.prove(&(self.begin..end));
-            self.closed.forward += claims.forward;
-            self.closed.back += claims.back;
+            let time = self.begin..end;
+            let (claims, overtaking) = evidence.prove(&time, |it| self.counting.contains(&it));
+            let is_supposed = |it| it == self.session && !self.counting.contains(&it);
+            let (supposed, _) = evidence.prove(&time, is_supposed);
+            self.closed.add(claims);
+            self.supposed.add(supposed);
             (self.overtaking, self.begin) = (overtaking, end);
             self.forget(end.saturating_sub(2 * self.guard));
         }
@@ -238,6 +261,9 @@ impl Record {
         let guard = self.guard;
         self.entries.retain(|it| it.until().saturating_add(guard) > base);
         (self.base, self.fresh) = (base, None);
+        let (entries, session) = (&self.entries, self.session);
+        let is_here = |it: u32| it >= session || entries.iter().any(|entry| entry.session() == it);
+        self.counting.retain(|it| is_here(*it));
     }
 
     /// Joins neighbours of a kind that are older than a guard, and leaves out those that were the

@@ -55,6 +55,8 @@ struct History {
     begins: Option<u32>,
     /// It may be another than 0, and is told.
     told: bool,
+    /// In which sessions the reflector copies our numbers.
+    copying: u32,
 }
 
 impl History {
@@ -83,7 +85,8 @@ impl History {
             let mut number = || {
                 *counter = if begins_within && !first { 1 } else { *counter + 1 };
                 first = false;
-                if self.stateful { *counter - 1 } else { self.ours(index) }
+                let copies = !self.stateful || self.copying >> session & 1 == 1;
+                if copies { self.ours(index) } else { *counter - 1 }
             };
             seen[index] = match self.events[index] {
                 Forward => Seen::Nothing,
@@ -235,6 +238,7 @@ fn histories(most: usize, choices: &[Event], mut take: impl FnMut(&History)) {
                         sessions: 0,
                         begins: None,
                         told: false,
+                        copying: 0,
                     };
                     take(&history);
                     history.stateful = true;
@@ -281,7 +285,12 @@ impl History {
         // The first beat's is the first.
         let sessions = (0..1 << self.beats).step_by(2);
         let both = sessions.flat_map(|sessions| begins.iter().map(move |it| (sessions, *it)));
-        both.map(move |(sessions, begins)| History { sessions, begins, told, ..self.clone() })
+        both.flat_map(move |(sessions, begins)| {
+            // One that copies is another reflector.
+            let kinds = if told && begins.is_some() { 2 << u32::count_ones(sessions) } else { 1 };
+            let of = move |copying| History { sessions, begins, told, copying, ..self.clone() };
+            (0..kinds).map(of)
+        })
     }
 }
 
