@@ -12,6 +12,7 @@
 //! and to arrive less than the timeout after one that was sent with it.
 
 mod counts;
+mod entry;
 mod evidence;
 mod proof;
 mod record;

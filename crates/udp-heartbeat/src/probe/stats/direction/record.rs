@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::entry::Entry;
 use super::evidence::{Evidence, Known, Request, Span};
 use super::proof::Claims;
 use super::{Fates, Numbers};
@@ -10,14 +11,6 @@ use super::{Fates, Numbers};
 /// Entries that are kept, and more only while they are younger than a few guards; few in tests,
 /// whose links are short.
 const KEEP: usize = if cfg!(test) { 12 } else { 256 };
-
-#[derive(Debug, Clone, Copy)]
-enum Entry {
-    /// From this beat on, by its number; 0 for a closing request.
-    Known(u64, Known),
-    /// From one beat to another, the same.
-    Request((u64, u64), Request),
-}
 
 #[derive(Debug)]
 pub(super) struct Record {
@@ -306,46 +299,6 @@ impl Record {
     #[cfg(test)]
     pub(super) fn footprint(&self) -> usize {
         self.limit
-    }
-}
-
-impl Entry {
-    fn until(&self) -> u64 {
-        match self {
-            Entry::Known(_, known) => known.last.sent,
-            Entry::Request(_, request) => request.until,
-        }
-    }
-
-    /// Entries are in this order.
-    fn key(&self) -> (u64, i64) {
-        match self {
-            Entry::Known(_, known) => (known.first.sent, known.low),
-            Entry::Request(_, request) => (request.sent, -1),
-        }
-    }
-
-    fn session(&self) -> u32 {
-        match self {
-            Entry::Known(_, known) => known.session,
-            Entry::Request(_, request) => request.session,
-        }
-    }
-
-    /// The number of the answer to this beat.
-    fn number_of(&self, seq: u64) -> Option<i64> {
-        let Entry::Known(first, known) = self else { return None };
-        let number = known.low + i64::try_from(seq.checked_sub(*first)?).ok()?;
-        (number <= known.high).then_some(number)
-    }
-
-    /// How many requests may have arrived after that.
-    fn count(&self, after: u64) -> u64 {
-        match self {
-            Entry::Known(_, it) if it.first.by.max(it.last.by) <= after => 0,
-            Entry::Known(_, it) => (it.high - it.low + 1) as u64,
-            Entry::Request(_, request) => request.count,
-        }
     }
 }
 
