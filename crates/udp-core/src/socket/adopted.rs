@@ -22,8 +22,8 @@ pub struct Adopted {
 }
 
 impl Adopted {
-    /// Notes what `socket` is like and clears what changes how datagrams are received, so that
-    /// the socket is as a new one. Give [`Options::shared`](crate::batch::Options::shared) to
+    /// Notes what `socket` is like and clears what changes how datagrams are received, or
+    /// holds them back, so that the socket is as a new one. Give [`Options::shared`](crate::batch::Options::shared) to
     /// whoever receives from it.
     ///
     /// # Errors
@@ -64,8 +64,9 @@ mod linux {
     /// Level and name.
     pub(super) type Name = (libc::c_int, libc::c_int);
 
-    /// What changes how datagrams are received: cleared at the start.
-    const CLEARED: [Name; 9] = [
+    /// What changes how datagrams are received, or holds them back: cleared at the start.
+    const CLEARED: [Name; 10] = [
+        (libc::SOL_UDP, libc::UDP_CORK),
         (libc::SOL_UDP, libc::UDP_GRO),
         (libc::IPPROTO_IP, libc::IP_PKTINFO),
         (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
