@@ -50,16 +50,20 @@ fn block(target: &TargetSnapshot, judged: bool, out: &mut Vec<u8>) {
         put(out, format_args!("rtt p50/p90/p99 = {percentiles} ms, jitter {jitter} ms\n"));
     }
     if let Some(of_stamp) = &target.stamp {
-        stamp(of_stamp, target.rtt.average, out);
+        stamp(of_stamp, (target.rtt.average, target.counts.received), out);
     }
 }
 
-fn stamp(stamp: &StampSummary, average: Option<Duration>, out: &mut Vec<u8>) {
+fn stamp(stamp: &StampSummary, (average, received): (Option<Duration>, u64), out: &mut Vec<u8>) {
     let split = stamp.split;
     let (forward, back, open) = (split.forward, split.back, split.undetermined);
     put(out, format_args!("loss: forward {forward}, return {back}, undetermined {open}\n"));
     if let (Some(net), Some(total)) = (average, stamp.rtt_total.average) {
-        let own = Millis(total.saturating_sub(net));
+        // A reply without a readable time of the reflector has none in its total.
+        let readable = received.saturating_sub(stamp.unreadable_times);
+        let sum = total.saturating_sub(net).as_nanos() * u128::from(received);
+        let own = sum.checked_div(u128::from(readable)).and_then(|own| u64::try_from(own).ok());
+        let own = OrDash(own.map(|own| Millis(Duration::from_nanos(own))));
         put(out, format_args!("reflector time avg {own} ms (not in rtt)\n"));
         let (forward, back) = (stamp.variation_forward, stamp.variation_back);
         let text =
@@ -346,16 +350,25 @@ no\\x1bwhere:7      5     0     0      -                        -            -  
                 p99: None,
             },
             variation_back: Percentiles { p50: Some(4 * MICRO), ..Percentiles::default() },
-            unreadable_times: 3,
+            unreadable_times: 0,
         };
-        let it = TargetSnapshot { stamp: Some(stamp), ..target() };
-        assert_eq!(
-            summary(vec![it]).split_once("jitter 0.012 ms\n").unwrap().1,
-            "loss: forward 1, return 2, undetermined 3\n\
-             reflector time avg 0.020 ms (not in rtt)\n\
-             delay variation p50/p90/p99 = forward 0.005/0.009/- ms, return 0.004/-/- ms\n\
-             3 replies without a readable reflector time\n"
-        );
+        for (unreadable_times, own, said) in [
+            (0, "0.020", ""),
+            (3, "0.080", "3 replies without a readable reflector time\n"),
+            (4, "-", "4 replies without a readable reflector time\n"),
+        ] {
+            let stamp = StampSummary { unreadable_times, ..stamp.clone() };
+            let it = TargetSnapshot { stamp: Some(stamp), ..target() };
+            let variation = "forward 0.005/0.009/- ms, return 0.004/-/- ms";
+            assert_eq!(
+                summary(vec![it]).split_once("jitter 0.012 ms\n").unwrap().1,
+                format!(
+                    "loss: forward 1, return 2, undetermined 3\n\
+                     reflector time avg {own} ms (not in rtt)\n\
+                     delay variation p50/p90/p99 = {variation}\n{said}"
+                )
+            );
+        }
     }
 
     #[test]
