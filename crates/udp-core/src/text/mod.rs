@@ -1,5 +1,5 @@
 //! Bytes as text and back: the [`escape`] form that every program shows received bytes in,
-//! and [`hex`]; the text of a [`file`]; figures as text, in [`units`],
+//! and [`hex`]; the text of a [`mod@file`]; figures as text, in [`units`],
 //! [`duration`] and [`moments`]; and what messages quote, without its [`credentials`].
 //!
 //! All are pure and lossless, and none trusts what it is given: encoders take any bytes,

@@ -15,7 +15,9 @@ static FIGURES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r#"("[a-z_]*port":|:)[1-9][0-9]{4}\b"#, "${1}PORT"),
         (r"\b[0-9]+\.[0-9]{3}\b", "N"),
         // Slots that a busy machine made a heartbeat miss.
-        (r", [0-9]+ missed$", ""),
+        (r", [0-9]+ slots skipped$", ""),
+        // A column is as wide as its widest figure.
+        (r"   +", "  "),
     ]
     .into_iter()
     .filter_map(|(pattern, alike)| Some((Regex::new(pattern).ok()?, alike)))
@@ -102,6 +104,9 @@ mod tests {
             ("rtt p50/p90/p99 = 0.130/-/- ms", "rtt p50/p90/p99 = 1.000/-/- ms\n", true),
             ("rtt p50/p90/p99 = 0.130/-/- ms", "rtt p50/p90/p99 = 1.000/2.000/- ms\n", false),
             ("5 sent, 4 received, 1 lost (20.0%)", "5 sent, 4 received, 1 lost (20.1%)\n", false),
+            ("5 sent, 0 reordered", "5 sent, 0 reordered, 2 slots skipped\n", true),
+            ("target   jitter  state", "target     jitter  state\n", true),
+            ("target  jitter", "target jitter\n", false),
             ("a\n...\nz", "a\nz\n", true),
             ("a\n...\nz", "a\nb\nc\nz\n", true),
             ("a\n...\nz", "a\nb\nc\n", false),
