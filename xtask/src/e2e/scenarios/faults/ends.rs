@@ -62,7 +62,8 @@ fn a_summary_stands_below_the_key(context: &Context) -> Result<()> {
     let programs = &context.programs;
     for (program, args, begun, code) in [
         (&programs.server, &["-b", "127.0.0.1:0"][..], "wait for", 0),
-        (&programs.heartbeat, &["-i", "50ms", &echo], "recvfrom", 0),
+        // No line is due at the moment of the key, which would stand behind it.
+        (&programs.heartbeat, &["-i", "60", &echo], "recvfrom", 0),
         (&programs.client, &["-W", "60", "-m", "x", &silent], "sendto", 1),
     ] {
         let terminal = Terminal::start(program, args, context.home.path())?;

@@ -29,9 +29,9 @@ const USER: &str = "{alice: $2b$10$0wZnam7wQNX1EjuhCm1JFeeuORqE31IEPIINMVGWmqLTF
 const LABEL: usize = 100_000;
 /// MiB. An answer is 4 MiB: sixteen may be held and eight be made, those in more than one form.
 const MEMORY: u64 = 200;
-/// Connections with what listens, and threads: eight pages at a time, and what there is without them.
+/// Connections with what listens, and threads: what work may have at most, and what there is without it.
 const CONNECTIONS: usize = 256 + 1;
-const THREADS: usize = 8 + 16;
+const THREADS: usize = (8 + 64 + 2) + 16;
 
 /// A program that is attacked.
 struct Victim<'a> {
