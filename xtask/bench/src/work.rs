@@ -9,8 +9,8 @@ pub(crate) enum Seeing {
     Report(u64),
     /// A beat each 100 µs, recorded or not.
     Record(bool),
-    /// 1,000 targets at a beat a second, on a screen or not.
-    Live(bool),
+    /// 1,000 targets at a beat a second.
+    Live { live: bool, recorded: bool },
 }
 
 /// How often beats are sent, and to how many.

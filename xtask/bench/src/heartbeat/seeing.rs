@@ -60,13 +60,13 @@ pub(super) fn measure(
             let beats = sent.context("no count of what was sent")? * share(span);
             Ok(Sample::from([(Figure::OwnPerBeat, cost?.own / beats)]))
         }
-        Seeing::Live(live) => {
+        Seeing::Live { live, recorded } => {
             let file = targets(server.port(), LIVE_TARGETS, Asks::Plain)?;
-            words.extend(["--targets-file".into(), file.path().into(), "--record".into()]);
-            words.extend([
-                recording.clone().into(),
-                OsString::from(if live { "--live" } else { "-q" }),
-            ]);
+            words.extend(["--targets-file".into(), file.path().into()]);
+            words.push(OsString::from(if live { "--live" } else { "-q" }));
+            if recorded {
+                words.extend(["--record".into(), recording.clone().into()]);
+            }
             let (terminal, pts) = pty_process::blocking::open().context("no terminal")?;
             terminal.resize(pty_process::Size::new(60, 200)).context("cannot size a terminal")?;
             let command = pty_process::blocking::Command::new(program).args(words);
@@ -78,11 +78,14 @@ pub(super) fn measure(
             });
             let cost = watch(&mut child, span);
             child.wait().context("cannot wait")?;
+            let mut sample =
+                Sample::from([(Figure::Core, cost?.all / span.as_nanos() as f64 * 100.0)]);
+            if !recorded {
+                return Ok(sample);
+            }
             let text = fs::read_to_string(&recording).context("no recording")?;
             let last: Value = serde_json::from_str(text.lines().last().unwrap_or_default())
                 .context("the recording has no end")?;
-            let mut sample =
-                Sample::from([(Figure::Core, cost?.all / span.as_nanos() as f64 * 100.0)]);
             for (figure, name) in
                 [(Figure::Lateness, "send_lag_p50_ns"), (Figure::Lateness99, "send_lag_p99_ns")]
             {
@@ -189,8 +192,10 @@ pub(crate) fn scenario() -> Scenario {
         lane("page of 1,000,000 beats", Seeing::Report(1_000_000)),
         lane("100 µs", Seeing::Record(false)),
         lane("100 µs, recorded", Seeing::Record(true)),
-        lane("1,000 × 1/s", Seeing::Live(false)),
-        lane("1,000 × 1/s, live", Seeing::Live(true)),
+        lane("1,000 × 1/s, live", Seeing::Live { live: true, recorded: false }),
+        // How late sends are stands at the end of a recording.
+        lane("1,000 × 1/s, recorded", Seeing::Live { live: false, recorded: true }),
+        lane("1,000 × 1/s, live, recorded", Seeing::Live { live: true, recorded: true }),
     ];
     let goal = |figure, what, lane, against, most| Goal::at_most(figure, what, lane, against, most);
     let (alone, unrecorded) = (Against::Nothing, Against::Beyond("100 µs"));
@@ -207,7 +212,13 @@ pub(crate) fn scenario() -> Scenario {
         goal(Figure::PeakMemory, "a page of 1,000,000 beats, memory", large, alone, 150e6),
         goal(Figure::OwnPerBeat, cost, recorded, unrecorded, 1000.0),
         goal(Figure::Core, "`--live` of 1,000 targets", live, alone, 5.0),
-        goal(Figure::Lateness, late, live, Against::Lane("1,000 × 1/s"), 1.2),
+        goal(
+            Figure::Lateness,
+            late,
+            "1,000 × 1/s, live, recorded",
+            Against::Lane("1,000 × 1/s, recorded"),
+            1.2,
+        ),
     ];
     let about = "reports of long recordings, `--record` and `--live`, and what they cost the beats";
     Scenario { name: "seeing", about, lanes, goals, open_to_peers: None }
