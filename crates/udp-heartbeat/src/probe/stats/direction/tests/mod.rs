@@ -1,128 +1,14 @@
 //! Every claim holds in every history that shows the same answers.
 
+mod history;
+
 use std::collections::HashMap;
 
 use super::*;
-
-/// What happens to one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Event {
-    /// Lost on the way there.
-    Forward,
-    /// It got a number, and the answer was lost on the way back.
-    Back,
-    /// Answered.
-    Answered,
-    /// The request was doubled, and answered twice; of one answer or both nothing came back.
-    Twice,
-    TwiceFirst,
-    TwiceSecond,
-    TwiceBack,
-    /// In flight at the end; it got a number, or did not.
-    FlightHere,
-    FlightLost,
-}
-use Event::{
-    Answered, Back, FlightHere, FlightLost, Forward, Twice, TwiceBack, TwiceFirst, TwiceSecond,
-};
-
-/// What is seen of one request.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Seen {
-    Nothing,
-    InFlight,
-    Numbers(Vec<u32>),
-}
+use history::{Event::*, History, Seen, histories};
 
 /// Too short for a request to overtake another.
 const MOMENT: Duration = Duration::from_nanos(1);
-
-#[derive(Debug, Clone)]
-struct History {
-    /// Beats, then closing requests.
-    events: Vec<Event>,
-    beats: usize,
-    /// Before which requests the reflector begins to count anew.
-    restarts: u32,
-    /// And between the two of which doubled ones.
-    within: u32,
-    stateful: bool,
-    /// The request that arrives after the next one instead of before it.
-    overtaken: Option<usize>,
-    /// Before which beats the source port, or the reflector, is another one.
-    sessions: u32,
-    /// With which number each is counted there; none if all have one count.
-    begins: Option<u32>,
-    /// It may be another than 0, and is told.
-    told: bool,
-    /// In which sessions the reflector copies our numbers.
-    copying: u32,
-}
-
-impl History {
-    fn ours(&self, index: usize) -> u32 {
-        let ahead = if index < self.beats { 0 } else { 64 };
-        index as u32 + ahead
-    }
-
-    fn seen(&self) -> Vec<Seen> {
-        let mut seen = vec![Seen::Nothing; self.events.len()];
-        let mut order: Vec<usize> = (0..self.events.len()).collect();
-        if let Some(index) = self.overtaken {
-            order.swap(index, index + 1);
-        }
-        let begins = self.begins.unwrap_or_default();
-        let mut counters = vec![begins; 1 + self.sessions.count_ones() as usize];
-        counters[0] = 0;
-        for index in order {
-            if self.restarts >> index & 1 == 1 {
-                counters.fill(0);
-            }
-            let begins_within = self.within >> index & 1 == 1;
-            let mut first = true;
-            let session = (self.sessions & ((2 << index) - 1)).count_ones() as usize;
-            let counter = &mut counters[if self.begins.is_some() { session } else { 0 }];
-            let mut number = || {
-                *counter = if begins_within && !first { 1 } else { *counter + 1 };
-                first = false;
-                let copies = !self.stateful || self.copying >> session & 1 == 1;
-                if copies { self.ours(index) } else { *counter - 1 }
-            };
-            seen[index] = match self.events[index] {
-                Forward => Seen::Nothing,
-                Back => {
-                    number();
-                    Seen::Nothing
-                }
-                Answered => Seen::Numbers(vec![number()]),
-                Twice => Seen::Numbers(vec![number(), number()]),
-                TwiceFirst => Seen::Numbers(vec![(number(), number()).0]),
-                TwiceSecond => Seen::Numbers(vec![(number(), number()).1]),
-                TwiceBack => {
-                    number();
-                    number();
-                    Seen::Nothing
-                }
-                FlightHere => {
-                    number();
-                    Seen::InFlight
-                }
-                FlightLost => Seen::InFlight,
-            };
-        }
-        seen
-    }
-
-    fn count(&self, events: &[Event]) -> u64 {
-        self.events[..self.beats].iter().filter(|it| events.contains(it)).count() as u64
-    }
-
-    /// Which requests are doubled.
-    fn doubled_set(&self) -> u32 {
-        let doubled = |it: &Event| matches!(it, Twice | TwiceFirst | TwiceSecond | TwiceBack);
-        self.events.iter().rev().fold(0, |set, it| set << 1 | u32::from(doubled(it)))
-    }
-}
 
 fn at(index: usize) -> Mono {
     Mono::from_nanos((index as u64 + 1) * 1_000_000)
@@ -200,61 +86,6 @@ impl Least {
     }
 }
 
-/// Every row of `length` events.
-fn rows(choices: &[Event], length: usize) -> impl Iterator<Item = Vec<Event>> {
-    let base = choices.len();
-    (0..base.pow(length as u32)).map(move |mut code| {
-        let mut row = Vec::with_capacity(length);
-        for _ in 0..length {
-            row.push(choices[code % base]);
-            code /= base;
-        }
-        row
-    })
-}
-
-/// Every history of up to `most` beats of these fates and up to two closing requests, with every
-/// set of restarts, of a reflector with state and without.
-fn histories(most: usize, choices: &[Event], mut take: impl FnMut(&History)) {
-    for beats in 1..=most {
-        for row in rows(choices, beats) {
-            // Only the last beats are in flight.
-            let landed = row.iter().rposition(|it| !matches!(it, FlightHere | FlightLost));
-            let flying = row.iter().position(|it| matches!(it, FlightHere | FlightLost));
-            if flying.zip(landed).is_some_and(|(flying, landed)| flying < landed) {
-                continue;
-            }
-            for closings in 0..=2 {
-                for closing in rows(&[Forward, Back, Answered], closings) {
-                    let events = [row.clone(), closing].concat();
-                    let restarts = 1 << events.len();
-                    let mut history = History {
-                        events,
-                        beats,
-                        restarts: 0,
-                        within: 0,
-                        stateful: false,
-                        overtaken: None,
-                        sessions: 0,
-                        begins: None,
-                        told: false,
-                        copying: 0,
-                    };
-                    take(&history);
-                    history.stateful = true;
-                    let doubled = history.doubled_set();
-                    for within in (0..=doubled).filter(|it| it & !doubled == 0) {
-                        for restarts in 0..restarts {
-                            (history.restarts, history.within) = (restarts, within);
-                            take(&history);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
 #[test]
 fn every_claim_holds_in_all_histories_that_show_the_same_and_none_is_missed() {
     let mut least = Least::default();
@@ -276,22 +107,6 @@ fn no_claim_is_wrong_where_requests_may_have_overtaken_each_other() {
     });
     let (claims, _) = least.bounds((Duration::from_secs(1), Duration::from_secs(1)));
     assert!(claims > 0);
-}
-
-impl History {
-    /// The same with every set of sessions: of new ports, which is not told, or of whatever is.
-    fn by_session(&self, told: bool) -> impl Iterator<Item = History> {
-        let begins: &[_] = if told { &[None, Some(0), Some(2)] } else { &[None, Some(0)] };
-        // The first beat's is the first.
-        let sessions = (0..1 << self.beats).step_by(2);
-        let both = sessions.flat_map(|sessions| begins.iter().map(move |it| (sessions, *it)));
-        both.flat_map(move |(sessions, begins)| {
-            // One that copies is another reflector.
-            let kinds = if told && begins.is_some() { 2 << u32::count_ones(sessions) } else { 1 };
-            let of = move |copying| History { sessions, begins, told, copying, ..self.clone() };
-            (0..kinds).map(of)
-        })
-    }
 }
 
 /// Wherever beats leave from another port, or go elsewhere, and whichever request overtakes the next one.
