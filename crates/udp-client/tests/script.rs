@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Peer, client, closed, finish, run};
+use common::{Peer, client, closed, finish, run, suspended_before};
 use driver::Launch;
 
 #[test]
@@ -241,22 +241,7 @@ fn a_line_too_long_for_any_datagram_is_a_message_that_failed() {
     assert_eq!(finished.summary(), "1 sent, 1 replied, 0 lost, 1 failed");
 }
 
-/// The reply comes in time, but the process is stopped until long after.
 #[test]
 fn a_suspended_client_gives_up_nothing_that_was_answered() {
-    let (tell_id, id) = std::sync::mpsc::channel::<u32>();
-    let peer = Peer::new(move |socket, bytes, from, _| {
-        let id = id.recv().unwrap().to_string();
-        let signal = |name: &str| {
-            let status = std::process::Command::new("kill").args([name, id.as_str()]).status();
-            assert!(status.unwrap().success());
-        };
-        signal("-STOP");
-        socket.send_to(bytes, from).unwrap();
-        udp_core::clock::sleep(std::time::Duration::from_millis(2500));
-        signal("-CONT");
-    });
-    let client = client(&[&peer.target(), "-W", "2", "-m", "a"]).spawn().unwrap();
-    tell_id.send(client.id()).unwrap();
-    client.finish().unwrap().exits(0).unwrap();
+    suspended_before("", &["-m", "a"], <[u8]>::to_vec);
 }

@@ -5,8 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Peer, client, closed, run};
-use udp_core::clock;
+use common::{Peer, closed, run, suspended_before};
 
 /// An NTP server's answer: a synchronised clock, or the head that is given.
 fn ntp(request: &[u8], head: [u8; 4]) -> Vec<u8> {
@@ -85,25 +84,9 @@ fn an_answer_is_to_the_request_that_it_answers() {
     assert_eq!(finished.code, Some(0), "{}", finished.out);
 }
 
-/// The answer comes in time, but the process is stopped until long after.
 #[test]
 fn a_suspended_client_does_not_miss_what_came() {
-    let (tell_id, id) = std::sync::mpsc::channel::<u32>();
-    let peer = Peer::new(move |socket, bytes, from, _| {
-        let id = id.recv().unwrap().to_string();
-        let signal = |name: &str| {
-            let status = std::process::Command::new("kill").args([name, id.as_str()]).status();
-            assert!(status.unwrap().success());
-        };
-        signal("-STOP");
-        socket.send_to(&ntp(bytes, [0x24, 3, 0, 0xe6]), from).unwrap();
-        clock::sleep(Duration::from_millis(2500));
-        signal("-CONT");
-    });
-    let target = format!("ntp://{}", peer.target());
-    let client = client(&[&target, "-W", "2"]).spawn().unwrap();
-    tell_id.send(client.id()).unwrap();
-    client.finish().unwrap().exits(0).unwrap();
+    suspended_before("ntp://", &[], |request| ntp(request, [0x24, 3, 0, 0xe6]));
 }
 
 /// An answer to something else may hold what was asked with.

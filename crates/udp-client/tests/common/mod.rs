@@ -119,3 +119,23 @@ pub(crate) fn finish(command: Launch) -> Finished {
     let it = command.finish().unwrap();
     Finished { code: it.status.code(), out: it.out(), err: it.err(), stdout: it.stdout }
 }
+
+/// The answer comes in time, but the process is stopped until long after.
+pub(crate) fn suspended_before(scheme: &str, options: &[&str], answer: fn(&[u8]) -> Vec<u8>) {
+    let (tell_id, id) = std::sync::mpsc::channel::<u32>();
+    let peer = Peer::new(move |socket, bytes, from, _| {
+        let id = id.recv().unwrap().to_string();
+        let signal = |name: &str| {
+            let status = std::process::Command::new("kill").args([name, id.as_str()]).status();
+            assert!(status.unwrap().success());
+        };
+        signal("-STOP");
+        socket.send_to(&answer(bytes), from).unwrap();
+        udp_core::clock::sleep(std::time::Duration::from_millis(2500));
+        signal("-CONT");
+    });
+    let target = format!("{scheme}{}", peer.target());
+    let client = client(&[&[target.as_str(), "-W", "2"], options].concat()).spawn().unwrap();
+    tell_id.send(client.id()).unwrap();
+    client.finish().unwrap().exits(0).unwrap();
+}
