@@ -106,17 +106,8 @@ fn what_became_of_a_probe() {
         let body = rig.probe(target, module);
         let case = format!("{target} {module}: {body}");
         assert_eq!(value(&body, "probe_success"), *success, "{case}");
-        for other in [
-            "ok",
-            "unexpected",
-            "declined",
-            "failing",
-            "limited",
-            "invalid",
-            "refused",
-            "silent",
-            "failed",
-        ] {
+        let results = "ok unexpected declined failing limited invalid refused silent failed";
+        for other in results.split(' ') {
             let series = format!("probe_udp_result{{result=\"{other}\"}}");
             let expected = if other == *result { "1" } else { "0" };
             assert_eq!(value(&body, &series), expected, "{other}: {case}");
@@ -160,12 +151,7 @@ fn whom_a_request_gets_an_answer_from() {
         ("module=%ff&target=192.0.2.1", "", 400, "no such module: '\u{fffd}'"),
         ("module=quick", "", 400, "target is missing"),
         ("module=quick&target=", "", 400, "target is missing"),
-        (
-            "module=quick&target=dns://192.0.2.1",
-            "",
-            400,
-            "target 'dns://192.0.2.1': no such scheme",
-        ),
+        ("module=quick&target=dns://h", "", 400, "target 'dns://h': no such scheme"),
         ("module=quick&target=7000", "", 400, "target '7000': a number alone is no host"),
         ("module=quick&target=a%00b", "", 400, "target 'a\\0b': not a host name"),
         ("module=quick&target=192.0.2.1:0", "", 200, "probe_success 0"),
@@ -207,23 +193,9 @@ fn whom_a_request_gets_an_answer_from() {
     assert!(head.starts_with("HTTP/1.1 405"), "{head}");
     let seed = fastrand::u64(..);
     let mut random = fastrand::Rng::with_seed(seed);
+    let parts = "module= target= quick & = % %2 %00 + debug=true 127.0.0.1 : [ ?";
+    let parts: Vec<&str> = parts.split(' ').collect();
     for _ in 0..300 {
-        let parts = [
-            "module=",
-            "target=",
-            "quick",
-            "&",
-            "=",
-            "%",
-            "%2",
-            "%00",
-            "+",
-            "debug=true",
-            "127.0.0.1",
-            ":",
-            "[",
-            "?",
-        ];
         let query: String =
             (0..random.usize(..12)).map(|_| parts[random.usize(..parts.len())]).collect();
         let (status, _) = rig.get(&query, "");
@@ -371,6 +343,4 @@ fn probes_that_wait_keep_out_only_further_ones_until_who_asked_is_gone() {
     assert_eq!(silent.seen().len(), 64);
     waiting.clear();
     wait_until(|| rig.get(&quick, "").0 == 200);
-    let before = rig.exporter.scrape()["udp_heartbeat_build_info{version=\"0.1.0\"}"];
-    assert_eq!(before, 1.0);
 }
