@@ -3,7 +3,8 @@
 //! Each rule is a function over a file's text, tried on a text that breaks it, so that a rule
 //! that finds nothing any more is noticed.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod imports;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +19,7 @@ const LONGEST: usize = 350;
 const LONGEST_MAIN: usize = 80;
 
 /// The one file that holds, as samples, what it forbids.
-const THIS_FILE: &str = "xtask/tests/tidy.rs";
+const THIS_FILE: &str = "xtask/tests/tidy/main.rs";
 
 struct Source {
     path: String,
@@ -303,117 +304,4 @@ fn every_lock_knows_the_dependencies() {
         }
     }
     assert!(compared > 1, "no package of the workspace is in another's lock");
-}
-
-/// The module that a file is, below its crate's `src`.
-fn module(path: &str) -> Option<(&str, String)> {
-    let (krate, file) = path.split_once("/src/")?;
-    let file = file.strip_suffix(".rs")?;
-    let file = file.strip_suffix("/mod").unwrap_or(file).replace('/', "::");
-    let file = if matches!(file.as_str(), "lib" | "main" | "mod") { String::new() } else { file };
-    Some((krate, file))
-}
-
-/// The paths that a `use` names, its groups taken apart.
-fn paths(text: &str) -> Vec<String> {
-    let Some((start, group)) = text.split_once('{') else { return vec![text.to_owned()] };
-    let group = group.strip_suffix('}').unwrap_or(group);
-    let (mut all, mut depth, mut from) = (Vec::new(), 0, 0);
-    for (at, c) in group.char_indices().chain([(group.len(), ',')]) {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                let part = &group[from..at];
-                all.extend(paths(&format!("{start}{part}")));
-                from = at + 1;
-            }
-            _ => {}
-        }
-    }
-    all
-}
-
-/// Which modules of its crate each one imports, tests aside; children belong to their parent.
-fn imports(text: &str, module: &str, all: &BTreeSet<String>) -> BTreeSet<String> {
-    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    let uses = Regex::new(r"(?m)^\s*(?:pub(?:\([a-z ]+\))? )?use ((?:crate|super|self)::[^;]*);");
-    let mut found = BTreeSet::new();
-    for found_use in uses.expect("a proper pattern").captures_iter(text) {
-        let compact: String = found_use[1].split_whitespace().collect();
-        for path in paths(&compact) {
-            let mut base: Vec<&str> = module.split("::").filter(|part| !part.is_empty()).collect();
-            for part in path.split("::") {
-                match part {
-                    "crate" => base.clear(),
-                    "super" => drop(base.pop()),
-                    "self" => {}
-                    part => base.push(part),
-                }
-            }
-            while !base.is_empty() && !all.contains(&base.join("::")) {
-                base.pop();
-            }
-            let target = base.join("::");
-            let child = module.is_empty() || target.starts_with(&format!("{module}::"));
-            if target != module && !target.is_empty() && !child {
-                found.insert(target);
-            }
-        }
-    }
-    found
-}
-
-/// Everything that `from` leads to.
-fn reached(from: &str, graph: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
-    let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
-    while let Some(module) = open.pop() {
-        for next in graph.get(module).into_iter().flatten() {
-            if seen.insert(next.clone()) {
-                open.push(next);
-            }
-        }
-    }
-    seen
-}
-
-/// The circles of a graph, each as its modules in order.
-fn circles(graph: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
-    let reach: BTreeMap<&String, _> = graph.keys().map(|it| (it, reached(it, graph))).collect();
-    let circle = |(module, there): (&&String, &BTreeSet<String>)| {
-        let back = |other: &&String| reach.get(other).is_some_and(|it| it.contains(*module));
-        there
-            .contains(*module)
-            .then(|| there.iter().filter(back).map(String::as_str).collect::<Vec<_>>().join(" "))
-    };
-    reach.iter().filter_map(circle).collect()
-}
-
-#[test]
-fn no_files_import_each_other() {
-    let sources = sources();
-    let mut crates: BTreeMap<&str, Vec<(String, &Source)>> = BTreeMap::new();
-    for source in &sources {
-        if let Some((krate, module)) = module(&source.path) {
-            crates.entry(krate).or_default().push((module, source));
-        }
-    }
-    let mut found = Vec::new();
-    for (krate, modules) in &crates {
-        let all: BTreeSet<String> = modules.iter().map(|(module, _)| module.clone()).collect();
-        let graph = modules
-            .iter()
-            .map(|(module, source)| (module.clone(), imports(&source.text, module, &all)));
-        let circles = circles(&graph.collect());
-        found.extend(circles.into_iter().map(|circle| format!("{krate}: {circle}")));
-    }
-    assert!(found.is_empty(), "files import each other: {found:#?}");
-    // The rule finds what breaks it.
-    let all: BTreeSet<String> = ["a", "a::b", "c"].map(String::from).into();
-    let graph = [
-        ("a".into(), imports("use crate::c::{D, e::F};", "a", &all)),
-        ("a::b".into(), imports("pub(crate) use super::super::c;", "a::b", &all)),
-        ("c".into(), imports("use crate::{\n    a::b::X,\n    Y,\n};", "c", &all)),
-    ];
-    assert_eq!(circles(&graph.into()), ["a::b c".to_owned()].into());
 }
