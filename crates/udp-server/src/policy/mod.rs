@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_guard_a_tower_is_answered() {
+    fn without_the_guard_a_prefix_chain_is_answered() {
         let chain = b"echo ".repeat(16);
         for (guard, expected) in [(LoopGuard::On, true), (LoopGuard::Off, false)] {
             assert_eq!(Limits { limiter: None, guard }.is_prefix_chain(&chain, b"echo "), expected);

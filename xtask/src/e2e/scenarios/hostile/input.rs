@@ -62,7 +62,7 @@ fn every_kind_of_payload(context: &Context) -> Result<()> {
     let finished = server.stop()?;
     check::same("the books", expected, Books::of(&finished)?)?;
     lines_are_datagrams(&finished.out(), kinds)?;
-    figure("hostile/input", &format!("{kinds} kinds of payload, 0 deaths, books exact"));
+    figure("hostile/input", &format!("{kinds} kinds of payload, 0 deaths, counts exact"));
     Ok(())
 }
 
@@ -141,7 +141,7 @@ fn every_kind_of_packet(context: &Context) -> Result<()> {
     check::same(&format!("the books, told {told:?}"), expected, books)?;
     check::same("delivered, as the kernel counts", kernel.delivered, books.received)?;
     check::same("sent, as the kernel counts", kernel.sent, books.replied)?;
-    figure("hostile/input", &format!("{total} kinds of packet, 0 deaths, books exact"));
+    figure("hostile/input", &format!("{total} kinds of packet, 0 deaths, counts exact"));
     Ok(())
 }
 
