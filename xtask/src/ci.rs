@@ -45,7 +45,7 @@ const STEPS: &[Step] = &[
 /// Runs the chosen steps; true when none of them failed.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     for name in &args.steps {
-        if !STEPS.iter().any(|step| step.0 == name) {
+        if !STEPS.iter().any(|Step(step, ..)| *step == name) {
             bail!("no step is named {name}; `cargo xtask ci --list` names them");
         }
     }
@@ -58,11 +58,11 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let began = now();
     let mut failed = Vec::new();
     let mut ran = 0;
-    for step in STEPS {
-        if args.steps.is_empty() || args.steps.iter().any(|name| name == step.0) {
+    for step @ Step(name, ..) in STEPS {
+        if args.steps.is_empty() || args.steps.iter().any(|it| it == name) {
             ran += 1;
             if !run_step(step)? {
-                failed.push(step.0);
+                failed.push(*name);
             }
         }
     }
@@ -128,7 +128,8 @@ fn alone() -> Result<Vec<Command>> {
                         web web,expect web,service web,expect,service fuzzing fuzzing,expect";
     let of_core = combinations.split(' ').map(|it| format!("udp-core --features {it}"));
     let all = crates.map(String::from).chain(of_core);
-    let all = all.chain(["udp-heartbeat --no-default-features".into()]);
+    let bare = "udp-heartbeat --no-default-features";
+    let all = all.chain([bare.into(), format!("{bare} --features fuzzing")]);
     Ok(all.map(|package| cargo_with(&format!("check --quiet -p {package}"))).collect())
 }
 

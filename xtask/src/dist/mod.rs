@@ -138,7 +138,7 @@ fn epoch(root: &std::path::Path) -> Result<u64> {
 pub(crate) fn run(args: &Args) -> Result<bool> {
     for name in &args.steps {
         ensure!(
-            STEPS.iter().any(|step| step.0 == name),
+            STEPS.iter().any(|Step(step, ..)| *step == name),
             "no step is named {name}; `cargo xtask dist --list` names them"
         );
     }
@@ -150,13 +150,13 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     }
     let dist = Dist::new(args.check)?;
     let mut failed = Vec::new();
-    for step in &STEPS {
+    for step @ Step(name, _, quick, _) in &STEPS {
         let chosen = match args.steps.is_empty() {
-            true => step.2 || !args.check,
-            false => args.steps.iter().any(|it| it == step.0 || made_of(it).contains(&step.0)),
+            true => *quick || !args.check,
+            false => args.steps.iter().any(|it| it == name || made_of(it).contains(name)),
         };
         if chosen && !run_step(step, &dist) {
-            failed.push(step.0);
+            failed.push(*name);
         }
     }
     if args.twice && failed.is_empty() {
