@@ -161,7 +161,7 @@ pub(crate) fn scenario() -> Scenario {
         asking(MANY_STAMP, Asks::Stamp),
         asking(MANY_SERVICES, Asks::DnsAndNtp),
     ];
-    let goal = |figure, what, lane, against, most| Goal::at_most(figure, what, lane, against, most);
+    let goal = Goal::at_most;
     let (alone, irtt) = (Against::Nothing, Against::Lane("irtt 1 ms"));
     let (user_space, stamp, unscraped) =
         (Against::Lane(USER_STAMPS), Against::Lane(MANY_STAMP), Against::Lane(UNSCRAPED));

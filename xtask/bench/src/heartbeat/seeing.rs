@@ -197,7 +197,7 @@ pub(crate) fn scenario() -> Scenario {
         lane("1,000 × 1/s, recorded", Seeing::Live { live: false, recorded: true }),
         lane("1,000 × 1/s, live, recorded", Seeing::Live { live: true, recorded: true }),
     ];
-    let goal = |figure, what, lane, against, most| Goal::at_most(figure, what, lane, against, most);
+    let goal = Goal::at_most;
     let (alone, unrecorded) = (Against::Nothing, Against::Beyond("100 µs"));
     let (small, large) = ("page of 100,000 beats", "page of 1,000,000 beats");
     let (recorded, live) = ("100 µs, recorded", "1,000 × 1/s, live");
