@@ -5,6 +5,8 @@ mod common;
 
 use common::{Peer, client, closed, finish, run, suspended_before};
 use driver::Launch;
+use serde_json::Value;
+use udp_core::clock::Wall;
 
 #[test]
 fn the_exit_code_tells_what_happened() {
@@ -149,6 +151,20 @@ fn a_window_keeps_so_many_in_flight() {
         let data: u64 = reply["data"].as_str().unwrap().parse().unwrap();
         assert_eq!(reply["seq"], data + 1, "{reply}");
     }
+}
+
+#[test]
+fn an_interval_is_kept_between_messages() {
+    let peer = Peer::echo().target();
+    let messages = ["--json", "-i", "200ms", "-m", "1", "-m", "2", "-m", "3"];
+    let finished = run(&[&[peer.as_str()][..], &messages].concat(), b"");
+    let objects = driver::json::objects("client", &finished.out).unwrap();
+    let sent = driver::json::of_type(&objects, "sent");
+    let at = |it: &&Value| Wall::from_rfc3339(it["ts"].as_str().unwrap()).unwrap().as_nanos();
+    let at: Vec<_> = sent.iter().map(at).collect();
+    assert_eq!(at.len(), 3, "{}{}", finished.out, finished.err);
+    // Times are of the clock of the day, which may be slewed.
+    assert!(at.windows(2).all(|it| it[1] - it[0] >= 199_000_000), "{}", finished.out);
 }
 
 #[test]

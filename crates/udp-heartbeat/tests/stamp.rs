@@ -75,7 +75,7 @@ fn stateful(mut plan: impl FnMut(u32) -> Fate + Send + 'static) -> Peer {
 
 #[track_caller]
 fn summary(finished: &Finished) -> Value {
-    serde_json::from_str(finished.stdout.lines().last().unwrap()).unwrap()
+    driver::json::objects("heartbeat", &finished.stdout).unwrap().pop().unwrap()
 }
 
 #[track_caller]
@@ -242,12 +242,14 @@ fn packets_and_round_trips() {
         // A padding TLV (RFC 8972 §4.1) of 12 bytes behind its 4; a sender sets its U flag.
         assert_eq!(request.bytes[44..48], [0x80, 1, 0, 12]);
     }
-    for line in finished.stdout.lines().filter(|line| line.contains("\"reply\"")) {
-        let reply: Value = serde_json::from_str(line).unwrap();
+    let objects = driver::json::objects("heartbeat", &finished.stdout).unwrap();
+    let replies = driver::json::of_type(&objects, "reply");
+    assert_eq!(replies.len(), 3, "{}", finished.stdout);
+    for reply in replies {
         let (rtt, whole) = (&reply["rtt_ns"], &reply["rtt_with_reflector_ns"]);
         let (rtt, whole) = (rtt.as_u64().unwrap(), whole.as_u64().unwrap());
         // The millisecond that it claims to have had it is more than it took, or it is taken out.
-        assert!(rtt == whole || whole - rtt == 1_000_000 || whole - rtt == 999_999, "{line}");
+        assert!(rtt == whole || whole - rtt == 1_000_000 || whole - rtt == 999_999, "{reply}");
     }
 }
 
