@@ -269,6 +269,13 @@ pub(crate) fn present(tool: &str) -> bool {
     shell(&format!("command -v {tool}")).is_ok()
 }
 
+/// The program to be named next sees `file` in place of `place`; `unshare` starts `unshare(1)`.
+pub(crate) fn mounted(unshare: Launch, file: &Path, place: &str) -> Launch {
+    let script = format!("mount --bind \"$0\" {place} && exec \"$@\"");
+    let private = ["--mount", "--propagation", "private", "sh", "-c", &script];
+    unshare.args(private).arg(file)
+}
+
 /// Runs shell commands; the first that fails ends them.
 pub(crate) fn shell(commands: &str) -> Result<String> {
     let output = Command::new("sh")

@@ -13,7 +13,7 @@ use super::scenarios;
 use crate::e2e::check;
 use crate::e2e::clock::{Deadline, pause};
 use crate::e2e::context::{Context, Server};
-use crate::e2e::netns::{Host, begin, needs};
+use crate::e2e::netns::{Host, begin, mounted, needs};
 use crate::e2e::process::Process;
 
 scenarios!("mesh": who_comes_and_goes_and_a_link_that_breaks);
@@ -62,12 +62,8 @@ impl Node {
     fn start(&mut self, context: &Context, resolver: &Path) -> Result<()> {
         let server = self.host.server(context).args(["--bind", "[::]:7000", "-q"]);
         let server = Server::start(server)?;
-        let script = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
-        let heartbeat = self
-            .host
-            .launch(context, "unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", script])
-            .arg(resolver)
+        let unshare = self.host.launch(context, "unshare");
+        let heartbeat = mounted(unshare, resolver, "/etc/resolv.conf")
             .arg(&context.programs.heartbeat)
             .args(["--every-address", "mesh.test", "-i", "0.2", "-W", "3", "-q", "--json"])
             .args(["--metrics", METRICS])

@@ -16,7 +16,7 @@ use crate::e2e::clock;
 use crate::e2e::context::{Context, Server};
 use crate::e2e::measure::figure;
 use crate::e2e::net::{Asker, Peer};
-use crate::e2e::netns::needs;
+use crate::e2e::netns::{mounted, needs};
 use crate::e2e::process::Launch;
 use crate::e2e::skip::skip;
 
@@ -51,10 +51,7 @@ impl Names {
     }
 
     fn launch(&self, context: &Context, program: &Path) -> Launch {
-        let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
-        Launch::new("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", script])
-            .arg(self.file.path())
+        mounted(Launch::new("unshare"), self.file.path(), "/etc/hosts")
             .arg(program)
             .env("HOME", context.home.path())
             // The names here are no business of a name server's.
@@ -229,11 +226,10 @@ fn a_hanging_resolver_is_interrupted(context: &Context) -> Result<()> {
         (&programs.heartbeat, &["slow.test", "-c", "1"]),
         (&programs.heartbeat, &["slow.test", "slower.test", "-c", "1"]),
     ] {
-        let script = "mount --bind \"$0\" /etc/resolv.conf && ip link set lo up && exec \"$@\"";
-        let finished = Launch::new("unshare")
-            .args(["--mount", "--net", "--propagation", "private", "sh", "-c", script])
-            .arg(servers.path())
-            .args(["python3", "-c", MUTE])
+        let unshare = Launch::new("unshare").arg("--net");
+        let up = "ip link set lo up && exec \"$0\" \"$@\"";
+        let finished = mounted(unshare, servers.path(), "/etc/resolv.conf")
+            .args(["sh", "-c", up, "python3", "-c", MUTE])
             .arg(program)
             .args(options.iter().copied())
             .finish()?;

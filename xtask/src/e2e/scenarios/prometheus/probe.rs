@@ -1,7 +1,6 @@
 //! `/probe` as Prometheus' tools and strangers see it.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,8 +10,7 @@ use anyhow::{Result, ensure};
 use super::http::{address, get};
 use crate::e2e::check;
 use crate::e2e::context::Context;
-use crate::e2e::netns::{ASKER, Host, Net, SERVER, SERVER_TOO};
-use crate::e2e::process::Launch;
+use crate::e2e::netns::{ASKER, Net, SERVER, SERVER_TOO, mounted};
 
 /// `promtool check metrics` on a probe.
 pub(super) fn promtool_finds_no_fault_in_a_probe(context: &Context) -> Result<()> {
@@ -33,14 +31,6 @@ pub(super) fn promtool_finds_no_fault_in_a_probe(context: &Context) -> Result<()
 /// Names that a stranger's name server would tell; of the last one any address may be chosen.
 const HOSTS: &str = "127.0.0.1 localhost near.test\n169.254.169.254 meta.test\n::1 six.test\n\
     ::ffff:127.0.0.1 some.test\n127.8.8.8 some.test\n";
-
-/// The heartbeat with a file of its own in place of `place`.
-fn mounted(host: &Host, context: &Context, file: &Path, place: &str) -> Launch {
-    let script = format!("mount --bind \"$0\" {place} && exec \"$@\"");
-    let launch = host.launch(context, "unshare");
-    let launch = launch.args(["--mount", "--propagation", "private", "sh", "-c", &script]);
-    launch.arg(file).arg(&context.programs.heartbeat)
-}
 
 /// A strange host asks for probes of everything that is none of its business: none of it is sent to.
 pub(super) fn a_stranger_can_make_it_send_nowhere_else(context: &Context) -> Result<()> {
@@ -63,7 +53,8 @@ pub(super) fn a_stranger_can_make_it_send_nowhere_else(context: &Context) -> Res
         (17009, &["--probe-allow", "10.77.0.2", "--probe-allow", "192.0.2.128/25"], outside),
     ] {
         let serve = ["-q", "--metrics", &format!("0.0.0.0:{port}"), "--modules"];
-        let launch = mounted(&net.server, context, &hosts, "/etc/hosts");
+        let unshare = net.server.launch(context, "unshare");
+        let launch = mounted(unshare, &hosts, "/etc/hosts").arg(&context.programs.heartbeat);
         let heartbeat = launch.args(serve).arg(&modules).args(allow).spawn()?;
         heartbeat.wait_for_stderr("metrics: <any>\nprobes: <any>/probe, 1 modules\n")?;
         let ask = |target: &str, more: &str| {
@@ -121,7 +112,8 @@ pub(super) fn a_name_that_changes_is_sent_to_where_it_was_judged(context: &Conte
             let _ = far.send_to(&bytes[..length], from);
         }
     });
-    let launch = mounted(&net.server, context, &resolver, "/etc/resolv.conf");
+    let unshare = net.server.launch(context, "unshare");
+    let launch = mounted(unshare, &resolver, "/etc/resolv.conf").arg(&context.programs.heartbeat);
     let serve = ["-q", "--metrics", "0.0.0.0:17007", "--modules"];
     let heartbeat = launch.args(serve).arg(&modules).spawn()?;
     heartbeat.wait_for_stderr("metrics: <any>\nprobes: <any>\n")?;

@@ -9,6 +9,7 @@ mod servers;
 mod together;
 
 use anyhow::{Context as _, Result};
+use driver::json::of_type;
 use serde_json::Value;
 
 use super::scenarios;
@@ -54,20 +55,18 @@ impl Figures {
     }
 }
 
-fn of_type<'a>(events: &'a [Value], kind: &str) -> impl Iterator<Item = &'a Value> {
-    events.iter().filter(move |event| event["type"] == kind)
-}
-
 /// The summary of the target whose name begins so.
 fn summary<'a>(events: &'a [Value], target: &str) -> Result<&'a Value> {
     let is_its =
         |event: &&Value| event["target"].as_str().is_some_and(|name| name.starts_with(target));
-    of_type(events, "summary").find(is_its).with_context(|| format!("no summary of {target}"))
+    let mut summaries = of_type(events, "summary").into_iter();
+    summaries.find(is_its).with_context(|| format!("no summary of {target}"))
 }
 
 /// The facts of a service's first reply, each held against a pattern.
 fn facts(events: &[Value], service: &str, expected: &[(&str, &str)]) -> Result<()> {
-    let mut replies = of_type(events, "reply").filter(|reply| reply["service"] == service);
+    let replies = of_type(events, "reply");
+    let mut replies = replies.into_iter().filter(|reply| reply["service"] == service);
     let reply = replies.next().with_context(|| format!("no reply of {service}"))?;
     for (name, pattern) in expected {
         let fact = &reply["facts"][name];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use driver::json::of_type;
 use serde_json::{Value, json};
 
 use super::rig::Server;
@@ -13,7 +14,7 @@ use super::servers::{
     CHRONY, COTURN, FREERADIUS, KAMAILIO, LIBCOAP, MUMBLE, NGTCP2, OPENVPN, SNMPD, STRONGSWAN,
     UNBOUND,
 };
-use super::{of_type, summary};
+use super::summary;
 use crate::e2e::context::Context;
 use crate::e2e::measure::chosen;
 use crate::e2e::netns::Net;
@@ -73,8 +74,8 @@ fn together(context: &Context) -> Result<()> {
     let events = json::events("udp-heartbeat", &run.stdout)?;
     for ((_, verdict, reason, (fact, pattern)), url) in TARGETS.iter().zip(&targets) {
         figures(summary(&events, url)?, beats, verdict, reason)?;
-        let replies = of_type(&events, "reply").filter(|reply| reply["target"] == url.as_str());
-        for reply in replies.filter(|_| !fact.is_empty()) {
+        let its = |reply: &&Value| reply["target"] == url.as_str() && !fact.is_empty();
+        for reply in of_type(&events, "reply").into_iter().filter(its) {
             let fact = &reply["facts"][fact];
             let text = fact.as_str().map_or_else(|| fact.to_string(), String::from);
             check::matches(url, pattern, &text)?;
