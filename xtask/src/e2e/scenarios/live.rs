@@ -10,6 +10,7 @@ use super::scenarios;
 use crate::e2e::check;
 use crate::e2e::context::Context;
 use crate::e2e::net::Peer;
+use crate::e2e::netns::needs;
 use crate::e2e::terminal::Terminal;
 
 scenarios!("live":
@@ -120,6 +121,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 /// Also where the hangup of its terminal is a wish for the recording to be opened again.
 fn it_ends_when_its_window_is_closed(context: &Context) -> Result<()> {
+    needs(&["python3"])?;
     let peer = Peer::echo()?;
     let directory = tempfile::tempdir()?;
     let launch = context.launch(&"python3".into()).args(["-c", CLOSED]).env("TERM", "xterm");
@@ -155,23 +157,32 @@ fn nothing_is_written_over_it(context: &Context) -> Result<()> {
     let (up, down) = (peer.address.to_string(), silent.address.to_string());
     let args =
         [up.as_str(), &down, "nowhere.invalid", "-i", "0.05", "-W", "0.1", "--live", "--ascii"];
-    let more = ["--color", "always", "--on-change", "echo printed; echo complained >&2"];
+    let directory = tempfile::tempdir()?;
+    let changed = directory.path().join("changed");
+    let command = format!("echo printed; echo complained >&2; touch {}", changed.display());
+    let more = ["--color", "always", "--on-change", &command];
     let args = [&args[..], &more].concat();
     let terminal = Terminal::start(&context.programs.heartbeat, &args, context.home.path())?;
     let (row, footer) =
         (format!("X down     {down}"), "warning: nowhere.invalid:7000: cannot resolve");
-    terminal.wait_until(|screen| screen.contains(&row))?;
+    terminal.wait_until(|screen| screen.contains(&row) && changed.exists())?;
     let screen = terminal.screen();
     let lines: Vec<&str> = screen.lines().collect();
     check::holds(&format!("{screen:?} has its title"), lines[0].starts_with(" udp-heartbeat"))?;
-    let over = |line: &&str| {
-        ["printed", "complained", "warning", "[31m"].iter().any(|it| line.contains(it))
-    };
+    let over = |line: &&str| ["warning", "[31m"].iter().any(|it| line.contains(it));
     let over: Vec<&str> = lines.into_iter().filter(over).collect();
     let bare = over.iter().all(|line| line.starts_with(footer));
     check::holds(&format!("{over:?} is the footer's line"), over.len() <= 1 && bare)?;
     terminal.type_in("q")?;
-    terminal.finish().map(drop)
+    // All that was ever written, also what a later frame covered.
+    let all = terminal.hear(|bytes| {
+        let over = bytes.windows(ENDS.len()).any(|it| it == ENDS);
+        over.then(|| String::from_utf8_lossy(bytes).into_owned())
+    })?;
+    let printed = all.contains("printed") || all.contains("complained");
+    check::holds(&format!("{all:?} has nothing of the commands"), !printed)?;
+    let (_, screen) = terminal.finish()?;
+    check::has(&screen, footer)
 }
 
 fn without_a_terminal_there_is_none(context: &Context) -> Result<()> {

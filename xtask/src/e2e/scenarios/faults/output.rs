@@ -141,6 +141,10 @@ fn stdout_that_takes_nothing(context: &Context) -> Result<()> {
         if ["on a full disk", "a file at its limit"].contains(&name) {
             check::has(&said, "not shown")?;
         }
+        if name == "on a full disk" {
+            let reason = "warning: cannot write to stdout: no space left on device\n";
+            check::same("said why", 1, said.matches(reason).count())?;
+        }
     }
     tell(kinds.len() as u64, count, slowest);
     Ok(())
