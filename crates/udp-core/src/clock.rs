@@ -86,13 +86,16 @@ impl From<SystemTime> for Wall {
     }
 }
 
-/// The monotonic time now. It starts at the first call in this process, one second in, so that a
-/// moment shortly before the start can be told too.
+/// The monotonic time now: `CLOCK_MONOTONIC` where there is one, else since this process's first call.
 #[expect(clippy::disallowed_methods, reason = "this is the one reader of time")]
 pub fn mono() -> Mono {
+    // Read directly: `Instant` has no number, and its differences cost a beat a tenth of its work.
+    #[cfg(unix)]
+    if let Ok(time) = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC) {
+        return Mono(nanos(time.into()));
+    }
     static START: OnceLock<Instant> = OnceLock::new();
-    let start = START.get_or_init(Instant::now);
-    Mono(nanos(start.elapsed()).saturating_add(1_000_000_000))
+    Mono(nanos(START.get_or_init(Instant::now).elapsed()))
 }
 
 /// The time of day now.
