@@ -18,7 +18,6 @@ use udp_core::Family;
 use udp_core::clock::{self, Mono};
 
 use super::discovery::Discovery;
-use super::incoming::now;
 use super::lookup::{Found, Resolver};
 use super::observers::Observers;
 use super::poller::{FEW, Poller, Ready};
@@ -203,7 +202,6 @@ impl Engine {
     /// sending takes all the time there is, replies must not pile up until the kernel drops them.
     pub(super) fn take_in(&mut self, places: &[usize], until: Mono) -> Drained {
         let least = 2 * std::mem::take(&mut self.unread);
-        self.targets.set_clocks(now());
         let (targets, observers) = (&mut self.targets, &mut self.observers);
         let drained = self
             .ports

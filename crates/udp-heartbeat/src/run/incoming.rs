@@ -6,11 +6,14 @@ use udp_core::clock::{self, Mono, Wall};
 
 use crate::probe::targets::{Datagram, PortKey};
 
+/// Both clocks, read together.
+type Clocks = (Wall, Mono);
+
 /// Datagrams of several sockets, to be told in the order they arrived.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     bytes: Vec<u8>,
-    datagrams: Vec<(Mono, PortKey, SocketAddr, std::ops::Range<usize>)>,
+    datagrams: Vec<(Mono, Clocks, PortKey, SocketAddr, std::ops::Range<usize>)>,
 }
 
 impl Gathered {
@@ -18,35 +21,34 @@ impl Gathered {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(datagram.bytes);
         let range = start..self.bytes.len();
-        self.datagrams.push((datagram.at, datagram.port, datagram.from, range));
+        let &Datagram { port, from, at, clocks, .. } = datagram;
+        self.datagrams.push((at, clocks, port, from, range));
     }
 
     pub(super) fn tell(&mut self, mut take: impl FnMut(&Datagram<'_>)) {
         // Those of one moment stay as they were read.
         self.datagrams.sort_by_key(|(at, ..)| *at);
-        for (at, port, from, range) in self.datagrams.drain(..) {
-            take(&Datagram { port, from, bytes: &self.bytes[range], at });
+        for (at, clocks, port, from, range) in self.datagrams.drain(..) {
+            take(&Datagram { port, from, bytes: &self.bytes[range], at, clocks });
         }
         self.bytes.clear();
         self.bytes.shrink_to(1 << 20);
     }
 }
 
-/// Both clocks read together.
-pub(super) fn now() -> (Wall, Mono) {
+/// Reads them.
+pub(super) fn now() -> Clocks {
     // Read apart by an interruption, they would shift a stamp by as much: then read them again.
     const APART: u64 = 2_000;
-    let mut pair = (clock::wall(), clock::mono());
-    for _ in 0..4 {
+    let mut tries = 4;
+    loop {
         let before = clock::mono();
-        let wall = clock::wall();
-        let after = clock::mono();
-        pair = (wall, after);
-        if after.as_nanos() - before.as_nanos() <= APART {
-            break;
+        let (wall, mono) = (clock::wall(), clock::mono());
+        tries -= 1;
+        if tries == 0 || mono.as_nanos() - before.as_nanos() <= APART {
+            return (wall, mono);
         }
     }
-    pair
 }
 
 #[cfg(test)]
@@ -61,7 +63,7 @@ mod tests {
         for (slot, at, bytes) in [(0, 30, "c"), (0, 50, ""), (1, 10, "a"), (1, 30, "d")] {
             let port = PortKey { owner: PortOwner::SharedV4, slot };
             let (at, bytes) = (Mono::from_nanos(at), bytes.as_bytes());
-            gathered.add(&Datagram { port, from, bytes, at });
+            gathered.add(&Datagram { port, from, bytes, at, clocks: Default::default() });
         }
         let mut told = Vec::new();
         gathered.tell(|it| told.push((it.at.as_nanos(), it.port.slot, it.bytes.to_vec())));

@@ -24,12 +24,13 @@ impl Engine {
     /// Sends what is due.
     pub(super) fn send_due(&mut self) {
         let start = clock::mono();
-        let mut sent = 0;
-        while sent < TURN {
-            let now = clock::mono();
-            let Some(slot) = self.timeline.take(now) else { break };
+        let (mut sent, mut now) = (0, start);
+        while sent < TURN
+            && let Some(slot) = self.timeline.take(now)
+        {
             self.send_slot(slot, now);
             sent += 1;
+            now = clock::mono();
         }
         self.unread += sent;
         match sent {

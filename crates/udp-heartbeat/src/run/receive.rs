@@ -75,7 +75,8 @@ impl Ports {
                 let at =
                     received.meta.timestamp.map_or(now.1, |it| stamps.to_mono(it, now.0, now.1));
                 for bytes in received.segments() {
-                    take(Came::Datagram(Datagram { port: port.key, from, bytes, at }));
+                    let datagram = Datagram { port: port.key, from, bytes, at, clocks: now };
+                    take(Came::Datagram(datagram));
                 }
             }
             if taken < BATCH && self.backend == Backend::Auto {

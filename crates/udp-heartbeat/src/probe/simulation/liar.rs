@@ -155,7 +155,7 @@ fn lied_to(scheme: &str, answer: Answer, lies: u64) {
     let mut setup = setup(&link, plain);
     setup.pool.linger = Duration::from_nanos(2 * TIMEOUT);
     let mut targets = Targets::new(setup);
-    targets.set_clocks((Wall::from_nanos(1_800_000_000_000_000_000), at(0)));
+    let clocks = (Wall::from_nanos(1_800_000_000_000_000_000), at(0));
     let spec = Spec::parse(scheme, &|_| Ok(b"secret".to_vec())).unwrap();
     let peer = std::net::SocketAddr::from(([192, 0, 2, 1], spec.port()));
     let listed = Listed { spec: Some(spec), ..Listed::bare(peer.to_string().parse().unwrap()) };
@@ -172,7 +172,7 @@ fn lied_to(scheme: &str, answer: Answer, lies: u64) {
             && *next.key() <= now
         {
             let (when, (port, from, bytes)): (u64, (_, _, Vec<u8>)) = next.remove_entry();
-            let datagram = Datagram { port, from, bytes: &bytes, at: at(when) };
+            let datagram = Datagram { port, from, bytes: &bytes, at: at(when), clocks };
             targets.arrive(&datagram, &mut told);
             targets.take_outgoing();
             targets.take_paces();

@@ -131,7 +131,8 @@ fn an_endless_run_stays_in_constant_memory() {
         world.targets.encode(0, seq, None, &mut bytes);
         if beat % 10 != 3 {
             let at = at(now + 1000 + world.random.u64(0..MS / 2));
-            let datagram = Datagram { port, from: to, bytes: &bytes, at };
+            let clocks = Default::default();
+            let datagram = Datagram { port, from: to, bytes: &bytes, at, clocks };
             world.targets.arrive(&datagram, &mut Nobody);
         }
         world.targets.expire(at(now + MS / 2), &mut Nobody);

@@ -169,8 +169,8 @@ impl World {
                     }
                     None => {}
                 }
-                let datagram =
-                    Datagram { port: flying.port, from, bytes: &flying.bytes, at: at(now) };
+                let (port, bytes, at) = (flying.port, &flying.bytes, at(now));
+                let datagram = Datagram { port, from, bytes, at, clocks: Default::default() };
                 self.targets.arrive(&datagram, &mut self.log);
             }
         }

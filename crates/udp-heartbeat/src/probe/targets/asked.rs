@@ -76,17 +76,6 @@ impl Targets {
         self.targets.iter_mut().for_each(|target| renew(&mut target.format));
     }
 
-    /// Both clocks at one moment, as near as they can be read.
-    pub(crate) fn set_clocks(&mut self, clocks: (Wall, Mono)) {
-        self.clocks = clocks;
-    }
-
-    /// The time of day at a moment of the monotonic clock.
-    fn on_wall(&self, at: Mono) -> Wall {
-        let (wall, mono) = (self.clocks.0.as_nanos(), self.clocks.1.as_nanos());
-        Wall::from_nanos(wall.saturating_add(at.as_nanos()).saturating_sub(mono))
-    }
-
     /// Whether the request of the target names where it leaves from.
     pub(crate) fn wants_local(&self, target: TargetId) -> bool {
         let asking = self.targets[target as usize].format.service();
@@ -123,7 +112,7 @@ impl Targets {
     ) -> Option<Reply> {
         let entry = &self.targets[target as usize];
         let asking = entry.format.service()?;
-        let sent = |number| entry.session.beat(Seq(number)).map(|beat| self.on_wall(beat.sent));
+        let sent = |number| entry.session.beat(Seq(number)).map(|beat| datagram.on_wall(beat.sent));
         let asked = Asked {
             last: entry.session.next().0 - 1,
             nonces: asking.nonces(),
@@ -131,7 +120,7 @@ impl Targets {
             local: None,
             kept,
             by_port: by_port.map(|seq| seq.0),
-            arrived: self.on_wall(datagram.at),
+            arrived: datagram.on_wall(datagram.at),
             sent: &sent,
         };
         asking.recognise(&asked, datagram.bytes)

@@ -19,7 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use udp_core::clock::{Mono, Wall};
+use udp_core::clock::Mono;
 use udp_core::source_port;
 
 use crate::probe::event::{Event, Observer, What};
@@ -125,8 +125,6 @@ pub(crate) struct Targets {
     /// Datagrams from addresses that were never asked, and the first of these.
     strangers: u64,
     unsolicited_from: Option<SocketAddr>,
-    /// Both clocks at one moment.
-    clocks: (Wall, Mono),
     /// What is to be sent because of what came.
     outgoing: Vec<Outgoing>,
     /// Targets whose interval is another one from now on.
@@ -156,7 +154,6 @@ impl Targets {
             refused_until: Mono::default(),
             strangers: 0,
             unsolicited_from: None,
-            clocks: Default::default(),
             outgoing: Vec::new(),
             paces: Vec::new(),
             added: 0,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use udp_core::clock::Mono;
+use udp_core::clock::{Mono, Wall};
 use udp_core::service::Reply as Answer;
 use udp_core::stamp::ReflectorPacket;
 
@@ -24,6 +24,16 @@ pub(crate) struct Datagram<'a> {
     pub(crate) bytes: &'a [u8],
     /// When it arrived.
     pub(crate) at: Mono,
+    /// Both clocks when it was taken in, as near to each other as they can be read.
+    pub(crate) clocks: (Wall, Mono),
+}
+
+impl Datagram<'_> {
+    /// The time of day at a moment of the monotonic clock.
+    pub(super) fn on_wall(&self, moment: Mono) -> Wall {
+        let (wall, mono) = (self.clocks.0.as_nanos(), self.clocks.1.as_nanos());
+        Wall::from_nanos(wall.saturating_add(moment.as_nanos()).saturating_sub(mono))
+    }
 }
 
 /// A datagram is this beat's, or just the target's.
