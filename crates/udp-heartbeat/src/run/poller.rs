@@ -38,7 +38,14 @@ impl Waker {
 pub(crate) struct Poller {
     #[cfg(unix)]
     line: std::os::unix::net::UnixStream,
+    #[cfg(unix)]
+    events: Events,
 }
+
+#[cfg(target_os = "linux")]
+type Events = Vec<EpollEvent>;
+#[cfg(all(unix, not(target_os = "linux")))]
+type Events = ();
 
 /// Which of the sockets, by their places, have something.
 #[derive(Debug, Default)]
@@ -81,7 +88,7 @@ impl Poller {
         let (line, far) = std::os::unix::net::UnixStream::pair()?;
         line.set_nonblocking(true)?;
         far.set_nonblocking(true)?;
-        Ok((Poller { line }, Waker { line: std::sync::Arc::new(far) }))
+        Ok((Poller { line, events: Events::default() }, Waker { line: std::sync::Arc::new(far) }))
     }
 
     /// Makes this thread's waits as exact as the system can.
@@ -135,7 +142,7 @@ impl Poller {
         }
         let has = |fd: &PollFd<'_>| fd.any().unwrap_or(true);
         match together {
-            Some(_) if has(&fds[1]) => watch.ready(count, &mut ready.places),
+            Some(_) if has(&fds[1]) => watch.ready(count, &mut self.events, &mut ready.places),
             Some(_) => {}
             None => ready.places.extend((0..count).filter(|place| has(&fds[1 + place]))),
         }
@@ -151,7 +158,11 @@ impl Watch {
     /// Watches a socket, until it is closed.
     pub(super) fn add(&mut self, socket: &UdpSocket, place: usize) {
         if self.epoll.is_none() && !self.refused {
-            self.epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).ok();
+            match Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC) {
+                Ok(epoll) => self.epoll = Some(epoll),
+                // One made later would not have this socket.
+                Err(error) => return self.refuse(error),
+            }
         }
         let Some(epoll) = &self.epoll else { return };
         if let Err(error) = epoll.add(socket, event(place)) {
@@ -178,9 +189,9 @@ impl Watch {
     }
 
     /// The places of those of `count` sockets that have something.
-    fn ready(&self, count: usize, places: &mut Vec<usize>) {
-        let mut events = vec![EpollEvent::empty(); count];
-        let found = self.epoll.as_ref().map(|it| it.wait(&mut events, EpollTimeout::ZERO));
+    fn ready(&self, count: usize, events: &mut Events, places: &mut Vec<usize>) {
+        events.resize(count, EpollEvent::empty());
+        let found = self.epoll.as_ref().map(|it| it.wait(events, EpollTimeout::ZERO));
         match found {
             Some(Ok(found)) => places.extend(events[..found].iter().map(|it| it.data() as usize)),
             _ => places.extend(0..count),
@@ -206,7 +217,7 @@ impl Watch {
     }
 
     #[cfg(unix)]
-    fn ready(&self, _: usize, _: &mut Vec<usize>) {}
+    fn ready(&self, _: usize, _: &mut Events, _: &mut Vec<usize>) {}
 }
 
 #[cfg(target_os = "linux")]
