@@ -11,7 +11,7 @@ use crate::probe::format::Format;
 use crate::probe::session::Rules;
 use crate::probe::state::Hysteresis;
 use crate::probe::stats::distribution::Precision;
-use crate::probe::targets::Setup;
+use crate::probe::targets::{Setup, Sharing};
 
 pub(super) const HYSTERESIS: Hysteresis = Hysteresis { down_after: 3, up_after: 1 };
 
@@ -45,7 +45,12 @@ pub(super) fn setup(link: &Link, format: Format) -> Setup {
                 false => source_port::Ports::UpTo(1000),
             },
             rest: timeout / 2,
-            linger: if link.fixed { timeout * 2 } else { Duration::from_secs(3600) },
+            linger: match (link.fixed, link.sharing) {
+                (true, _) => timeout * 2,
+                // A shared port outlives the paths that left it; no reply is on its way for as long.
+                (_, Sharing::Shared) => Duration::from_millis(300),
+                _ => Duration::from_secs(3600),
+            },
         },
     }
 }

@@ -178,7 +178,7 @@ impl Path {
     /// The target's beats are to leave from another source port, if they keep to one: a router or
     /// firewall may have forgotten, or remember wrongly, whose this one is. A port that was left
     /// is closed and used again after `rest`, when nothing in time can come there any more. True if
-    /// beats leave from such a one.
+    /// there is another one.
     pub(crate) fn renew(&mut self, target: TargetId, rest: Duration, now: Mono) -> bool {
         let slots = &mut self.own;
         let own = || (0..).zip(slots.iter()).filter(|(_, own)| own.target == target);
@@ -193,7 +193,7 @@ impl Path {
             _ => return false,
         }
         slots[current].left = Some(now);
-        count >= OWN_SLOTS
+        true
     }
 
     /// No socket could be opened for the beat's port.

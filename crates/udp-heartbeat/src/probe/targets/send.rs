@@ -113,7 +113,7 @@ impl Targets {
     ///
     /// A STAMP reflector may count each port by itself, from 0 (RFC 8762 §4), as it may begin to count
     /// anew at any time: that needs no more than the proof of directions counts with. A port that all
-    /// targets share stays open, and where it is used again the count may go on where it was.
+    /// targets share stays open, and may have been used before, whose count goes on where it was.
     pub(super) fn renew_port(&mut self, target: TargetId, now: Mono) {
         let entry = &mut self.targets[target as usize];
         let Some(place) = entry.place.filter(|_| entry.left != Some(0)) else { return };
@@ -122,8 +122,8 @@ impl Targets {
             return;
         }
         let rest = self.setup.rules.timeout;
-        let again = self.paths[place.peer as usize].renew(target, rest, now);
-        if again && self.setup.sharing == Sharing::Shared {
+        let is_other = self.paths[place.peer as usize].renew(target, rest, now);
+        if is_other && self.setup.sharing == Sharing::Shared {
             entry.session.new_path();
         }
     }
