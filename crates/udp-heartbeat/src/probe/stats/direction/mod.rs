@@ -28,6 +28,7 @@ use record::Record;
 
 /// What kind of reflector it is, by the numbers in its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reflector {
     /// Its numbers always were ours: either nothing was lost on the way there, or it copies them.
     Unknown,
@@ -39,6 +40,7 @@ pub enum Reflector {
 
 /// A loss total by direction. The three add up to what was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Split {
     /// The request did not reach the reflector.
     pub forward: u64,

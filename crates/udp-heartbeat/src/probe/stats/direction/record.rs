@@ -233,10 +233,11 @@ impl Record {
         if end > self.begin {
             let time = self.begin..end;
             let (claims, overtaking) = evidence.prove(&time, |it| self.counting.contains(&it));
-            let is_supposed = |it| it == self.session && !self.counting.contains(&it);
-            let (supposed, _) = evidence.prove(&time, is_supposed);
             self.closed.add(claims);
-            self.supposed.add(supposed);
+            if !self.counting.contains(&self.session) {
+                let (supposed, _) = evidence.prove(&time, |it| it == self.session);
+                self.supposed.add(supposed);
+            }
             (self.overtaking, self.begin) = (overtaking, end);
             self.forget(end.saturating_sub(2 * self.guard));
         }
