@@ -14,14 +14,7 @@ impl Allow {
     /// Whether `ip` may be asked. What is no unicast address never may: 0.0.0.0 is this host itself.
     pub(super) fn admits(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        let nowhere = match ip {
-            IpAddr::V4(ip) => {
-                let all = ip.is_broadcast() || ip.is_multicast() || broadcasts().contains(&ip);
-                all || ip.octets()[0] == 0
-            }
-            IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
-        };
-        if nowhere {
+        if is_nowhere(ip) {
             return false;
         }
         if self.0.is_empty() {
@@ -31,11 +24,25 @@ impl Allow {
     }
 }
 
+/// What is no unicast address, also where a translator on the way would find it.
+fn is_nowhere(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let all = ip.is_broadcast() || ip.is_multicast() || broadcasts().contains(&ip);
+            all || ip.octets()[0] == 0
+        }
+        IpAddr::V6(ip) => {
+            let own = ip.is_unspecified() || ip.is_multicast();
+            own || inside(ip).is_some_and(|ip| is_nowhere(ip.into()))
+        }
+    }
+}
+
 /// Loopback (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3), also in the obsolete `::a.b.c.d` (§2.5.5.1), and
 /// link-local (RFC 3927, RFC 4291 §2.5.6); each also where a translator on the way would find it.
 fn is_near(ip: IpAddr) -> bool {
     match ip {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local() || ip.octets()[0] == 0,
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local(),
         IpAddr::V6(ip) => {
             let own = ip.segments()[..6] == [0; 6] || ip.is_unicast_link_local();
             own || inside(ip).is_some_and(|ip| is_near(ip.into()))
@@ -85,10 +92,11 @@ mod tests {
             Allow(blocks.split_whitespace().map(|block| block.parse().unwrap()).collect())
         };
         let never = "0.0.0.0 0.1.2.3 255.255.255.255 127.255.255.255 224.0.0.1 239.1.2.3 :: ff02::1 ff0e::5 \
-                     ::ffff:0.0.0.0 ::ffff:255.255.255.255 ::ffff:224.0.0.1";
+                     ::ffff:0.0.0.0 ::ffff:255.255.255.255 ::ffff:224.0.0.1 64:ff9b:: 64:ff9b::ffff:ffff \
+                     64:ff9b::224.0.0.1 2002:e000:1::";
         let near = "127.0.0.1 127.255.255.254 ::1 ::ffff:127.0.0.1 ::127.0.0.1 169.254.169.254 \
                     ::ffff:169.254.1.1 fe80::1 febf::1 64:ff9b::127.0.0.1 64:ff9b::a9fe:a9fe \
-                    ::ffff:0:127.0.0.1 2002:7f00:1::1 ::192.0.2.7 64:ff9b::";
+                    ::ffff:0:127.0.0.1 2002:7f00:1::1 ::192.0.2.7";
         let far = "10.0.0.1 192.0.2.7 8.8.8.8 128.0.0.1 169.253.0.1 2001:db8::1 fd00::1 ::ffff:10.0.0.1 fec0::1 \
                    64:ff9b::192.0.2.7 2002:c000:207::1";
         let cases = [
