@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use udp_core::clock::Mono;
 
 use super::history::Outcome;
@@ -13,8 +13,8 @@ use crate::probe::state::Change;
 
 /// Beats that may wait for the next frame.
 const BEATS: usize = 1 << 16;
-/// Changes of state that may wait for a terminal that takes nothing.
-const CHANGES: usize = 1 << 16;
+/// New targets and changes of state that may wait for a terminal that takes nothing.
+const NEWS: usize = 1 << 17;
 
 /// A beat that has ended.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,7 @@ pub(crate) struct Fed {
 /// Both ends.
 pub(crate) fn feed() -> (Feed, Fed) {
     let (beats, of_beats) = bounded(BEATS);
-    let (news, of_news) = unbounded();
+    let (news, of_news) = bounded(NEWS);
     (Feed { beats, news }, Fed { beats: of_beats, news: of_news })
 }
 
@@ -60,9 +60,7 @@ impl Observer for Feed {
                 End::Pending => return,
             },
             What::State { change, .. } => {
-                if self.news.len() < CHANGES {
-                    let _ = self.news.send(News::State(event.target, change));
-                }
+                let _ = self.news.try_send(News::State(event.target, change));
                 return;
             }
             _ => return,
@@ -71,7 +69,7 @@ impl Observer for Feed {
     }
 
     fn begin(&mut self, target: TargetId, label: &Arc<str>, _given: &str) {
-        let _ = self.news.send(News::Begin(target, label.clone()));
+        let _ = self.news.try_send(News::Begin(target, label.clone()));
     }
 
     fn wants_sent(&self) -> bool {

@@ -10,7 +10,6 @@ use ratatui::style::Modifier;
 use super::look::{self, Look, Sense, ms, put};
 use super::model::Model;
 use crate::probe::snapshot::TargetSnapshot;
-use crate::probe::state::State;
 use crate::report::total;
 
 /// A figure's column: its head, its width, and what stands there.
@@ -81,13 +80,10 @@ pub(super) fn draw(model: &mut Model, look: Look, buffer: &mut Buffer, area: Rec
         && area.height > 2
     {
         let below = (area.x, area.bottom() - 1);
-        let mut text = total(snapshot);
+        let mut text = total(snapshot, |_| true);
         // Where there is no room, states of none are left out.
         if look::columns(&text) > area.width.into() {
-            for state in State::ALL {
-                text =
-                    text.replace(&format!(", 0 {state}"), "").replace(&format!(" 0 {state},"), "");
-            }
+            text = total(snapshot, |count| count > 0);
         }
         let text = look.cut(&text, area.width.into());
         put(buffer, below, usize::from(area.width), &text, look.style(Sense::Plain));

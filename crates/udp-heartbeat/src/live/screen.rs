@@ -61,6 +61,8 @@ impl Screen {
 
     /// Draws all of it anew, whatever the terminal shows.
     pub(super) fn again(&mut self) -> io::Result<()> {
+        // Crossterm makes nothing raw that it believes to be so, whatever a shell has set meanwhile.
+        let _ = disable_raw_mode();
         self.terminal = open()?;
         Ok(())
     }
@@ -115,15 +117,21 @@ pub(super) fn has_key(time: Duration) -> io::Result<bool> {
         let stdout = io::stdout();
         // What is typed can be read there, too.
         let mut fds = [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX)) {
-            Err(nix::errno::Errno::EINTR) | Ok(_) => {}
-            Err(error) => return Err(error.into()),
+        // Crossterm may have read several keys at once: then there is nothing to wait for.
+        for time in [Duration::ZERO, time] {
+            match poll(&mut fds, PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX)) {
+                Err(nix::errno::Errno::EINTR) | Ok(_) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+            if fds[0].revents().is_some_and(|it| it.intersects(gone)) {
+                return Err(io::ErrorKind::NotConnected.into());
+            }
+            if event::poll(Duration::ZERO)? {
+                return Ok(true);
+            }
         }
-        let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
-        if fds[0].revents().is_some_and(|it| it.intersects(gone)) {
-            return Err(io::ErrorKind::NotConnected.into());
-        }
-        event::poll(Duration::ZERO)
+        Ok(false)
     }
     #[cfg(not(unix))]
     event::poll(time)

@@ -17,7 +17,7 @@ pub(super) fn run(summary: &Snapshot, out: &mut Vec<u8>) {
         [target] => block(target, summary.judged, out),
         targets => {
             table(targets, out);
-            put(out, format_args!("{}\n", total(summary)));
+            put(out, format_args!("{}\n", total(summary, |_| true)));
         }
     }
     if let Some(from) = summary.unsolicited_from {
@@ -131,12 +131,12 @@ fn line<T: fmt::Display>(cells: &[T; 9], widths: &[usize; 9], out: &mut Vec<u8>)
     put(out, format_args!("  {state}\n"));
 }
 
-/// How many targets are how, and the sums of their counts.
-pub(crate) fn total(summary: &Snapshot) -> String {
-    let states = State::ALL.map(|state| {
-        let count = summary.targets.iter().filter(|target| target.state == state).count();
-        format!("{count} {state}")
-    });
+/// How many targets are how, where that many are `shown`, and the sums of their counts.
+pub(crate) fn total(summary: &Snapshot, shown: impl Fn(usize) -> bool) -> String {
+    let count = |state| summary.targets.iter().filter(|target| target.state == state).count();
+    let states = State::ALL.into_iter().map(|state| (count(state), state));
+    let states = states.filter(|(count, _)| shown(*count));
+    let states: Vec<String> = states.map(|(count, state)| format!("{count} {state}")).collect();
     let Counts { sent, received, lost, failed, .. } = summary.totals;
     // What the columns do not show, so that the counts add up.
     let more = [(failed, "failed"), (summary.totals.pending(), "pending")];
