@@ -61,11 +61,8 @@ pub fn probe_query(data: &[u8]) {
         Some((query, header)) => (query, Some(header)),
         None => (&*text, None),
     };
-    let modules: Modules = ["modules: {a: {prober: udp}, b: {prober: udp, timeout: 1s}}"]
-        .iter()
-        .filter_map(|it| modules::parse_with("m.yml", it.as_bytes(), &secret).ok())
-        .flatten()
-        .collect();
+    let known = b"modules: {a: {prober: udp}, b: {prober: udp, timeout: 1s}}";
+    let modules: Modules = modules::parse_with("m.yml", known, &secret).expect("these are modules");
     match asked(&modules, &Query::new(query), header) {
         Ok((_, asked)) => assert!(asked.timeout <= Duration::from_secs(600), "{asked:?}"),
         Err((status, line)) => {
