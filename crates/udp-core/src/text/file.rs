@@ -9,9 +9,8 @@
 #[must_use]
 pub fn decode(content: &[u8]) -> String {
     let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> =
-            rest.chunks(2).map(|it| unit([it[0], *it.last().unwrap_or(&0)])).collect();
-        String::from_utf16_lossy(&units)
+        let whole = |it: &[u8]| it.try_into().map_or(0xfffd, unit);
+        String::from_utf16_lossy(&rest.chunks(2).map(whole).collect::<Vec<u16>>())
     };
     match content {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
@@ -42,7 +41,8 @@ mod tests {
             (&b""[..], ""),
             (b"\xff", "\u{fffd}"),
             (b"\xff\xfe", ""),
-            (b"\xff\xfea", "\u{6161}"),
+            (b"\xff\xfea", "\u{fffd}"),
+            (b"\xfe\xff\0a\0", "a\u{fffd}"),
             (b"\xff\xfe\0\xd8", "\u{fffd}"),
         ] {
             assert_eq!(decode(content), text, "{content:?}");
