@@ -20,12 +20,18 @@ pub fn hidden(message: &str) -> Cow<'_, str> {
     if !message.contains(['@', '?', '$']) {
         return message.into();
     }
-    let mut quoted = false;
-    let words = message.split_inclusive([' ', '\'', '"', '`']).map(|word| {
-        let after = std::mem::replace(&mut quoted, word.ends_with('\''));
-        of_word(word, after)
-    });
-    words.collect::<String>().into()
+    let (mut shown, mut rest, mut quoted) = (String::new(), message, false);
+    while !rest.is_empty() {
+        // Between two `'` a text is one word.
+        let ends: &[char] = if quoted { &['\''] } else { &[' ', '\'', '"', '`'] };
+        let (word, next) = rest.split_at(rest.find(ends).map_or(rest.len(), |at| at + 1));
+        shown.push_str(&of_word(word, quoted));
+        // Behind a letter it is an apostrophe.
+        let before = word.strip_suffix('\'').filter(|_| !quoted);
+        quoted = before.is_some_and(|it| !it.ends_with(char::is_alphanumeric));
+        rest = next;
+    }
+    shown.into()
 }
 
 /// The same of one word; a target that has no scheme is known by its quotes.
@@ -37,7 +43,10 @@ fn of_word(word: &str, quoted: bool) -> String {
         Some(at) => word.split_at(at + 3),
         None => ("", word),
     };
-    let (place, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+    // A `?` that an `@` follows before any `=` is a part of a password.
+    let begins = |at: &usize| rest[*at..].chars().find(|c| "@=".contains(*c)) != Some('@');
+    let query = rest.match_indices('?').map(|(at, _)| at).find(begins);
+    let (place, query) = rest.split_at(query.unwrap_or(rest.len()));
     let mut shown = scheme.to_owned();
     match place.rfind('@').filter(|_| quoted || !scheme.is_empty()) {
         Some(at) => shown.extend([HIDDEN, &place[at..]]),
@@ -68,6 +77,10 @@ mod tests {
             ("invalid value 'u:pw@h:1' for 'T'", "invalid value '…@h:1' for 'T'"),
             ("'dns://u:p/w@h/x?type=A' is bad", "'dns://…@h/x?type=A' is bad"),
             ("write udp://u:pw@h:1, or h:1", "write udp://…@h:1, or h:1"),
+            ("'dns://me:p?ss@h?type=A': no", "'dns://…@h?type=A': no"),
+            ("'dns://u:p@w?x@h/a?expect=b@c'", "'dns://…@h/a?expect=b@c'"),
+            ("a host's 'u:p w@h' is bad", "a host's '…@h' is bad"),
+            ("'h?secret=p w&x=1' for 'T'", "'h?secret=…&x=1' for 'T'"),
             ("'snmp://h?v=1&Community=pw&x=1': no", "'snmp://h?v=1&Community=…&x=1': no"),
             ("service 'radius:?secret=pw': no", "service 'radius:?secret=…': no"),
             ("?secret=a@b x", "?secret=… x"),
