@@ -176,9 +176,13 @@ fn whatever_optional_call_is_refused_datagrams_are_answered() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_receive_ends_where_no_socket_can_be_shut_down() {
-    refused(&[(libc::SYS_shutdown, None)], libc::EPERM, || {
-        let mut server = Server::new("127.0.0.1:0", Backend::Auto, &Options::default());
+    // Whether it is forbidden is asked for each socket, without a descriptor.
+    let server = || Server::new("127.0.0.1:0", Backend::Auto, &Options::default());
+    assert!(!server().io.waker().is_by_mark());
+    refused(&[(libc::SYS_shutdown, None)], libc::EPERM, move || {
+        let mut server = server();
         let waker = server.io.waker();
+        assert!(waker.is_by_mark());
         let waiting = std::thread::spawn(move || {
             server.io.receive(&mut server.slots, Wait::Block(None)).expect("nothing")
         });
