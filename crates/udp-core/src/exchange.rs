@@ -38,6 +38,8 @@ use crate::source_port::{Arrival, Lease, PortId, PortPool, Ports, Rules};
 const PORTS: usize = 16;
 /// Late replies read from a socket between two requests.
 const MOST: usize = 64;
+/// Errors in one attempt that a router may have sent; more are this host's.
+const HINTS: u32 = 16;
 
 /// Questions to one peer, one after the other.
 #[derive(Debug)]
@@ -174,6 +176,7 @@ impl Exchange {
             let end = sent + wait;
             send(receiver, bytes, peer)?;
             refused = false;
+            let mut hints = 0;
             loop {
                 let left = end.saturating_since(clock::mono());
                 if left.is_zero() || (refused && attempt == attempts) {
@@ -193,10 +196,8 @@ impl Exchange {
                         ErrorClass::Refused => refused = true,
                         // What a router says is a hint too, and no answer: among others EACCES
                         // (admin-prohibited over IPv6), EPROTO and ENOPROTOOPT.
-                        ErrorClass::Unreachable
-                        | ErrorClass::TooLarge
-                        | ErrorClass::Denied
-                        | ErrorClass::Other => {}
+                        ErrorClass::Unreachable | ErrorClass::TooLarge => {}
+                        ErrorClass::Denied | ErrorClass::Other if hints < HINTS => hints += 1,
                         _ => {
                             return Err(
                                 Error::new(Operation::Receive, host_port(peer), error).into()
@@ -361,6 +362,23 @@ mod tests {
             let refused = format!("refused by {}: nothing listens there", host_port(address));
             assert_eq!(said, refused);
         }
+    }
+
+    /// A filter that forbids every receive: it is said, and not asked for ever.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_error_that_stays_is_told() {
+        let asking = thread::spawn(|| {
+            let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+            for call in [libc::SYS_recvmmsg, libc::SYS_recvmsg] {
+                crate::sys::seccomp::refuse(call, None, libc::EPERM).unwrap();
+            }
+            let address = silent.local_addr().unwrap();
+            let error = Exchange::new(address).retries(0).request(b"x").unwrap_err();
+            let said = format!("cannot receive on {address}: operation not permitted");
+            assert_eq!(error.to_string(), said);
+        });
+        asking.join().unwrap();
     }
 
     #[test]
