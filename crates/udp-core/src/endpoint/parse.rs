@@ -226,23 +226,28 @@ impl fmt::Display for ParseEndpointError {
 impl ParseEndpointError {
     /// The right form, where it is obvious.
     pub fn hint(&self) -> Option<String> {
+        self.hint_in("", "")
+    }
+
+    /// The same, with what stands before the endpoint and behind it.
+    pub(crate) fn hint_in(&self, scheme: &str, tail: &str) -> Option<String> {
+        let whole = |form: &str| escape(format!("{scheme}{form}{tail}").as_bytes());
         match self {
             ParseEndpointError::BareNumber(number) if number.parse::<u16>().is_err() => None,
             ParseEndpointError::BareNumber(number) => {
-                Some(format!("write :{number}, or HOST:{number}"))
+                let [any, host] = ["", "HOST"].map(|host| whole(&format!("{host}:{number}")));
+                Some(format!("write {any}, or {host}"))
             }
             ParseEndpointError::NoBrackets(form)
             | ParseEndpointError::NeedlessBrackets(form)
-            | ParseEndpointError::Name(Some(form)) => {
-                Some(format!("write {}", escape(form.as_bytes())))
-            }
+            | ParseEndpointError::Name(Some(form)) => Some(format!("write {}", whole(form))),
             ParseEndpointError::NoZone(ip, port) => {
                 let (begin, end) = match port.as_deref() {
                     None => ("", String::new()),
                     Some("") => ("[", "]".into()),
                     Some(port) => ("[", format!("]:{port}")),
                 };
-                let form = |zone| format!("{begin}{ip}%{zone}{end}");
+                let form = |zone| whole(&format!("{begin}{ip}%{zone}{end}"));
                 Some(format!("write {}, such as {}", form("INTERFACE"), form("eth0")))
             }
             ParseEndpointError::Ipv4 => Some("four numbers from 0 to 255: 192.0.2.1".into()),

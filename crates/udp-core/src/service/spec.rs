@@ -113,13 +113,17 @@ impl From<String> for SpecError {
 /// # Errors
 /// What is wrong.
 pub fn target(text: &str, read: &ReadFile) -> Result<(Endpoint, Option<Spec>), SpecError> {
-    let parse = |text: &str| {
-        let form = |error: ParseEndpointError| SpecError::Form(error.to_string(), error.hint());
-        text.parse().map_err(form)
+    let parse = |text: &str, scheme: &str, tail: &str| {
+        text.parse().map_err(|error: ParseEndpointError| {
+            SpecError::Form(error.to_string(), error.hint_in(scheme, tail))
+        })
     };
     match Spec::of_target(text, read)? {
-        Some((host, spec)) => Ok((parse(host)?, Some(spec))),
-        None => Ok((parse(text)?, None)),
+        Some((host, spec)) => {
+            let scheme = format!("{}://", spec.entry.scheme);
+            Ok((parse(host, &scheme, &spec.tail)?, Some(spec)))
+        }
+        None => Ok((parse(text, "", "")?, None)),
     }
 }
 
@@ -386,8 +390,19 @@ mod tests {
             let error = Spec::of_target(text, &read).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{text}: {error}");
         }
-        let foreign = target("http://h:1/x", &read).unwrap_err();
-        assert_eq!(foreign.hint(), Some("write udp://h:1, or h:1"));
+        for (text, hint) in [
+            ("http://h:1/x", "write udp://h:1, or h:1"),
+            ("ntp://::1:123", "write ntp://[::1]:123"),
+            ("dns://[192.0.2.1]:53/a?aa=1", "write dns://192.0.2.1:53/a?aa=1"),
+            ("ntp://123", "write ntp://:123, or ntp://HOST:123"),
+            (
+                "ntp://[fe80::1]:123",
+                "write ntp://[fe80::1%INTERFACE]:123, such as ntp://[fe80::1%eth0]:123",
+            ),
+            ("::1:123", "write [::1]:123"),
+        ] {
+            assert_eq!(target(text, &read).unwrap_err().hint(), Some(hint), "{text}");
+        }
         let error = |text: &str| Spec::parse(text, &read).unwrap_err().to_string();
         assert!(error("dns://h/x").contains("without its host"));
         assert!(error("foo").starts_with("no such scheme 'foo'"));
