@@ -11,8 +11,8 @@ use udp_core::cli::web::metrics::{
 use udp_core::cli::web::{Page, Reply, Request, Site, Weight};
 
 use crate::accounting::{Counts, Published};
-use crate::interfaces::Queue;
 use crate::policy::Reason;
+use crate::receive_queue::Queue;
 use crate::reload::{Current, Sources};
 
 /// An address that is served, and its workers.
