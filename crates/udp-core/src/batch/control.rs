@@ -6,8 +6,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use super::{Destination, Source, own};
+use super::{Destination, Source};
 use crate::clock::Wall;
+use crate::socket::is_unicast;
 
 /// Address families, as wide as `sa_family_t` is.
 const AF_INET: u16 = libc::AF_INET as u16;
@@ -129,7 +130,7 @@ impl Control {
     /// datagrams that were queued too early.
     pub(super) fn settled(&self) -> (Option<IpAddr>, Destination) {
         match (self.destination(), self.v4) {
-            (Destination::Unknown, Some((to, _))) => match own::is_unicast((to, 9).into()) {
+            (Destination::Unknown, Some((to, _))) => match is_unicast((to, 9).into()) {
                 true => (Some(IpAddr::V4(to)), Destination::Unicast),
                 false => (None, Destination::Broadcast),
             },

@@ -41,7 +41,6 @@ pub(crate) mod control;
 mod linux;
 mod options;
 mod outbox;
-mod own;
 mod portable;
 mod slots;
 mod spin;

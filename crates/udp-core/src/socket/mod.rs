@@ -17,6 +17,7 @@ pub mod stamped;
 
 pub use adopted::Adopted;
 pub use broadcasts::broadcasts;
+pub(crate) use broadcasts::is_unicast;
 pub use config::{ReceiveMode, SocketConfig};
 pub use dscp::{Dscp, Ecn, ParseDscpError};
 pub use granted::Granted;

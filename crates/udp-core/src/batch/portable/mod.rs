@@ -22,7 +22,8 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use super::{Abilities, Options, Waker, own};
+use super::{Abilities, Options, Waker};
+use crate::socket::is_unicast;
 
 /// Both halves for `socket`, bound to `bound`.
 pub(super) fn open(
@@ -32,7 +33,7 @@ pub(super) fn open(
     options: &Options,
 ) -> (PortableReceiver, PortableSender) {
     // One address that is ours alone tells what arrives there; a wildcard or group does not.
-    let pinned = own::is_unicast(bound);
+    let pinned = is_unicast(bound);
     #[cfg(target_os = "linux")]
     let told =
         if (!pinned && options.destination) || options.timestamps || options.ttl || options.ecn {
