@@ -168,6 +168,14 @@ impl ErrorClass {
     }
 }
 
+/// Whether a call failed because this kernel has it not, or a seccomp filter forbids it (old kernels,
+/// WSL1, containers), as far as the number tells: ICMP errors have some of these, too.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_refused(error: &io::Error) -> bool {
+    let refusals = [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EOPNOTSUPP, libc::EINVAL];
+    error.raw_os_error().is_some_and(|number| refusals.contains(&number))
+}
+
 /// Error numbers of `errno(3)`.
 #[cfg(unix)]
 use libc as number;

@@ -16,9 +16,9 @@ use mio::event::Event;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use udp_core::ErrorClass;
-use udp_core::clock::{self, Mono, Stamps, Wall};
-use udp_core::endpoint::canonical;
+use udp_core::clock::{self, Mono, Stamps};
 use udp_core::socket::icmp::{self, IcmpError, IcmpKind};
+use udp_core::socket::stamped;
 use udp_core::source_port::PortId;
 
 use super::socket::Port;
@@ -217,39 +217,6 @@ fn receive(mut poll: Poll, ports: &Ports, sender: &Sender<Batch>) {
     }
 }
 
-/// One datagram, who sent it, and when it came, if the kernel says.
-#[cfg(target_os = "linux")]
-fn receive_one(
-    socket: &UdpSocket,
-    buffer: &mut [u8],
-) -> io::Result<(usize, SocketAddr, Option<Wall>)> {
-    match udp_core::socket::stamped::receive(socket, buffer) {
-        // Where a filter refuses recvmsg(2), it came when it is read.
-        Err(error) if is_refused(&error) => {
-            socket.recv_from(buffer).map(|(length, from)| (length, from, None))
-        }
-        received => received,
-    }
-}
-
-/// What a kernel or a filter says that does not know the call, and no ICMP error.
-#[cfg(target_os = "linux")]
-fn is_refused(error: &io::Error) -> bool {
-    use nix::errno::Errno::{EINVAL, ENOSYS, EPERM};
-    error
-        .raw_os_error()
-        .is_some_and(|number| [ENOSYS, EPERM, EINVAL].map(|it| it as i32).contains(&number))
-}
-
-/// Elsewhere it came when it is read.
-#[cfg(not(target_os = "linux"))]
-fn receive_one(
-    socket: &UdpSocket,
-    buffer: &mut [u8],
-) -> io::Result<(usize, SocketAddr, Option<Wall>)> {
-    socket.recv_from(buffer).map(|(length, from)| (length, from, None))
-}
-
 /// Reads a socket until it is empty (an event comes only once), or its turn is over: `true`.
 fn drain(
     port: &Listening,
@@ -266,7 +233,7 @@ fn drain(
         if batch.bytes.len() >= MOST_BYTES {
             return true;
         }
-        let received = receive_one(socket, buffer);
+        let received = stamped::receive(socket, buffer, UdpSocket::recv_from);
         let (wall, now) = (clock::wall(), clock::mono());
         let mut at = now;
         let what = match received {
@@ -275,7 +242,6 @@ fn drain(
                 let start = batch.bytes.len();
                 batch.bytes.extend_from_slice(buffer.get(..length).unwrap_or_default());
                 let range = start..batch.bytes.len();
-                let from = canonical(from);
                 if companion { What::Foreign(from, range) } else { What::Datagram(from, range) }
             }
             Err(error) => match ErrorClass::of(&error) {

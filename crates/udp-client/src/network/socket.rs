@@ -25,7 +25,6 @@ pub(super) struct Port {
 
 /// Asks for the time of each arrival and for what the network says; without either it goes as well.
 fn prepare(socket: &std::net::UdpSocket) {
-    #[cfg(target_os = "linux")]
     udp_core::socket::stamped::enable(socket);
     udp_core::socket::icmp::enable(socket);
 }

@@ -12,7 +12,6 @@ mod dscp;
 mod granted;
 pub mod icmp;
 mod open;
-#[cfg(target_os = "linux")]
 pub mod stamped;
 
 pub use adopted::Adopted;

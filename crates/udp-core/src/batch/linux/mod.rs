@@ -22,13 +22,6 @@ use crate::sys::sockopt;
 pub(super) use receive::LinuxReceiver;
 pub(super) use send::LinuxSender;
 
-/// Whether a call for many datagrams failed because this kernel has it not, or a seccomp filter
-/// forbids it (old kernels, WSL1, containers), as far as the number tells.
-fn is_refused(error: &io::Error) -> bool {
-    let refusals = [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EOPNOTSUPP, libc::EINVAL];
-    error.raw_os_error().is_some_and(|number| refusals.contains(&number))
-}
-
 /// Says once that datagrams go one by one.
 fn say_one_by_one(said: &'static Once, call: &str, error: &io::Error) {
     said.call_once(|| {

@@ -12,8 +12,9 @@ use super::super::slots::Layout;
 use super::super::spin::{self, Spin};
 use super::super::wake::LOOK_UP;
 use super::super::{Abilities, Destination, Meta, Options, SLOT, Slots, Wait, Waker};
-use super::{is_refused, say_one_by_one};
+use super::say_one_by_one;
 use crate::clock;
+use crate::error::is_refused;
 use crate::sys::{ReceiveCall, Taken, keep_small_pages, sockopt};
 
 /// Whether it was said that the kernel refuses the call for many.

@@ -10,8 +10,8 @@ use super::super::control;
 use super::super::{Outbox, Sent, Slots};
 use super::plan::{Cursor, MESSAGES, Message, PIECES, Plan, SEGMENTS};
 use super::refusals::{Refusals, reach};
-use super::{is_refused, say_one_by_one};
-use crate::error::describe;
+use super::say_one_by_one;
+use crate::error::{describe, is_refused};
 use crate::sys::{Filling, NAME, Ready, SendCall};
 
 /// Whether it was said that the kernel refuses the call for many.
