@@ -142,8 +142,8 @@ fn open(
             SocketConfig { bind: Some(address), reuse_port: shared, ..plain.clone() }.open()?;
         // The first of a group that asked for any port says which one it is.
         address = local(&opened.socket, address)?;
-        if let (true, Some(granted)) = (sockets.is_empty(), opened.granted) {
-            log_buffers(config, address, granted);
+        if sockets.is_empty() {
+            log_buffers(config, address, opened.granted);
         }
         sockets.push(opened.socket);
     }
@@ -164,13 +164,8 @@ fn adopt(config: &Config, socket: UdpSocket, kind: Kind) -> Result<Listener, Fai
     }
     let adopted =
         Adopted::adopt(&socket).map_err(|e| failed(Operation::Configure("a passed socket"), e))?;
-    let buffers = socket2::SockRef::from(&socket);
-    // What was granted is compared below.
-    let _ = buffers.set_recv_buffer_size(config.recv_buffer.bytes());
-    let _ = config.send_buffer.map(|bytes| buffers.set_send_buffer_size(bytes));
-    if let Ok(granted) = Granted::read(&socket) {
-        log_buffers(config, address, granted);
-    }
+    let receive = Some(config.recv_buffer.bytes());
+    log_buffers(config, address, socket::set_buffers(&socket, receive, config.send_buffer));
     let address = udp_core::endpoint::canonical(address);
     Ok(Listener {
         service: Service { address, kind },
@@ -184,32 +179,38 @@ fn local(socket: &UdpSocket, asked: SocketAddr) -> Result<SocketAddr, Error> {
     socket.local_addr().map_err(fail)
 }
 
-/// Says what the kernel granted, where it is less than asked: always if the user asked.
-fn log_buffers(config: &Config, address: SocketAddr, granted: Granted) {
+/// Says what the kernel granted, where it is less than asked or not told: always if the user asked.
+fn log_buffers(config: &Config, address: SocketAddr, granted: Option<Granted>) {
+    let address = host_port(address);
+    for (level, text) in shortfalls(config, granted) {
+        log::log!(level, "{address}: {text}");
+    }
+}
+
+fn shortfalls(config: &Config, granted: Option<Granted>) -> Vec<(log::Level, String)> {
     let level = |size| match size {
         BufferSize::Asked(_) => log::Level::Warn,
         BufferSize::Default(_) => log::Level::Info,
     };
     let sizes = [
-        ("receive", Some(config.recv_buffer), granted.recv_buffer, "net.core.rmem_max"),
+        ("receive", Some(config.recv_buffer), granted.map(|it| it.recv_buffer), "rmem_max"),
         (
             "send",
             config.send_buffer.map(BufferSize::Asked),
-            granted.send_buffer,
-            "net.core.wmem_max",
+            granted.map(|it| it.send_buffer),
+            "wmem_max",
         ),
     ];
-    for (name, asked, got, limit) in sizes {
-        let Some(size) = asked else { continue };
-        if got < size.bytes() {
-            log::log!(
-                level(size),
-                "{}: asked for a {name} buffer of {} bytes, got {got} (see {limit})",
-                host_port(address),
-                size.bytes()
-            );
-        }
-    }
+    let said = sizes.into_iter().filter_map(|(name, asked, got, limit)| {
+        let (level, wanted) = asked.map(|size| (level(size), size.bytes()))?;
+        let got = match got {
+            Some(got) if got >= wanted => return None,
+            Some(got) => format!("got {got} (see net.core.{limit})"),
+            None => "what was granted is not known".into(),
+        };
+        Some((level, format!("asked for a {name} buffer of {wanted} bytes, {got}")))
+    });
+    said.collect()
 }
 
 #[cfg(test)]
@@ -311,6 +312,24 @@ mod tests {
             let failure = open_all(&config(""), vec![passed]).unwrap_err();
             assert_eq!(failure.exit, Exit::Local);
             assert_eq!(failure.message, "cannot serve the socket that was passed: it is not bound");
+        }
+    }
+
+    #[test]
+    fn a_grant_that_is_not_told_is_said_to_who_asked() {
+        use log::Level::{Info, Warn};
+        for (line, expected) in [
+            ("", vec![(Info, "receive buffer of 1048576")]),
+            (
+                "--recv-buffer 2K --send-buffer 1K",
+                vec![(Warn, "receive buffer of 2048"), (Warn, "send buffer of 1024")],
+            ),
+        ] {
+            let said = |(level, what)| {
+                (level, format!("asked for a {what} bytes, what was granted is not known"))
+            };
+            let expected: Vec<_> = expected.into_iter().map(said).collect();
+            assert_eq!(shortfalls(&config(line), None), expected, "{line}");
         }
     }
 

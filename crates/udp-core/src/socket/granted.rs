@@ -1,8 +1,5 @@
-//! Reads back the buffer sizes that the kernel granted, as it clamps requests silently
+//! Asks for buffers and reads back the sizes that the kernel granted, as it clamps requests silently
 //! (`socket(7)`).
-
-use std::io;
-use std::net::UdpSocket;
 
 use socket2::SockRef;
 
@@ -19,17 +16,19 @@ pub struct Granted {
     pub send_buffer: usize,
 }
 
-impl Granted {
-    /// Reads what `socket` has.
-    ///
-    /// # Errors
-    /// As `getsockopt(2)`.
-    pub fn read(socket: &UdpSocket) -> io::Result<Granted> {
-        let socket = SockRef::from(socket);
-        let scale = if cfg!(target_os = "linux") { 2 } else { 1 };
-        Ok(Granted {
-            recv_buffer: socket.recv_buffer_size()? / scale,
-            send_buffer: socket.send_buffer_size()? / scale,
-        })
-    }
+/// Asks for buffers of these sizes, in bytes. What the kernel clamps, or a filter refuses, is done
+/// without: compare with what comes back, which is none where the system does not tell.
+pub fn set_buffers<'s>(
+    socket: impl Into<SockRef<'s>>,
+    receive: Option<usize>,
+    send: Option<usize>,
+) -> Option<Granted> {
+    let socket = socket.into();
+    let _ = receive.map(|bytes| socket.set_recv_buffer_size(bytes));
+    let _ = send.map(|bytes| socket.set_send_buffer_size(bytes));
+    let scale = if cfg!(target_os = "linux") { 2 } else { 1 };
+    Some(Granted {
+        recv_buffer: socket.recv_buffer_size().ok()? / scale,
+        send_buffer: socket.send_buffer_size().ok()? / scale,
+    })
 }

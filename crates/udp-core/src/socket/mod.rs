@@ -19,7 +19,7 @@ pub use broadcasts::broadcasts;
 pub(crate) use broadcasts::is_unicast;
 pub use config::{ReceiveMode, SocketConfig};
 pub use dscp::{Dscp, Ecn, ParseDscpError};
-pub use granted::Granted;
+pub use granted::{Granted, set_buffers};
 pub use open::{Opened, join, set_mode};
 
 /// Datagrams that found `socket`'s receive queue full since it was made, by the kernel's count modulo

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
 
-use super::{Granted, ReceiveMode, SocketConfig};
+use super::granted::{Granted, set_buffers};
+use super::{ReceiveMode, SocketConfig};
 use crate::endpoint::{Family, canonical, host_port, ip_text};
 use crate::error::{Error, Operation};
 
@@ -53,7 +54,7 @@ impl SocketConfig {
         if self.reuse_port {
             socket.set_reuse_port(true).map_err(configure("SO_REUSEPORT"))?;
         }
-        set_buffers(&socket, self.recv_buffer, self.send_buffer);
+        let granted = set_buffers(&socket, self.recv_buffer, self.send_buffer);
         if let Some(device) = &self.device {
             let fail = |e| Error::new(Operation::UseInterface, device, e);
             bind_to_device(&socket, device).map_err(fail)?;
@@ -85,7 +86,6 @@ impl SocketConfig {
             join(&socket, group, self.device.as_deref())?;
         }
         set_mode(&socket, self.mode)?;
-        let granted = Granted::read(&socket).ok();
         Ok(Opened { socket, granted })
     }
 
@@ -169,12 +169,6 @@ impl SocketConfig {
         share(false).map_err(fail("SO_REUSEADDR"))?;
         Ok((opened?.socket, others))
     }
-}
-
-/// Asks for buffers of these sizes, in bytes. What the kernel clamps, or a filter refuses, is done without.
-fn set_buffers(socket: &Socket, receive: Option<usize>, send: Option<usize>) {
-    let _ = receive.map(|bytes| socket.set_recv_buffer_size(bytes));
-    let _ = send.map(|bytes| socket.set_send_buffer_size(bytes));
 }
 
 #[cfg(target_os = "linux")]
