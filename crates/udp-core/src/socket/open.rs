@@ -11,7 +11,7 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
 use super::granted::{Granted, set_buffers};
 use super::{ReceiveMode, SocketConfig};
 use crate::endpoint::{Family, canonical, host_port, ip_text};
-use crate::error::{Error, Operation};
+use crate::error::{Error, ErrorClass, Operation};
 
 /// A socket that was opened, and what the kernel gave it.
 #[derive(Debug)]
@@ -143,14 +143,15 @@ impl SocketConfig {
     /// # Errors
     /// The first system call that failed.
     pub fn open_beside(&self) -> Result<(UdpSocket, Option<UdpSocket>), Error> {
-        let beside = self.connect.filter(|_| cfg!(target_os = "linux")).map(|peer| self.both(peer));
-        match beside {
-            Some(Ok((socket, others))) => Ok((socket, Some(others))),
-            Some(Err(_)) | None => Ok((self.open()?.socket, None)),
+        let peer = self.connect.filter(|_| cfg!(target_os = "linux"));
+        match peer.map(|peer| self.both(peer)).transpose()?.flatten() {
+            Some((socket, others)) => Ok((socket, Some(others))),
+            None => Ok((self.open()?.socket, None)),
         }
     }
 
-    fn both(&self, peer: SocketAddr) -> Result<(UdpSocket, UdpSocket), Error> {
+    /// None where the system does not let two sockets share a port.
+    fn both(&self, peer: SocketAddr) -> Result<Option<(UdpSocket, UdpSocket)>, Error> {
         let any = match peer {
             SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
             SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
@@ -163,11 +164,16 @@ impl SocketConfig {
         };
         let local = others.local_addr().map_err(fail("its port"))?;
         let share = |on| SockRef::from(&others).set_reuse_address(on);
-        share(true).map_err(fail("SO_REUSEADDR"))?;
+        if share(true).is_err() {
+            return Ok(None);
+        }
         let connected = SocketConfig { bind: Some(local), reuse_address: true, ..self.clone() };
         let opened = connected.open();
         share(false).map_err(fail("SO_REUSEADDR"))?;
-        Ok((opened?.socket, others))
+        match opened {
+            Err(error) if error.class() == ErrorClass::AddressInUse => Ok(None),
+            opened => Ok(Some((opened?.socket, others))),
+        }
     }
 }
 
@@ -240,7 +246,6 @@ pub fn set_mode(socket: &UdpSocket, mode: ReceiveMode) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorClass;
     use crate::socket::{Dscp, Ecn};
 
     const ANY_PORT: &str = "127.0.0.1:0";
@@ -396,6 +401,18 @@ mod tests {
         assert!(others.is_none());
         socket.send(b"hello").unwrap();
         assert_eq!(peer.recv(&mut [0; 16]).unwrap(), 5);
+    }
+
+    /// One socket alone would hide that no descriptor is left.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_keeps_the_second_socket_out_is_told() {
+        let connect = Some("127.0.0.1:9".parse().unwrap());
+        let opening = std::thread::spawn(move || {
+            crate::sys::seccomp::refuse(libc::SYS_bind, None, libc::EMFILE).unwrap();
+            SocketConfig { connect, ..SocketConfig::default() }.open_beside().unwrap_err()
+        });
+        assert_eq!(opening.join().unwrap().class(), ErrorClass::Exhausted);
     }
 
     #[test]
