@@ -3,9 +3,7 @@
 
 mod common;
 
-use std::time::Duration;
-
-use common::{Peer, closed, run, suspended_before};
+use common::{Peer, closed, run, suspended};
 
 /// An NTP server's answer: a synchronised clock, or the head that is given.
 fn ntp(request: &[u8], head: [u8; 4]) -> Vec<u8> {
@@ -77,16 +75,26 @@ fn an_answer_is_to_the_request_that_it_answers() {
     });
     let target = format!("ntp://{}", peer.target());
     let finished = run(&[&target, "-W", "300ms", "--retries", "1", "--json"], b"");
-    let reply = finished.out.lines().find(|line| line.contains(r#""type":"reply""#)).unwrap();
-    let rtt = reply.split(r#""rtt_ns":"#).nth(1).unwrap().split(',').next().unwrap();
-    let rtt = Duration::from_nanos(rtt.parse().unwrap());
-    assert!(rtt >= Duration::from_millis(300), "{}", finished.out);
+    let objects = driver::json::objects("client", &finished.out).unwrap();
+    let rtt = driver::json::of_type(&objects, "reply")[0]["rtt_ns"].as_u64().unwrap();
+    assert!(rtt >= 300_000_000, "{}", finished.out);
     assert_eq!(finished.code, Some(0), "{}", finished.out);
 }
 
 #[test]
 fn a_suspended_client_does_not_miss_what_came() {
-    suspended_before("ntp://", &[], |request| ntp(request, [0x24, 3, 0, 0xe6]));
+    // An answer that comes late answers while its request is repeated, and else is counted.
+    let trial = |late, retries, code, summary| {
+        let answer = |request: &[u8]| ntp(request, [0x24, 3, 0, 0xe6]);
+        let finished = suspended("ntp://", &["--retries", retries], answer, late);
+        let (out, err) = (&finished.out, &finished.err);
+        assert_eq!((finished.code, finished.summary()), (Some(code), summary), "{out}{err}");
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| trial(false, "0", 0, "1 sent, 1 replied, 0 lost"));
+        scope.spawn(|| trial(true, "1", 0, "1 sent, 1 replied, 0 lost"));
+        scope.spawn(|| trial(true, "0", 1, "1 sent, 0 replied, 1 lost, 1 late"));
+    });
 }
 
 /// An answer to something else may hold what was asked with.

@@ -25,6 +25,8 @@ pub(super) struct Line {
     stamps: Stamps,
     /// What the network said when something was sent.
     heard: Vec<IcmpError>,
+    /// A datagram that came after the end of a wait, and when: the next wait's.
+    pub(super) late: Option<(Vec<u8>, Mono)>,
 }
 
 /// What came.
@@ -48,7 +50,7 @@ impl Line {
             Options { gro: false, destination: false, timestamps: true, ..Options::default() };
         let (receiver, _) = Io::new(socket, Backend::Auto, &options)?.split();
         let (slots, stamps) = (Slots::new(1, SLOT, 0), Stamps::default());
-        Ok(Line { peer, local, receiver, slots, stamps, heard: Vec::new() })
+        Ok(Line { peer, local, receiver, slots, stamps, heard: Vec::new(), late: None })
     }
 
     /// Sends a datagram. A call that fails because of an earlier one did not send this one (`udp(7)`), so it is
@@ -77,6 +79,9 @@ impl Line {
     /// # Errors
     /// This host cannot receive.
     pub(super) fn receive(&mut self, wait: Wait) -> Result<Came, Error> {
+        if let Some((bytes, at)) = self.late.take() {
+            return Ok(Came::Datagram(bytes, at));
+        }
         if !self.heard.is_empty() {
             return Ok(Came::Network(std::mem::take(&mut self.heard)));
         }

@@ -1,9 +1,10 @@
 //! Asks a service (`dns://`, `ntp://`, …) once, in its own protocol, and judges the answer.
 //!
-//! One thread, one connected socket at a time: what others send never comes to it. A request that is
+//! One thread, a connected socket for each address: what others send never comes to it. A request that is
 //! repeated has an identity of its own, so that no round trip is that of another one. A refusal is a
 //! hint (RFC 8085 §5.2), so the right answer is still waited for a while.
 
+mod answer;
 mod line;
 mod stamp;
 pub(crate) mod usage;
@@ -12,23 +13,23 @@ mod words;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use udp_core::Shown;
 use udp_core::batch::Wait;
 use udp_core::cli::parse::ShownDuration;
 use udp_core::cli::shutdown::{Hangup, SignalEvent, Signals};
 use udp_core::cli::{Console, Exit, Failure};
-use udp_core::clock::{self, Mono, Wall};
+use udp_core::clock::{self, Mono};
 use udp_core::endpoint::host_port;
-use udp_core::service::{Ask, Asked, Nonces, Reply, Service, Spec, Then};
+use udp_core::service::{Ask, Nonces, Service, Spec, Then};
+use udp_core::{Error, Shown};
 
 use crate::config::Config;
-use crate::network::Route;
+use crate::network::{Route, denied, failure};
 use crate::output::Output;
 use crate::stats::{Counts, Mode};
 use crate::transcript::{Event, refused_by};
 use line::{Came, Line};
 use stamp::Stamp;
-use words::{Answered, Words};
+use words::Words;
 
 /// How often a wait looks whether the program is to stop.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -55,6 +56,14 @@ pub(crate) fn run(config: &Config, spec: &Spec, console: &Console) -> Result<Exi
     let stamp = Stamp::new(clock::wall(), nonces.short(1) | 1);
     let service = spec.service().map_or(&stamp as &dyn Service, |service| &**service);
     let (peers, route) = Route::resolve(config)?;
+    let mut last = peers[0];
+    let (mut lines, mut unsent) = (Vec::new(), Vec::new());
+    for peer in peers {
+        match Line::open(peer, &route) {
+            Ok(line) => lines.push(line),
+            Err(error) => unsent.push(error),
+        }
+    }
     let signals = Signals::install(Hangup::Stop)?;
     let output = Output::start(None, config, console, &signals)?;
     let words = Words::new(config, spec, service.is_secret());
@@ -71,30 +80,28 @@ pub(crate) fn run(config: &Config, spec: &Spec, console: &Console) -> Result<Exi
         heard: None,
     };
     let mut end = End::Silent;
-    let mut failure = None;
-    let mut last = peers[0];
-    let count = peers.len();
-    for (at, peer) in peers.into_iter().enumerate() {
-        match asking.exchange(peer, &route, at + 1 == count) {
+    let count = lines.len();
+    for (at, line) in lines.into_iter().enumerate() {
+        let peer = line.peer;
+        match asking.exchange(line, at + 1 == count) {
             Ok(ended) => (end, last) = (ended, peer),
-            Err(error) => {
-                failure.get_or_insert(error);
-                continue;
-            }
+            Err(error) if asking.counts.sent == 0 => unsent.push(error),
+            Err(error) => asking.failed(&error),
         }
         if matches!(end, End::Answered | End::Stopped) {
             break;
         }
     }
-    if let Some(failure) = failure.filter(|_| asking.counts.sent == 0) {
-        return Err(failure);
+    unsent.iter().for_each(|error| log::info!("{error}"));
+    if let Some(error) = unsent.into_iter().next().filter(|_| asking.counts.sent == 0) {
+        return Err(failure(error));
     }
     match end {
         End::Answered => {}
         End::Silent => {
             asking.counts.lost = 1;
             let causes = spec.entry().silence;
-            // What the network says is the cause, and what answers in another language is not silent.
+            // What was said is the cause, and what answers in another language is not silent.
             let explained = asking.heard.is_some() || asking.counts.unsolicited > 0;
             if !causes.is_empty() && !explained {
                 log::warn!("{}: no answer; usual causes: {causes}", host_port(last));
@@ -128,14 +135,14 @@ struct Asking<'a> {
     requests: Vec<Request>,
     /// What the service asked to remember.
     kept: Vec<u8>,
-    /// The last that the network said, but for refusals.
+    /// The last that the network or this host said, but for refusals.
     heard: Option<String>,
 }
 
 impl Asking<'_> {
     /// Asks at one address; at the `last` one as often as is to be tried.
-    fn exchange(&mut self, peer: SocketAddr, route: &Route, last: bool) -> Result<End, Failure> {
-        let mut line = Line::open(peer, route)?;
+    fn exchange(&mut self, mut line: Line, last: bool) -> Result<End, Error> {
+        let peer = line.peer;
         self.kept.clear();
         self.heard = None;
         let first = self.requests.len() as u64 + 1;
@@ -143,8 +150,12 @@ impl Asking<'_> {
         let mut waited = Duration::ZERO;
         let mut end = End::Silent;
         let retries = if last { self.config.settings.retries } else { 0 };
-        for _ in 0..=retries {
-            self.request(&mut line)?;
+        for attempt in 0..=retries {
+            match self.request(&mut line) {
+                // The request before it may be answered yet.
+                Err(error) if attempt > 0 => self.failed(&error),
+                sent => sent?,
+            }
             end = self.wait(&mut line, first, wait, last)?;
             if matches!(end, End::Answered | End::Stopped) {
                 return Ok(end);
@@ -156,6 +167,12 @@ impl Asking<'_> {
             if last {
                 let attempts = self.requests.len() as u32;
                 self.tell(Event::Timeout { seq: 1, peer, waited, attempts });
+                if let Some((bytes, at)) = line.late.take()
+                    && let Some((reply, _)) = self.recognise(&line, first, (&bytes, at))
+                {
+                    let more = matches!(reply.then, Then::Wait | Then::Follow(_));
+                    self.counts.late = u64::from(!more);
+                }
             } else if self.heard.is_none() {
                 let waited = ShownDuration(waited);
                 let whom = Shown(peer);
@@ -169,7 +186,7 @@ impl Asking<'_> {
     }
 
     /// Sends one request more.
-    fn request(&mut self, line: &mut Line) -> Result<(), Failure> {
+    fn request(&mut self, line: &mut Line) -> Result<(), Error> {
         let mut bytes = Vec::new();
         let number = self.requests.len() as u64 + 1;
         let (peer, local, name) = (line.peer, line.local, self.config.target.name());
@@ -193,7 +210,7 @@ impl Asking<'_> {
         first: u64,
         wait: Duration,
         last: bool,
-    ) -> Result<End, Failure> {
+    ) -> Result<End, Error> {
         let peer = line.peer;
         let mut until = clock::mono() + wait;
         let mut refused = false;
@@ -211,7 +228,11 @@ impl Asking<'_> {
             match line.receive(patience)? {
                 Came::Nothing if left.is_zero() => break,
                 Came::Nothing => {}
-                Came::Datagram(_, at) if at > until => break,
+                // It may answer the request that is repeated next.
+                Came::Datagram(bytes, at) if at > until => {
+                    line.late = Some((bytes, at));
+                    break;
+                }
                 Came::Datagram(bytes, at) => {
                     if self.is_answered(line, first, (&bytes, at), refused) {
                         return Ok(End::Answered);
@@ -238,79 +259,19 @@ impl Asking<'_> {
         Ok(if refused { End::Refused } else { End::Silent })
     }
 
-    /// A datagram came at `at`: whether it is the answer, which is said.
-    fn is_answered(
-        &mut self,
-        line: &mut Line,
-        first: u64,
-        (bytes, at): (&[u8], Mono),
-        after_refusal: bool,
-    ) -> bool {
-        let peer = line.peer;
-        let (now, wall) = (clock::mono(), clock::wall());
-        let on_wall = |moment: Mono| {
-            let ago = now.saturating_since(moment).as_nanos() as u64;
-            Wall::from_nanos(wall.as_nanos().saturating_sub(ago))
-        };
-        let place = |number: u64| (number as usize).wrapping_sub(1);
-        let last = self.requests.len() as u64;
-        let sent = |number| self.requests.get(place(number)).map(|it| on_wall(it.sent));
-        let asked = Asked {
-            last,
-            nonces: &self.nonces,
-            peer,
-            local: line.local,
-            kept: &self.kept,
-            by_port: Some(first),
-            arrived: on_wall(at),
-            sent: &sent,
-        };
-        let reply = self.service.recognise(&asked, bytes);
-        // What an earlier address was asked is not this one's to answer.
-        let reply = reply.filter(|reply| reply.number >= first);
-        let number = reply.as_ref().map_or(0, |reply| reply.number);
-        let (Some(mut reply), Some(request)) = (reply, self.requests.get_mut(place(number))) else {
-            self.counts.unsolicited += 1;
-            self.words.unsolicited(peer, bytes);
-            return false;
-        };
-        self.kept = reply.keep.take().unwrap_or_else(|| std::mem::take(&mut self.kept));
-        // What does not leave is not answered.
-        match std::mem::take(&mut reply.then) {
-            Then::Wait => return false,
-            Then::Follow(more) if request.legs < LEGS => {
-                *request = Request { sent: clock::mono(), legs: request.legs + 1 };
-                let _ = line.send(&more);
-                return false;
-            }
-            Then::Acknowledge(more) => drop(line.send(&more)),
-            Then::Follow(_) | Then::Nothing | Then::AcknowledgeRepeats(_) => {}
-        }
-        let rtt = at.saturating_since(request.sent);
-        self.answered(&reply, (peer, bytes), rtt, after_refusal, on_wall(at));
-        true
-    }
-
-    fn answered(
-        &mut self,
-        reply: &Reply,
-        (peer, bytes): (SocketAddr, &[u8]),
-        rtt: Duration,
-        after_refusal: bool,
-        at: Wall,
-    ) {
-        let slow = self.config.settings.max_rtt.is_some_and(|most| rtt > most);
-        self.counts.replied = 1;
-        self.counts.replies = 1;
-        self.counts.rtt.record(rtt);
-        let answered = Answered { reply, peer, bytes, rtt, slow, after_refusal };
-        self.counts.wrong = u64::from(self.words.reply(&answered, at));
-    }
-
     /// The network says why nothing arrives; once, however often it does.
     fn unreachable(&mut self, peer: SocketAddr, text: String) {
         if self.heard.as_ref() != Some(&text) {
             self.network(peer, &text);
+            self.heard = Some(text);
+        }
+    }
+
+    /// What failed in this host after a request had left; once, however often it does.
+    fn failed(&mut self, error: &Error) {
+        let text = error.to_string();
+        if self.heard.as_ref() != Some(&text) {
+            self.tell(Event::Error { seq: Some(1), text: &text, hint: denied(error) });
             self.heard = Some(text);
         }
     }

@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mio::net::UdpSocket;
+use udp_core::cli::Failure;
 use udp_core::clock::Mono;
 use udp_core::endpoint::host_port;
 use udp_core::socket::icmp::{self, IcmpError, IcmpKind};
@@ -163,5 +164,26 @@ impl Line {
             Audience::One => self.socket.send(bytes),
             Audience::Many => self.socket.send_to(bytes, self.peer),
         }
+    }
+}
+
+/// The failure that `error` is, with its way out.
+pub(crate) fn failure(error: Error) -> Failure {
+    let hint = denied(&error);
+    let failure = Failure::from(error);
+    match hint.filter(|_| failure.hint.is_none()) {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
+}
+
+/// The way out of an error that says that something is not permitted, if `error` is one: by
+/// `send(2)` and `ip(7)` EACCES is a broadcast address or a route that forbids, and EPERM (1 on
+/// every Unix) what a packet filter answers.
+pub(crate) fn denied(error: &Error) -> Option<&'static str> {
+    match error.source.raw_os_error() {
+        _ if error.class() != ErrorClass::Denied => None,
+        Some(1) => Some("a packet filter of this host does not let it out"),
+        _ => Some("for a broadcast address, give --broadcast"),
     }
 }

@@ -23,7 +23,7 @@ use crate::config::{Config, Source};
 use crate::exchange::Exchange;
 use crate::exchange::{Message, Replies};
 use crate::input::{self, Fault, Feed, Input, Restore};
-use crate::network::{Network, Receiver, Route};
+use crate::network::{Network, Receiver, Route, failure};
 use crate::output::{self, Output};
 use crate::stats::Mode;
 use crate::transcript::{PendingOutput, Transcript};
@@ -79,14 +79,7 @@ fn open_first(network: &mut Network, addresses: &mut Addresses) -> Result<(), Fa
         first.get_or_insert(error);
         addresses.turn_from(addresses.peer(), asked);
     }
-    first.map_or(Ok(()), |error| {
-        let hint = send::denied(&error);
-        let failure = Failure::from(error);
-        Err(match hint.filter(|_| failure.hint.is_none()) {
-            Some(hint) => failure.with_hint(hint),
-            None => failure,
-        })
-    })
+    first.map_or(Ok(()), |error| Err(failure(error)))
 }
 
 /// What waits for its turn.

@@ -14,7 +14,7 @@ use udp_core::{Error, ErrorClass};
 use super::{BLOCK, Pending, PortsReady, Session};
 use crate::exchange::Message;
 use crate::input::Fault;
-use crate::network::Sent;
+use crate::network::{Sent, denied};
 use crate::transcript::Event;
 
 /// How long to wait when there is no room for a datagram on its way out.
@@ -229,16 +229,5 @@ impl Session {
     /// The largest payload towards the peer.
     fn most(&self) -> usize {
         udp_core::batch::max_payload(self.addresses.peer().ip())
-    }
-}
-
-/// The way out of an error that says that something is not permitted, if `error` is one: by
-/// `send(2)` and `ip(7)` EACCES is a broadcast address or a route that forbids, and EPERM (1 on
-/// every Unix) what a packet filter answers.
-pub(super) fn denied(error: &Error) -> Option<&'static str> {
-    match error.source.raw_os_error() {
-        _ if error.class() != ErrorClass::Denied => None,
-        Some(1) => Some("a packet filter of this host does not let it out"),
-        _ => Some("for a broadcast address, give --broadcast"),
     }
 }

@@ -116,26 +116,40 @@ pub(crate) fn run(arguments: &[&str], input: &[u8]) -> Finished {
 
 #[track_caller]
 pub(crate) fn finish(command: Launch) -> Finished {
-    let it = command.finish().unwrap();
+    finished(command.finish().unwrap())
+}
+
+fn finished(it: driver::Finished) -> Finished {
     Finished { code: it.status.code(), out: it.out(), err: it.err(), stdout: it.stdout }
 }
 
-/// The answer comes in time, but the process is stopped until long after.
-pub(crate) fn suspended_before(scheme: &str, options: &[&str], answer: fn(&[u8]) -> Vec<u8>) {
+/// The process is stopped from its first message until long after the time of two seconds for the answer,
+/// which comes in time or `late`.
+pub(crate) fn suspended(
+    scheme: &str,
+    options: &[&str],
+    answer: fn(&[u8]) -> Vec<u8>,
+    late: bool,
+) -> Finished {
     let (tell_id, id) = std::sync::mpsc::channel::<u32>();
-    let peer = Peer::new(move |socket, bytes, from, _| {
+    let peer = Peer::new(move |socket, bytes, from, number| {
+        if number > 1 {
+            return;
+        }
         let id = id.recv().unwrap().to_string();
         let signal = |name: &str| {
             let status = std::process::Command::new("kill").args([name, id.as_str()]).status();
             assert!(status.unwrap().success());
         };
         signal("-STOP");
+        let pause = || udp_core::clock::sleep(std::time::Duration::from_millis(2500));
+        late.then(pause);
         socket.send_to(&answer(bytes), from).unwrap();
-        udp_core::clock::sleep(std::time::Duration::from_millis(2500));
+        (!late).then(pause);
         signal("-CONT");
     });
     let target = format!("{scheme}{}", peer.target());
     let client = client(&[&[target.as_str(), "-W", "2"], options].concat()).spawn().unwrap();
     tell_id.send(client.id()).unwrap();
-    client.finish().unwrap().exits(0).unwrap();
+    finished(client.finish().unwrap())
 }

@@ -12,12 +12,14 @@ use crate::e2e::check;
 use crate::e2e::context::Context;
 use crate::e2e::measure::figure;
 use crate::e2e::net::{Peer, Reply, Request};
+use crate::e2e::netns::{Host, begin};
 use crate::e2e::process::Finished;
 
 scenarios!("hostile/client":
     replies_from_elsewhere,
     replayed_replies,
     every_kind_of_reply,
+    a_filtered_retry_is_said,
 );
 
 /// A figure of the heartbeat's or client's line of counts, 0 where it is not there.
@@ -175,5 +177,24 @@ fn every_kind_of_reply(context: &Context) -> Result<()> {
         }
     }
     figure("hostile/client", &format!("{total} kinds of reply: client and heartbeat unharmed"));
+    Ok(())
+}
+
+/// A packet filter lets the first request out and no other: that is said once, and the first is waited for.
+fn a_filtered_retry_is_said(context: &Context) -> Result<()> {
+    let host = Host::new(begin()?, "c")?;
+    host.run(
+        "ip link set lo up; nft add table inet t
+         nft add chain inet t c '{ type filter hook output priority 0; }'
+         nft add rule inet t c udp dport 123 quota over 100 bytes drop",
+    )?;
+    let _silent = host.bind(([127, 0, 0, 1], 123))?;
+    let client = host.launch(context, &context.programs.client);
+    let retrying = client.args(["ntp://127.0.0.1", "-W", "20ms", "--retries", "2"]);
+    retrying.finish()?.exits(1)?.complains(
+        "error: cannot send to 127.0.0.1:123: operation not permitted\n\
+         hint: a packet filter of this host does not let it out\n\
+         no reply from ('127.0.0.1', 123) within 140ms\n",
+    )?;
     Ok(())
 }

@@ -169,6 +169,14 @@ fn the_client_tries_each_address(context: &Context) -> Result<()> {
         asked("::1", "x"),
         asked("127.0.0.1", "x"),
     ))?;
+    // One that there is no way to takes no retries from the others.
+    let names = Names::new("127.0.0.1 half.test\n255.255.255.255 half.test\n")?;
+    let silent = Peer::new(|_| Vec::new())?;
+    let target = format!("ntp://half.test:{}", silent.address.port());
+    let client = names.launch(context, &context.programs.client).arg(&target);
+    let request = format!("sendto ('127.0.0.1', {}): ntp 48 bytes\n", silent.address.port());
+    let all = format!("{request}{request}{request}1 sent, 0 replied, 1 lost\n");
+    client.args(["-W", "20ms", "--retries", "2"]).finish()?.exits(1)?.prints(&all)?;
     Ok(())
 }
 
