@@ -151,27 +151,26 @@ fn the_job_stops_and_goes_on(context: &Context) -> Result<()> {
     check::holds(&format!("{screen:?} has the exit code"), screen.contains("\nexit 0"))
 }
 
-/// What is said before the screen comes, and what commands of `--on-change` print, is not on it.
+/// What is said before the screen comes, and what commands of `--on-change` print, is not on it. What is
+/// said while it is there is its last line, and on stderr afterwards.
 fn nothing_is_written_over_it(context: &Context) -> Result<()> {
     let (peer, silent) = (Peer::echo()?, Peer::silent()?);
     let (up, down) = (peer.address.to_string(), silent.address.to_string());
     let args =
         [up.as_str(), &down, "nowhere.invalid", "-i", "0.05", "-W", "0.1", "--live", "--ascii"];
-    let directory = tempfile::tempdir()?;
-    let changed = directory.path().join("changed");
-    let command = format!("echo printed; echo complained >&2; touch {}", changed.display());
-    let more = ["--color", "always", "--on-change", &command];
+    let more = ["--color", "always", "--on-change", "echo printed; echo complained >&2; exit 3"];
     let args = [&args[..], &more].concat();
     let terminal = Terminal::start(&context.programs.heartbeat, &args, context.home.path())?;
-    let (row, footer) =
-        (format!("X down     {down}"), "warning: nowhere.invalid:7000: cannot resolve");
-    terminal.wait_until(|screen| screen.contains(&row) && changed.exists())?;
+    let row = format!("X down     {down}");
+    let failed =
+        format!("warning: --on-change: the command for {down} (down) failed: exit status: 3");
+    terminal.wait_until(|screen| screen.contains(&row) && screen.contains(&failed))?;
     let screen = terminal.screen();
     let lines: Vec<&str> = screen.lines().collect();
     check::holds(&format!("{screen:?} has its title"), lines[0].starts_with(" udp-heartbeat"))?;
     let over = |line: &&str| ["warning", "[31m"].iter().any(|it| line.contains(it));
     let over: Vec<&str> = lines.into_iter().filter(over).collect();
-    let bare = over.iter().all(|line| line.starts_with(footer));
+    let bare = over.iter().all(|line| line.starts_with("warning: "));
     check::holds(&format!("{over:?} is the footer's line"), over.len() <= 1 && bare)?;
     terminal.type_in("q")?;
     // All that was ever written, also what a later frame covered.
@@ -182,7 +181,8 @@ fn nothing_is_written_over_it(context: &Context) -> Result<()> {
     let printed = all.contains("printed") || all.contains("complained");
     check::holds(&format!("{all:?} has nothing of the commands"), !printed)?;
     let (_, screen) = terminal.finish()?;
-    check::has(&screen, footer)
+    check::has(&screen, "warning: nowhere.invalid:7000: cannot resolve")?;
+    check::has(&screen, &failed)
 }
 
 fn without_a_terminal_there_is_none(context: &Context) -> Result<()> {
