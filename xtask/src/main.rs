@@ -37,7 +37,11 @@ enum Chore {
     /// Make what is installed: manual pages, completions, packages; and try each part.
     Dist(dist::Args),
     /// Draw the pictures of the documentation: docs/pictures.
-    Pictures,
+    Pictures {
+        /// Only these.
+        #[arg(value_enum)]
+        only: Option<pictures::Which>,
+    },
     /// Measure the server, side by side with every peer that this machine has.
     #[command(disable_help_flag = true)]
     Bench {
@@ -52,7 +56,7 @@ fn main() -> ExitCode {
         Chore::Interop => interop::prepare().map(|()| true),
         Chore::Ci(args) => ci::run(&args),
         Chore::Dist(args) => dist::run(&args),
-        Chore::Pictures => pictures::run(),
+        Chore::Pictures { only } => pictures::run(only),
         Chore::Bench { args } => bench(&args),
     };
     match outcome {

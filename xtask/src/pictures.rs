@@ -1,6 +1,9 @@
 //! `cargo xtask pictures`: draws the pictures of the documentation from what the programs really show,
 //! against peers on loopback that lose and delay.
 
+mod board;
+mod scrape;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
@@ -12,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::cargo::workspace_root;
-use crate::e2e::{Terminal, build, pause};
+use crate::e2e::{Programs, Terminal, build, pause};
 use crate::say;
 
 /// The size of the terminal.
@@ -24,12 +27,32 @@ const HEIGHT: f64 = 18.0;
 /// How long is looked at before the picture is taken.
 const LOOKED_AT: Duration = Duration::from_secs(45);
 
-/// Draws them all; true, for they are never wrong.
-pub(crate) fn run() -> Result<bool> {
+/// What can be drawn by itself.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Which {
+    /// The live screens.
+    Live,
+    /// The Grafana board: five minutes.
+    Board,
+}
+
+/// Draws all or `only` these; true, for they are never wrong.
+pub(crate) fn run(only: Option<Which>) -> Result<bool> {
     let root = workspace_root()?;
     let programs = build(&root)?;
     let folder = root.join("docs/pictures");
     fs::create_dir_all(&folder).context("cannot make docs/pictures")?;
+    if only != Some(Which::Board) {
+        live(&programs, &folder)?;
+    }
+    if only != Some(Which::Live) {
+        keep(&folder.join("board.svg"), &scrape::picture(&root, &programs)?)?;
+    }
+    Ok(true)
+}
+
+/// The live screen of all targets, and of one.
+fn live(programs: &Programs, folder: &Path) -> Result<()> {
     let home = tempfile::tempdir().context("cannot make a directory")?;
     // For each: one in so many is lost, a delay, and by how much it varies, in milliseconds.
     let peers = [("127.0.0.1", 0, 2, 1), ("127.0.0.2", 23, 9, 14), ("127.0.0.3", 4, 21, 5)];
@@ -54,7 +77,7 @@ pub(crate) fn run() -> Result<bool> {
     take(&terminal, &folder.join("live-target.svg"), "one target")?;
     terminal.type_in("q")?;
     terminal.finish()?;
-    Ok(true)
+    Ok(())
 }
 
 /// An echo that loses one in `loses`, and is late by `delay` and up to `varies` ms more.
@@ -78,7 +101,11 @@ fn answer(socket: &UdpSocket, loses: u64, (delay, varies): (u64, u64)) {
 fn take(terminal: &Terminal, path: &Path, what: &str) -> Result<()> {
     let mut parser = vt100::Parser::new(ROWS, COLUMNS, 0);
     parser.process(&terminal.bytes());
-    let picture = svg(parser.screen(), what)?;
+    keep(path, &svg(parser.screen(), what)?)
+}
+
+/// Writes a picture.
+fn keep(path: &Path, picture: &str) -> Result<()> {
     fs::write(path, picture).with_context(|| format!("cannot write {}", path.display()))?;
     say::line(&format!("{}", path.display()));
     Ok(())

@@ -28,7 +28,7 @@ pub(crate) use driver::clock::pause;
 pub(crate) use driver::{Launch, Server, Terminal, check, clock, net, process, terminal};
 pub(crate) use measure::memory;
 pub(crate) use netns::present;
-pub(crate) use programs::build;
+pub(crate) use programs::{Programs, build};
 pub(crate) use skip::{Skipped, skip};
 
 /// Which receive and send path the server is told to use.

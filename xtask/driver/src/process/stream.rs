@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::check;
 use crate::clock::{Deadline, PATIENCE};
@@ -71,6 +71,15 @@ impl Stream {
             let woken = self.0.1.wait_timeout(state, left);
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Waits for what stands behind the first `before`, up to the next `behind`.
+    pub fn between(&self, before: &str, behind: &str) -> Result<String> {
+        let found = self.wait_until(|bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            Some(text.split_once(before)?.1.split_once(behind)?.0.to_owned())
+        });
+        found.with_context(|| self.text())
     }
 
     /// Waits for the line that begins at byte `*from`, which is moved behind it.

@@ -29,12 +29,8 @@ impl Answer {
 
 /// Where a program serves, from what it says at the start.
 pub(super) fn address(process: &Process) -> Result<String> {
-    let said = process.err.wait_until(|said| {
-        let said = String::from_utf8_lossy(said);
-        let (_, url) = said.split_once("metrics: http")?;
-        Some(url.split_once("://")?.1.split_once('/')?.0.to_owned())
-    });
-    said.with_context(|| process.err.text())
+    let url = process.err.between("metrics: http", "/metrics")?;
+    Ok(url.split_once("://").context("no URL")?.1.to_owned())
 }
 
 /// A request that ends its connection; `more` are lines of its head.

@@ -44,12 +44,7 @@ fn prometheus(context: &Context, directory: &Path, more: &[&str]) -> Result<(Pro
     let launch = context.launch(&"prometheus".into()).directory(directory).args(more);
     let launch = launch.args(["--config.file=prometheus.yml", "--web.listen-address=127.0.0.1:0"]);
     let process = launch.arg(storage).spawn()?;
-    let address = process.err.wait_until(|said| {
-        let said = String::from_utf8_lossy(said);
-        let (_, after) = said.split_once("msg=\"Listening on\" address=")?;
-        Some(after.split_once('\n')?.0.to_owned())
-    });
-    let address = address.with_context(|| process.err.text())?;
+    let address = process.err.between("msg=\"Listening on\" address=", "\n")?;
     Ok((process, address))
 }
 
