@@ -1,5 +1,5 @@
 //! The exchange against servers of every kind, in virtual time: whatever they do, a reply is
-//! credited to its own message or to none, and the books balance.
+//! credited to its own message or to none, and the counts add up.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;

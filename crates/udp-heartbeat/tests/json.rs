@@ -23,7 +23,7 @@ fn types(objects: &[Value]) -> HashMap<&str, u64> {
     types
 }
 
-/// The sums of the summary are the numbers of events, and the books balance.
+/// The sums of the summary are the numbers of events, and the counts add up.
 #[track_caller]
 fn balance(objects: &[Value], summary: &Value) {
     let of = |name: &str| summary[name].as_u64().unwrap();

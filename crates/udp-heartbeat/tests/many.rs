@@ -42,7 +42,7 @@ fn all(finished: &Finished) -> &str {
     finished.stdout.lines().last().unwrap()
 }
 
-/// A busy machine may keep the echo server from its queue, so that it overflows; the books balance
+/// A busy machine may keep the echo server from its queue, so that it overflows; the counts add up
 /// in any case, and what is credited is credited to the right one.
 #[test]
 fn a_thousand_targets_by_one_socket() {

@@ -12,7 +12,7 @@ use crate::say;
 
 /// The server's summary, figure by figure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Books {
+pub(crate) struct Totals {
     pub(crate) received: u64,
     pub(crate) replied: u64,
     pub(crate) refused: u64,
@@ -27,7 +27,7 @@ pub(crate) struct Books {
     pub(crate) size: u64,
 }
 
-impl Books {
+impl Totals {
     /// Reads the summary that a server printed when it ended with code 0.
     pub(crate) fn of(finished: &Finished) -> Result<Self> {
         finished.exits(0)?;
@@ -40,7 +40,7 @@ dropped: rate (\d+), loop (\d+), access (\d+), destination (\d+), source (\d+), 
         let found = Regex::new(shape)?.captures(out);
         let found = found.with_context(|| {
             let from = out.char_indices().rev().nth(400).map_or(0, |(at, _)| at);
-            format!("no summary with its books at the end of {:?}", &out[from..])
+            format!("no summary with its totals at the end of {:?}", &out[from..])
         })?;
         let figure = |n: usize| found[n].parse::<u64>().context("a count out of range");
         Ok(Self {
@@ -106,11 +106,11 @@ mod tests {
         let text = "recvfrom ('127.0.0.1', 1): x\n--- 0.0.0.0:7000 server statistics ---\n\
                     21 received, 4 replied, 15 dropped, 2 failed, 7 kernel drops\n\
                     dropped: rate 5, loop 4, access 3, destination 2, source 1, size 0\n";
-        let books = Books::parse(text).unwrap();
-        assert_eq!((books.received, books.lost, books.rate, books.source), (21, 7, 5, 1));
-        assert!(books.balance());
-        assert!(!Books { looped: 5, ..books }.balance());
-        assert!(!Books { failed: 3, ..books }.balance());
-        let _ = Books::parse("21 received").expect_err("half a summary");
+        let totals = Totals::parse(text).unwrap();
+        assert_eq!((totals.received, totals.lost, totals.rate, totals.source), (21, 7, 5, 1));
+        assert!(totals.balance());
+        assert!(!Totals { looped: 5, ..totals }.balance());
+        assert!(!Totals { failed: 3, ..totals }.balance());
+        let _ = Totals::parse("21 received").expect_err("half a summary");
     }
 }

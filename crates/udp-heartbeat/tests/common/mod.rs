@@ -75,13 +75,13 @@ pub(crate) struct Finished {
 
 impl Finished {
     /// The line that counts beats, of the first target, as it stands.
-    pub(crate) fn books(&self) -> &str {
+    pub(crate) fn count_line(&self) -> &str {
         self.stdout.lines().find(|line| line.contains(" sent, ")).unwrap_or_default()
     }
 
     /// The same without the slots that a busy machine made it miss.
     pub(crate) fn counts(&self) -> &str {
-        without_missed(self.books())
+        without_missed(self.count_line())
     }
 }
 

@@ -1,4 +1,4 @@
-//! One flow: a socket, its book, and the sockets' options. `socket(7)`, `udp(7)`.
+//! One flow: a socket, its outstanding datagrams, and the sockets' options. `socket(7)`, `udp(7)`.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::socket::{setsockopt, sockopt};
 use udp_core::batch::{Backend, Io, Options, Slots, Wait};
 
-use super::book::{Book, Settled};
+use super::outstanding::{Outstanding, Settled};
 use super::payload::{Name, Payload};
 use super::post::{Post, source};
 use super::{Load, Sending, Tally, Target};
@@ -20,7 +20,7 @@ pub(super) struct Flow {
     id: u32,
     pub(super) socket: UdpSocket,
     io: Io,
-    pub(super) book: Book,
+    pub(super) outstanding: Outstanding,
     /// Of how many source addresses, where there are many.
     sources: Option<u32>,
     names: Vec<Name>,
@@ -50,10 +50,17 @@ impl Flow {
         let options = Options { gro: load.sending == Sending::Segmented, ..Options::default() };
         let own = socket.try_clone().context("cannot share a flow's socket")?;
         let io = Io::new(own, Backend::Auto, &options)?;
-        Ok(Self { id, socket, io, book: Book::new(places), sources, names: Vec::new() })
+        Ok(Self {
+            id,
+            socket,
+            io,
+            outstanding: Outstanding::new(places),
+            sources,
+            names: Vec::new(),
+        })
     }
 
-    /// Sends what the book has room for, at most `most`. How many the kernel took.
+    /// Sends what the table has room for, at most `most`. How many the kernel took.
     pub(super) fn refill(
         &mut self,
         (post, payload): (&mut Post, &Payload),
@@ -63,18 +70,18 @@ impl Flow {
         tally: &mut Tally,
     ) -> Result<usize> {
         let mut total = 0;
-        while total < most && self.book.room() > 0 {
-            let wanted = self.book.room().min(most - total).min(post.most());
+        while total < most && self.outstanding.room() > 0 {
+            let wanted = self.outstanding.room().min(most - total).min(post.most());
             self.names.clear();
             for _ in 0..wanted {
-                let Some(place) = self.book.enter(*next, now) else { break };
+                let Some(place) = self.outstanding.enter(*next, now) else { break };
                 self.names.push(Name { number: *next, flow: self.id, place });
                 *next += 1;
             }
             let sent = post.send((&self.socket, &mut self.io), payload, &self.names);
             let sent = sent.context("cannot send")?;
             for name in &self.names[sent..] {
-                self.book.withdraw(name.place);
+                self.outstanding.withdraw(name.place);
             }
             tally.sent += sent as u64;
             total += sent;
@@ -114,7 +121,7 @@ impl Flow {
                     tally.bad += 1;
                     continue;
                 };
-                match self.book.settle(name.place, name.number) {
+                match self.outstanding.settle(name.place, name.number) {
                     Settled::Answer(sent_at) => {
                         tally.good += 1;
                         if let Some(rtt) = rtt.as_deref_mut() {

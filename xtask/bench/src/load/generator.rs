@@ -172,7 +172,7 @@ impl Generator {
 
     /// Gives up what is lost, so that others can go in its place.
     fn give_up_old(&mut self, now: Mono) -> Result<()> {
-        let lost: u64 = self.flows.iter_mut().map(|flow| flow.book.give_up_old()).sum();
+        let lost: u64 = self.flows.iter_mut().map(|flow| flow.outstanding.give_up_old()).sum();
         self.tally.lost += lost;
         if lost > 0 { self.fill(now) } else { Ok(()) }
     }
@@ -215,7 +215,7 @@ impl Generator {
 
     fn refill(&mut self, flow: usize, now: Mono) -> Result<()> {
         let flow = &mut self.flows[flow];
-        let room = flow.book.room();
+        let room = flow.outstanding.room();
         if room == 0 {
             return Ok(());
         }

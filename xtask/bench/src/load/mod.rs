@@ -6,9 +6,9 @@
 //! given merged ones only by [`Sending::Segmented`], as a network card or a modern sender gives
 //! them. Everything ends after the time told. `udp(7)`, `recvmmsg(2)`, `sendmmsg(2)`.
 
-mod book;
 mod flow;
 mod generator;
+mod outstanding;
 mod payload;
 mod post;
 

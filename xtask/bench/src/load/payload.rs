@@ -2,7 +2,7 @@
 //!
 //! All bytes are printable ASCII without a backslash, so that a server which decodes or prints
 //! them (the tutorial's does both) has no more to do with ours than with a person's text. The
-//! first sixteen name the datagram: its number, its flow and its place in the flow's book, five
+//! first sixteen name the datagram: its number, its flow and its place in the flow's table, five
 //! bits a byte. The rest is cut from a random text at an offset that depends on the number.
 
 use std::ops::RangeInclusive;
@@ -52,7 +52,7 @@ pub(crate) struct Name {
     pub(crate) number: u64,
     /// Its flow, below 2^16.
     pub(crate) flow: u32,
-    /// Its place in the flow's book, below 2^24.
+    /// Its place in the flow's table, below 2^24.
     pub(crate) place: u32,
 }
 

@@ -10,7 +10,7 @@ use super::scenarios;
 use crate::e2e::check;
 use crate::e2e::clock::{self, PATIENCE};
 use crate::e2e::context::Context;
-use crate::e2e::measure::{Books, chosen, figure, memory};
+use crate::e2e::measure::{Totals, chosen, figure, memory};
 
 scenarios!("soak": nothing_lost_changed_or_doubled);
 
@@ -37,9 +37,9 @@ fn nothing_lost_changed_or_doubled(context: &Context) -> Result<()> {
     }
     let took = began.elapsed().as_secs_f64();
     let sent: u64 = flows.iter().map(|f| f.sent).sum();
-    let books = Books::of(&server.stop()?)?;
-    let expected = Books { received: sent, replied: sent, ..Books::default() };
-    check::same("the books", expected, books)?;
+    let totals = Totals::of(&server.stop()?)?;
+    let expected = Totals { received: sent, replied: sent, ..Totals::default() };
+    check::same("the totals", expected, totals)?;
     let differs = before.now.abs_diff(after.now);
     check::holds(
         &format!("memory went from {} to {} KiB", before.now, after.now),

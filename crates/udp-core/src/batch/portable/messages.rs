@@ -10,48 +10,49 @@ use socket2::{MsgHdr, SockAddr, SockRef};
 
 use super::super::control::{self, Control};
 use super::super::{Options, Source};
-use super::Told;
+use super::Reported;
 
 /// Room for all control messages that [`ask`] can bring about, and a length of zero behind them.
 const CONTROL: usize = 256;
-/// The same where only the destination is told.
+/// The same where only the destination is reported.
 const CONTROL_DESTINATION: usize = 96;
 
 /// Asks the kernel to tell what `options` say, and the destination; what it grants.
-pub(super) fn ask(socket: &UdpSocket, bound: SocketAddr, options: &Options) -> Told {
+pub(super) fn ask(socket: &UdpSocket, bound: SocketAddr, options: &Options) -> Reported {
     let v6 = bound.is_ipv6();
     let extra = SockRef::from(socket);
     // A dual-stack socket takes both: the first alone does not tell IPv4 broadcasts apart.
     let v4_told = setsockopt(socket, sockopt::Ipv4PacketInfo, &true).is_ok();
     let v6_told = v6 && setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true).is_ok();
-    let mut told = Told { destination: if v6 { v6_told } else { v4_told }, ..Told::default() };
+    let mut reported =
+        Reported { destination: if v6 { v6_told } else { v4_told }, ..Reported::default() };
     if options.timestamps {
-        told.timestamps = setsockopt(socket, sockopt::ReceiveTimestampns, &true).is_ok();
+        reported.timestamps = setsockopt(socket, sockopt::ReceiveTimestampns, &true).is_ok();
     }
     if options.ttl {
-        told.header |= setsockopt(socket, sockopt::Ipv4RecvTtl, &true).is_ok();
-        told.header |= v6 && setsockopt(socket, sockopt::Ipv6RecvHopLimit, &true).is_ok();
+        reported.header |= setsockopt(socket, sockopt::Ipv4RecvTtl, &true).is_ok();
+        reported.header |= v6 && setsockopt(socket, sockopt::Ipv6RecvHopLimit, &true).is_ok();
     }
     if options.ecn {
-        told.header |= extra.set_recv_tos_v4(true).is_ok();
-        told.header |= v6 && extra.set_recv_tclass_v6(true).is_ok();
+        reported.header |= extra.set_recv_tos_v4(true).is_ok();
+        reported.header |= v6 && extra.set_recv_tclass_v6(true).is_ok();
     }
-    told
+    reported
 }
 
-/// Receives one datagram and what is told about it; whether it was cut short is seen by its
+/// Receives one datagram and what is reported about it; whether it was cut short is seen by its
 /// length. Waits as the socket is set to, or not at all; without a peer there is no datagram.
 pub(super) fn receive(
     socket: &UdpSocket,
     room: &mut [u8],
-    told: Told,
+    reported: Reported,
     waits: bool,
 ) -> io::Result<(usize, Option<SocketAddr>, Control)> {
     let flags = if waits { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
     // The unused end stays zero, which ends the reading.
-    if told.header || told.timestamps {
+    if reported.header || reported.timestamps {
         receive_with(socket, room, &mut [0; CONTROL], flags)
-    } else if told.destination {
+    } else if reported.destination {
         receive_with(socket, room, &mut [0; CONTROL_DESTINATION], flags)
     } else {
         receive_with(socket, room, &mut [], flags)
@@ -76,7 +77,7 @@ fn receive_with(
         let peer = one.address.as_ref().and_then(address_of);
         (one.bytes, peer, cut)
     };
-    // Where not all was told, nothing is concluded.
+    // Where not all was reported, nothing is concluded.
     let control = if cut { Control::default() } else { Control::read(messages) };
     Ok((len, peer, control))
 }

@@ -35,37 +35,37 @@ pub(super) fn open(
     // One address that is ours alone tells what arrives there; a wildcard or group does not.
     let pinned = is_unicast(bound);
     #[cfg(target_os = "linux")]
-    let told =
+    let reported =
         if (!pinned && options.destination) || options.timestamps || options.ttl || options.ecn {
             messages::ask(socket, bound, options)
         } else {
-            Told::default()
+            Reported::default()
         };
     #[cfg(not(target_os = "linux"))]
-    let told = Told::default();
+    let reported = Reported::default();
     let abilities = Abilities {
-        destination: pinned || told.destination,
-        timestamps: told.timestamps,
+        destination: pinned || reported.destination,
+        timestamps: reported.timestamps,
         ..Abilities::default()
     };
     let (socket, waker) = (Arc::clone(socket), waker.clone());
     let address = pinned.then_some(bound);
     let receiver =
-        PortableReceiver::new(Arc::clone(&socket), waker, address, abilities, told, options);
-    let sender = PortableSender::new(socket, bound, told.destination && !pinned);
+        PortableReceiver::new(Arc::clone(&socket), waker, address, abilities, reported, options);
+    let sender = PortableSender::new(socket, bound, reported.destination && !pinned);
     (receiver, sender)
 }
 
 /// What the control messages of this socket tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Told {
+struct Reported {
     destination: bool,
     timestamps: bool,
     header: bool,
 }
 
 #[cfg(target_os = "linux")]
-impl Told {
+impl Reported {
     /// Whether control messages are worth reading.
     fn any(self) -> bool {
         self.destination || self.timestamps || self.header

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::super::spin::{self, Spin};
 use super::super::wake::LOOK_UP;
 use super::super::{Abilities, Destination, Meta, Options, Slots, Wait, Waker};
-use super::{Told, uninterrupted};
+use super::{Reported, uninterrupted};
 use crate::clock;
 use crate::endpoint::{canonical, canonical_ip};
 
@@ -26,8 +26,8 @@ pub(in super::super) struct PortableReceiver {
     /// this host's own.
     plain: Meta,
     abilities: Abilities,
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing is told there"))]
-    told: Told,
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing is reported there"))]
+    reported: Reported,
     spin: Spin,
     mode: Option<Mode>,
     /// What went wrong after the first datagram of a batch, for the next call to say.
@@ -47,7 +47,7 @@ impl PortableReceiver {
         waker: Waker,
         bound: Option<SocketAddr>,
         abilities: Abilities,
-        told: Told,
+        reported: Reported,
         options: &Options,
     ) -> Self {
         PortableReceiver {
@@ -55,7 +55,7 @@ impl PortableReceiver {
             waker,
             plain: plain(bound),
             abilities,
-            told,
+            reported,
             spin: Spin::new(options.busy_poll),
             mode: None,
             late: None,
@@ -155,9 +155,10 @@ impl PortableReceiver {
         waits: bool,
     ) -> io::Result<Option<usize>> {
         #[cfg(target_os = "linux")]
-        if self.told.any() || !waits {
-            let (len, peer, control) =
-                uninterrupted(|| super::messages::receive(&self.socket, room, self.told, waits))?;
+        if self.reported.any() || !waits {
+            let (len, peer, control) = uninterrupted(|| {
+                super::messages::receive(&self.socket, room, self.reported, waits)
+            })?;
             let Some(peer) = peer else { return Ok(None) };
             *meta = Meta {
                 peer: canonical(peer),
@@ -167,7 +168,7 @@ impl PortableReceiver {
                 ecn: control.ecn,
                 ..self.plain
             };
-            if self.told.destination {
+            if self.reported.destination {
                 (meta.local, meta.destination) = control.settled();
             }
             return Ok(Some(len));

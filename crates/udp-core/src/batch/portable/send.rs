@@ -1,4 +1,4 @@
-//! Sends one datagram a call, from the address that was asked where the system can be told it. It
+//! Sends one datagram a call, from the address that was asked where the system lets it be chosen. It
 //! never waits: a full socket is `WouldBlock`.
 
 use std::io;

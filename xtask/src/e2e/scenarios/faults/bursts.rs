@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::super::scenarios;
 use crate::e2e::check;
 use crate::e2e::context::Context;
-use crate::e2e::measure::{Books, figure};
+use crate::e2e::measure::{Totals, figure};
 use crate::e2e::net::Asker;
 use crate::e2e::netns::{Net, SERVER, at};
 
@@ -72,11 +72,11 @@ fn joined_replies_always_arrive(context: &Context) -> Result<()> {
             ways += 1;
         }
         let finished = server.stop()?;
-        let expected = Books { received: sent, replied: sent, ..Books::default() };
+        let expected = Totals { received: sent, replied: sent, ..Totals::default() };
         check::same(
-            &format!("the books, told {:?}", finished.err()),
+            &format!("the totals, told {:?}", finished.err()),
             expected,
-            Books::of(&finished)?,
+            Totals::of(&finished)?,
         )?;
     }
     figure("faults/bursts", &format!("{ways} ways: every reply of every burst arrived"));

@@ -9,7 +9,7 @@ use super::trial::{Answers, Trial};
 use crate::e2e::check;
 use crate::e2e::clock::pause;
 use crate::e2e::context::Context;
-use crate::e2e::measure::Books;
+use crate::e2e::measure::Totals;
 use crate::e2e::netns::{Net, needs, shell};
 
 scenarios!("faults/limits": limits_lowered, too_few_threads, signals_by_the_thousand);
@@ -62,8 +62,8 @@ fn limits_lowered(context: &Context) -> Result<()> {
         || shell(&format!("taskset -a -p ffff {pid}; renice -n 0 -p {pid}")).map(drop),
     )?;
     trial.report("faults/limits");
-    let books = Books::of(&server.stop()?)?;
-    check::holds(&format!("nothing failed: {books:?}"), books.balance() && books.failed == 0)
+    let totals = Totals::of(&server.stop()?)?;
+    check::holds(&format!("nothing failed: {totals:?}"), totals.balance() && totals.failed == 0)
 }
 
 /// Where there is no thread for something, a start is a failure in one line, and nothing is said of
@@ -124,6 +124,6 @@ fn signals_by_the_thousand(context: &Context) -> Result<()> {
     };
     trial.fault("stopped and let go 200 times", Answers::All, stutter, || Ok(()))?;
     trial.report("faults/limits");
-    let books = Books::of(&server.stop()?)?;
-    check::holds(&format!("nothing failed: {books:?}"), books.balance() && books.failed == 0)
+    let totals = Totals::of(&server.stop()?)?;
+    check::holds(&format!("nothing failed: {totals:?}"), totals.balance() && totals.failed == 0)
 }

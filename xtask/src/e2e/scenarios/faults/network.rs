@@ -11,7 +11,7 @@ use super::trial::{Answers, Trial};
 use crate::e2e::check;
 use crate::e2e::clock::{Deadline, PATIENCE};
 use crate::e2e::context::Context;
-use crate::e2e::measure::Books;
+use crate::e2e::measure::Totals;
 use crate::e2e::net::Asker;
 use crate::e2e::netns::{ASKER, Net, SERVER, at};
 use crate::e2e::process::Finished;
@@ -165,8 +165,8 @@ fn links_and_addresses(context: &Context) -> Result<()> {
     let torn = || asker.run("ip link del v0").map(drop);
     trial.fault("cable taken away and laid anew", Answers::None, torn, || net.lay_cable())?;
     trial.report("faults/network");
-    let books = Books::of(&server.stop()?)?;
-    check::holds(&format!("the books balance: {books:?}"), books.balance())
+    let totals = Totals::of(&server.stop()?)?;
+    check::holds(&format!("the totals balance: {totals:?}"), totals.balance())
 }
 
 fn queues(context: &Context) -> Result<()> {
@@ -208,9 +208,9 @@ fn queues(context: &Context) -> Result<()> {
 /// Failures were counted, and each kind was told, but not each failure.
 fn told_and_counted(finished: &Finished) -> Result<()> {
     let told = finished.err();
-    let books = Books::of(finished)?;
-    check::holds(&format!("the books balance: {books:?}"), books.balance())?;
-    check::holds(&format!("failures are counted: {books:?}"), books.failed > 0)?;
+    let totals = Totals::of(finished)?;
+    check::holds(&format!("the totals balance: {totals:?}"), totals.balance())?;
+    check::holds(&format!("failures are counted: {totals:?}"), totals.failed > 0)?;
     let lines = told.lines().count();
     check::holds(&format!("each kind is told once a minute: {told:?}"), (1..=8).contains(&lines))
 }

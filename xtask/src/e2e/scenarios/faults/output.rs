@@ -18,7 +18,7 @@ use super::super::scenarios;
 use crate::e2e::check;
 use crate::e2e::clock::{self, Deadline, PATIENCE};
 use crate::e2e::context::Context;
-use crate::e2e::measure::{Books, chosen, figure};
+use crate::e2e::measure::{Totals, chosen, figure};
 use crate::e2e::net::{Asker, closed};
 use crate::e2e::netns::{needs, shell};
 use crate::e2e::process::{Launch, Process, Stream};
@@ -161,9 +161,9 @@ fn stdout_that_nobody_reads(context: &Context) -> Result<()> {
     process.start_reading();
     process.out.wait_until(|out| said_not_shown(out).then_some(())).context("lines not shown")?;
     let (read, finished) = end(process, 0)?;
-    let books = Books::parse(&finished.out())?;
+    let totals = Totals::parse(&finished.out())?;
     let shown = shown(&finished.out())?;
-    check::same("shown or said not to be", books.received, shown)?;
+    check::same("shown or said not to be", totals.received, shown)?;
     // And one that is never read ends all the same.
     let (asker, address) = (Asker::new()?, closed()?);
     let unread = server(context, address, "", "").stdout_unread().spawn()?;
@@ -230,8 +230,8 @@ fn stderr_that_takes_nothing(context: &Context) -> Result<()> {
         let (took, finished) = end(process, 0).with_context(|| format!("stderr {name}"))?;
         drop(held);
         slowest = slowest.max(took);
-        let books = Books::parse(&finished.out()).with_context(|| format!("stderr {name}"))?;
-        check::same("shown or said not to be", books.received, shown(&finished.out())?)?;
+        let totals = Totals::parse(&finished.out()).with_context(|| format!("stderr {name}"))?;
+        check::same("shown or said not to be", totals.received, shown(&finished.out())?)?;
     }
     tell(kinds.len() as u64, count, slowest);
     Ok(())

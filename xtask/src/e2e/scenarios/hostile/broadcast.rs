@@ -10,7 +10,7 @@ use crate::e2e::IoPath;
 use crate::e2e::check;
 use crate::e2e::clock::PATIENCE;
 use crate::e2e::context::Context;
-use crate::e2e::measure::{Books, figure};
+use crate::e2e::measure::{Totals, figure};
 use crate::e2e::net::Asker;
 use crate::e2e::netns::{ASKER, ASKER6, BROADCAST, CABLE, Net, SERVER, SERVER6, at};
 
@@ -82,8 +82,8 @@ fn groups_are_not_answered(context: &Context) -> Result<()> {
     local.send(at(Ipv4Addr::new(127, 255, 255, 255)), b"is anybody there?")?;
     local.expect(at(Ipv4Addr::LOCALHOST), b"you alone", b"echo you alone")?;
     local.expect_nothing()?;
-    let books = Books::of(&server.stop()?)?;
-    told(context, books, 3 * EACH + 1, asked + 1)
+    let totals = Totals::of(&server.stop()?)?;
+    told(context, totals, 3 * EACH + 1, asked + 1)
 }
 
 fn groups_are_not_answered_on_dual_stack(context: &Context) -> Result<()> {
@@ -92,20 +92,20 @@ fn groups_are_not_answered_on_dual_stack(context: &Context) -> Result<()> {
     let (four, six, index) = askers(&net)?;
     let asked = ask(&four, &groups4(false), at(SERVER))?;
     let asked = asked + ask(&six, &[all_nodes(index)], at(SERVER6))?;
-    let books = Books::of(&server.stop()?)?;
-    told(context, books, 3 * EACH, asked)
+    let totals = Totals::of(&server.stop()?)?;
+    told(context, totals, 3 * EACH, asked)
 }
 
-fn told(context: &Context, books: Books, groups: u64, alone: u64) -> Result<()> {
-    let expected = Books {
+fn told(context: &Context, totals: Totals, groups: u64, alone: u64) -> Result<()> {
+    let expected = Totals {
         received: groups + alone,
         replied: alone,
         refused: groups,
         destination: groups,
-        ..Books::default()
+        ..Totals::default()
     };
     let path = if context.io == IoPath::Portable { "portable" } else { "auto" };
-    check::same(&format!("the books, --io {path}"), expected, books)?;
+    check::same(&format!("the totals, --io {path}"), expected, totals)?;
     figure("hostile/broadcast", &format!("0 answers to {groups} group datagrams, --io {path}"));
     Ok(())
 }
@@ -126,8 +126,8 @@ fn groups_are_answered_where_asked_for(context: &Context) -> Result<()> {
     let (reply, from) = six.receive().context("asked all nodes")?;
     check::same("the reply", &b"echo who?"[..], &reply)?;
     check::same("comes from the port", 7000, from.port())?;
-    let books = Books::of(&server.stop()?)?;
-    check::same("replied", (3, 3), (books.received, books.replied))
+    let totals = Totals::of(&server.stop()?)?;
+    check::same("replied", (3, 3), (totals.received, totals.replied))
 }
 
 fn a_bound_group_is_joined(context: &Context) -> Result<()> {
@@ -145,8 +145,8 @@ fn a_bound_group_is_joined(context: &Context) -> Result<()> {
         let (reply, from) = asker.receive().with_context(|| format!("asked {group}"))?;
         check::same("the reply", &b"echo members?"[..], &reply)?;
         check::holds("comes from a host", !from.ip().is_multicast())?;
-        let books = Books::of(&server.stop()?)?;
-        check::same("replied", (1, 1), (books.received, books.replied))?;
+        let totals = Totals::of(&server.stop()?)?;
+        check::same("replied", (1, 1), (totals.received, totals.replied))?;
     }
     Ok(())
 }
@@ -159,6 +159,6 @@ fn one_interface_alone_is_served(context: &Context) -> Result<()> {
     local.send(at(Ipv4Addr::LOCALHOST), b"from inside")?;
     asker.expect(at(SERVER), b"by the cable", b"echo by the cable")?;
     local.expect_nothing()?;
-    let books = Books::of(&server.stop()?)?;
-    check::same("replied", (1, 1), (books.received, books.replied))
+    let totals = Totals::of(&server.stop()?)?;
+    check::same("replied", (1, 1), (totals.received, totals.replied))
 }

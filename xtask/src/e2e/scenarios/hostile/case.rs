@@ -1,12 +1,12 @@
 //! A case of a packet with something wrong about it: its frames on the cable, whether the kernel hands
-//! it on, and what the server's books must say of it then.
+//! it on, and what the server's totals must say of it then.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
 use crate::e2e::netns::PORT;
 use crate::e2e::raw::{frame, packet4, packet6};
 
-/// What the server's books must say of a datagram that reaches it.
+/// What the server's totals must say of a datagram that reaches it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Echoed,

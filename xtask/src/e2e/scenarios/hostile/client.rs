@@ -35,7 +35,7 @@ pub(super) fn counts(finished: &Finished) -> String {
     finished.out().lines().rev().find(|l| l.contains(" sent, ")).unwrap_or_default().to_owned()
 }
 
-/// The heartbeat's books: every beat in exactly one class.
+/// The heartbeat's totals: every beat in exactly one class.
 pub(super) fn balanced(finished: &Finished) -> Result<()> {
     let classes = ["received", "lost", "refused", "failed", "pending"];
     let sum: u64 = classes.iter().map(|c| count(finished, c)).sum();

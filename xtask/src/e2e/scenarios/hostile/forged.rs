@@ -1,5 +1,5 @@
 //! A flood in the names of a million others: the server's memory does not grow with the number of
-//! sources, an honest client is still answered, and the books are exact.
+//! sources, an honest client is still answered, and the totals are exact.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use super::super::scenarios;
 use crate::e2e::check;
 use crate::e2e::clock;
 use crate::e2e::context::Context;
-use crate::e2e::measure::{Books, chosen, figure, memory};
+use crate::e2e::measure::{Totals, chosen, figure, memory};
 use crate::e2e::netns::{ASKER, Net, PORT, SERVER, SERVER6, at};
 use crate::e2e::raw::{Forger, packet4};
 
@@ -103,7 +103,7 @@ fn a_million_sources_cost_no_memory(context: &Context) -> Result<()> {
         Ok::<_, anyhow::Error>((flood?, honest?))
     })?;
     let after = memory(pid).context("the server is gone")?;
-    let books = Books::of(&server.stop()?)?;
+    let totals = Totals::of(&server.stop()?)?;
     let share = honest.answered as f64 * 100.0 / honest.asked as f64;
     figure(
         "hostile/forged",
@@ -115,19 +115,19 @@ fn a_million_sources_cost_no_memory(context: &Context) -> Result<()> {
             after.peak - before.now.min(after.peak),
             honest.answered,
             honest.asked,
-            books.lost
+            totals.lost
         ),
     );
     check::holds(&format!("peak memory: {after:?}"), after.peak <= PEAK)?;
     check::holds(&format!("growth: {before:?} {after:?}"), after.peak <= before.now + GROWTH)?;
     check::holds(&format!("honest answers: {share} %"), share >= answered_at_least as f64)?;
     let sent = warm.sent + flood.sent + honest.asked;
-    check::same("received and kernel drops", sent, books.received + books.lost)?;
-    check::holds(&format!("the books balance: {books:?}"), books.balance())?;
+    check::same("received and kernel drops", sent, totals.received + totals.lost)?;
+    check::holds(&format!("the totals balance: {totals:?}"), totals.balance())?;
     check::same(
         "replied, refused, failed",
-        (books.received, 0, 0),
-        (books.replied, books.refused, books.failed),
+        (totals.received, 0, 0),
+        (totals.replied, totals.refused, totals.failed),
     )
 }
 
@@ -145,15 +145,15 @@ fn one_source_is_limited(context: &Context) -> Result<()> {
     honest.expect(at(SERVER), b"well?", b"echo well?")?;
     let took = began.elapsed().as_secs_f64();
     let finished = server.stop()?;
-    let books = Books::of(&finished)?;
+    let totals = Totals::of(&finished)?;
     // A burst of 400, and 200 more for every second that it lasted.
     let allowed = 400.0 + 200.0 * (took + 1.0);
     check::holds(
-        &format!("{books:?}"),
-        books.replied > 400 && (books.replied as f64) <= allowed + 1.0,
+        &format!("{totals:?}"),
+        totals.replied > 400 && (totals.replied as f64) <= allowed + 1.0,
     )?;
-    check::same("refused for its rate", books.refused, books.rate)?;
-    check::same("received", 2001, books.received + books.lost)?;
+    check::same("refused for its rate", totals.refused, totals.rate)?;
+    check::same("received", 2001, totals.received + totals.lost)?;
     let said = finished.err().lines().filter(|l| l.contains("rate")).count();
     check::same(&format!("lines that say so: {:?}", finished.err()), 1, said)
 }
@@ -181,13 +181,13 @@ fn one_network_of_ipv6_is_one_source(context: &Context) -> Result<()> {
     let n = other.recv(&mut buffer).context("another network is answered")?;
     check::same("the reply", &b"echo well?"[..], &buffer[..n])?;
     let took = began.elapsed().as_secs_f64();
-    let books = Books::of(&server.stop()?)?;
+    let totals = Totals::of(&server.stop()?)?;
     let allowed = 400.0 + 200.0 * (took + 1.0) + 1.0;
-    let replied = books.replied as f64;
-    check::holds(&format!("{books:?} in {took:.1} s"), replied > 400.0 && replied <= allowed)?;
+    let replied = totals.replied as f64;
+    check::holds(&format!("{totals:?} in {took:.1} s"), replied > 400.0 && replied <= allowed)?;
     check::same(
         "refused for their rate",
-        (2001 - books.replied, books.rate),
-        (books.refused, books.refused),
+        (2001 - totals.replied, totals.rate),
+        (totals.refused, totals.refused),
     )
 }

@@ -1,6 +1,6 @@
 //! Bad input: hundreds of kinds of datagram and thousands of random ones, not one of which ends
 //! the server, each of them either echoed to the byte or rightly left unanswered, and all of them
-//! in the books.
+//! in the totals.
 
 use std::net::UdpSocket;
 
@@ -13,7 +13,7 @@ use super::packets::cases;
 use crate::e2e::check;
 use crate::e2e::clock::{Deadline, PATIENCE, pause};
 use crate::e2e::context::Context;
-use crate::e2e::measure::{Books, chosen, figure};
+use crate::e2e::measure::{Totals, chosen, figure};
 use crate::e2e::net::{Asker, LARGEST};
 use crate::e2e::netns::{ASKER, ASKER6, Net, SERVER, SERVER6, at};
 use crate::e2e::raw::Framer;
@@ -32,7 +32,7 @@ fn every_kind_of_payload(context: &Context) -> Result<()> {
     // Plain, so that every datagram is shown too.
     let server = net.serve(context, &[])?;
     let asker = asker(&net)?;
-    let mut expected = Books::default();
+    let mut expected = Totals::default();
     for (name, payload) in payloads() {
         let reply = [ECHO, payload.as_slice()].concat();
         expected.received += 1;
@@ -60,7 +60,7 @@ fn every_kind_of_payload(context: &Context) -> Result<()> {
     expected.replied += 1;
     let kinds = expected.received;
     let finished = server.stop()?;
-    check::same("the books", expected, Books::of(&finished)?)?;
+    check::same("the totals", expected, Totals::of(&finished)?)?;
     lines_are_datagrams(&finished.out(), kinds)?;
     figure("hostile/input", &format!("{kinds} kinds of payload, 0 deaths, counts exact"));
     Ok(())
@@ -93,7 +93,7 @@ fn every_kind_of_packet(context: &Context) -> Result<()> {
     let asker6 = Asker { socket: net.asker.bind((ASKER6, 0))? };
     asker6.socket.set_read_timeout(Some(PATIENCE))?;
     let mut framer = Framer::new(context, &net.asker)?;
-    let mut expected = Books::default();
+    let mut expected = Totals::default();
     let mut total = 0;
     for case in cases() {
         let before = net.server.kernel()?;
@@ -136,11 +136,11 @@ fn every_kind_of_packet(context: &Context) -> Result<()> {
     expected.received = expected.replied + expected.refused;
     let kernel = net.server.kernel()?;
     let finished = server.stop()?;
-    let books = Books::of(&finished)?;
+    let totals = Totals::of(&finished)?;
     let told = finished.err();
-    check::same(&format!("the books, told {told:?}"), expected, books)?;
-    check::same("delivered, as the kernel counts", kernel.delivered, books.received)?;
-    check::same("sent, as the kernel counts", kernel.sent, books.replied)?;
+    check::same(&format!("the totals, told {told:?}"), expected, totals)?;
+    check::same("delivered, as the kernel counts", kernel.delivered, totals.received)?;
+    check::same("sent, as the kernel counts", kernel.sent, totals.replied)?;
     figure("hostile/input", &format!("{total} kinds of packet, 0 deaths, counts exact"));
     Ok(())
 }
@@ -158,9 +158,9 @@ fn random_payloads(context: &Context) -> Result<()> {
     let sent =
         exchange(&asker.socket, count, &mut random).with_context(|| format!("seed {seed}"))?;
     let finished = server.stop()?;
-    let books = Books::of(&finished)?;
-    let expected = Books { received: sent, replied: sent, ..Books::default() };
-    check::same(&format!("the books, seed {seed}"), expected, books)?;
+    let totals = Totals::of(&finished)?;
+    let expected = Totals { received: sent, replied: sent, ..Totals::default() };
+    check::same(&format!("the totals, seed {seed}"), expected, totals)?;
     lines_are_datagrams(&finished.out(), sent)?;
     figure("hostile/input", &format!("{sent} random payloads echoed to the byte, seed {seed}"));
     Ok(())

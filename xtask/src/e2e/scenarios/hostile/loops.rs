@@ -10,7 +10,7 @@ use super::input::asker;
 use crate::e2e::check;
 use crate::e2e::clock::pause;
 use crate::e2e::context::{Context, Server};
-use crate::e2e::measure::{Books, figure};
+use crate::e2e::measure::{Totals, figure};
 use crate::e2e::net::Asker;
 use crate::e2e::netns::{ASKER, Net, PORT, SERVER, at};
 use crate::e2e::raw::{Forger, packet4};
@@ -28,8 +28,8 @@ scenarios!("hostile/loops":
 const BOUND: u64 = 18;
 
 /// A server on port 7000 faces one on `port` of the other host, and a datagram is forged in the
-/// other's name; the books of both, once they have fallen silent.
-fn face(context: &Context, net: &Net, port: u16, options: &[&str]) -> Result<[Books; 2]> {
+/// other's name; the totals of both, once they have fallen silent.
+fn face(context: &Context, net: &Net, port: u16, options: &[&str]) -> Result<[Totals; 2]> {
     let first = net.serve_on(context, "10.77.0.1:7000", options)?;
     let bind = format!("10.77.0.2:{port}");
     let launch = net.asker.server(context).args(["--bind", &bind]).args(options);
@@ -39,7 +39,7 @@ fn face(context: &Context, net: &Net, port: u16, options: &[&str]) -> Result<[Bo
     // Whoever waits until both are silent sees a loop that never ends, too: their own ask for it.
     let prefix = if options.contains(&"--raw") { "" } else { "echo " };
     silence(net, port, prefix)?;
-    Ok([Books::of(&first.stop()?)?, Books::of(&second.stop()?)?])
+    Ok([Totals::of(&first.stop()?)?, Totals::of(&second.stop()?)?])
 }
 
 /// Asks each server a few times, so that what is still going round is mixed with it, and is done.
@@ -58,11 +58,11 @@ fn silence(net: &Net, port: u16, prefix: &str) -> Result<()> {
 
 const ASKS: u64 = 10;
 
-fn bounded(books: [Books; 2], name: &str) -> Result<()> {
-    let datagrams = books[0].received + books[1].received - 2 * ASKS;
+fn bounded(totals: [Totals; 2], name: &str) -> Result<()> {
+    let datagrams = totals[0].received + totals[1].received - 2 * ASKS;
     check::holds(&format!("{datagrams} datagrams in all"), datagrams <= BOUND && datagrams > 1)?;
-    check::same("refused as a loop's", 1, books[0].looped + books[1].looped)?;
-    check::holds("the books balance", books[0].balance() && books[1].balance())?;
+    check::same("refused as a loop's", 1, totals[0].looped + totals[1].looped)?;
+    check::holds("the totals balance", totals[0].balance() && totals[1].balance())?;
     figure("hostile/loops", &format!("{name}: {datagrams} datagrams after one forged"));
     Ok(())
 }
@@ -93,8 +93,12 @@ fn own_ports_are_not_answered(context: &Context) -> Result<()> {
     let asker = asker(&net)?;
     asker.expect(at(SERVER), b"well?", b"echo well?")?;
     neighbour.expect_nothing()?;
-    let books = Books::of(&server.stop()?)?;
-    check::same("replied, refused, looped", (1, 1, 1), (books.replied, books.refused, books.looped))
+    let totals = Totals::of(&server.stop()?)?;
+    check::same(
+        "replied, refused, looped",
+        (1, 1, 1),
+        (totals.replied, totals.refused, totals.looped),
+    )
 }
 
 fn privileged_ports_are_not_answered(context: &Context) -> Result<()> {
@@ -113,9 +117,9 @@ fn privileged_ports_are_not_answered(context: &Context) -> Result<()> {
     open.socket.set_read_timeout(Some(crate::e2e::clock::PATIENCE))?;
     open.expect(at(SERVER), b"the first that is not", b"echo the first that is not")?;
     let kernel = net.server.kernel()?;
-    let books = Books::of(&server.stop()?)?;
-    check::same("refused as a loop's", (1023, 1023), (books.refused, books.looped))?;
-    check::same("answered", (17, 17), (books.replied, kernel.sent))?;
+    let totals = Totals::of(&server.stop()?)?;
+    check::same("refused as a loop's", (1023, 1023), (totals.refused, totals.looped))?;
+    check::same("answered", (17, 17), (totals.replied, kernel.sent))?;
     figure("hostile/loops", "0 answers to 1,023 privileged ports");
     Ok(())
 }
@@ -133,11 +137,11 @@ fn a_server_does_not_face_itself(context: &Context) -> Result<()> {
         asker.socket.set_read_timeout(Some(crate::e2e::clock::PATIENCE))?;
         let reply: &[u8] = if options.len() > 1 { b"well?" } else { b"echo well?" };
         asker.expect(at(loopback), b"well?", reply)?;
-        let books = Books::of(&server.stop()?)?;
+        let totals = Totals::of(&server.stop()?)?;
         check::same(
             "received, replied, looped",
             (3, 1, 2),
-            (books.received, books.replied, books.looped),
+            (totals.received, totals.replied, totals.looped),
         )?;
     }
     Ok(())
@@ -166,8 +170,8 @@ fn a_reflection_is_not_reflected(context: &Context) -> Result<()> {
     // The reflector takes them in turn: the answer to this one is the only one.
     check::same("the sender's number in the next reflection", 7, reflected(&asker)?[27])?;
     asker.expect_nothing()?;
-    let books = Books::of(&server.stop()?)?;
-    check::same("replied, looped", (2, 100), (books.replied, books.looped))?;
+    let totals = Totals::of(&server.stop()?)?;
+    check::same("replied, looped", (2, 100), (totals.replied, totals.looped))?;
     // Two reflectors, one forged datagram; routers use one port number on both sides.
     for (first_port, second_port) in [(8620, 8621), (8620, 8620), (862, 862)] {
         let net = Net::new()?;
@@ -180,7 +184,7 @@ fn a_reflection_is_not_reflected(context: &Context) -> Result<()> {
             (SocketAddrV4::new(ASKER, second_port), SocketAddrV4::new(SERVER, first_port));
         net.asker.inside(|| Forger::new()?.send(&packet4(from, to, &request), 0))?;
         silence(&net, 7001, "echo ")?;
-        let (first, second) = (Books::of(&first.stop()?)?, Books::of(&second.stop()?)?);
+        let (first, second) = (Totals::of(&first.stop()?)?, Totals::of(&second.stop()?)?);
         check::same("received by both", 2 + 2 * ASKS, first.received + second.received)?;
         check::same("refused as a loop's by the second", 1, second.looped)?;
     }

@@ -11,7 +11,7 @@ use super::super::scenarios;
 use super::kinds::{ECHO, pattern};
 use crate::e2e::check;
 use crate::e2e::context::Context;
-use crate::e2e::measure::{Books, figure};
+use crate::e2e::measure::{Totals, figure};
 use crate::e2e::net::Asker;
 
 scenarios!("hostile/merged":
@@ -67,8 +67,12 @@ fn each_of_a_run_is_echoed(context: &Context) -> Result<()> {
         asker.expect(server.address(), b"", ECHO)?;
         sent += 1;
     }
-    let books = Books::of(&server.stop()?)?;
-    check::same("the books", Books { received: sent, replied: sent, ..Books::default() }, books)?;
+    let totals = Totals::of(&server.stop()?)?;
+    check::same(
+        "the totals",
+        Totals { received: sent, replied: sent, ..Totals::default() },
+        totals,
+    )?;
     figure("hostile/merged", &format!("{sent} datagrams in {} runs echoed one by one", RUNS.len()));
     Ok(())
 }
@@ -82,8 +86,8 @@ fn each_of_a_run_is_cut(context: &Context) -> Result<()> {
         send_run(&asker, server.address(), &bytes, size)?;
         sent += expect_run(&asker, &bytes, size, 16)?;
     }
-    let books = Books::of(&server.stop()?)?;
-    check::same("the books", Books { received: sent, replied: sent, ..Books::default() }, books)
+    let totals = Totals::of(&server.stop()?)?;
+    check::same("the totals", Totals { received: sent, replied: sent, ..Totals::default() }, totals)
 }
 
 fn each_of_a_run_is_limited(context: &Context) -> Result<()> {
@@ -97,13 +101,13 @@ fn each_of_a_run_is_limited(context: &Context) -> Result<()> {
     while asker.socket.recv(&mut [0; 64]).is_ok() {
         more += 1;
     }
-    let books = Books::of(&server.stop()?)?;
-    check::same("received", 64, books.received)?;
+    let totals = Totals::of(&server.stop()?)?;
+    check::same("received", 64, totals.received)?;
     check::holds(
-        &format!("{books:?}, {more} more"),
-        books.balance() && books.refused == books.rate,
+        &format!("{totals:?}, {more} more"),
+        totals.balance() && totals.refused == totals.rate,
     )?;
-    check::holds(&format!("{books:?}"), (10..=20).contains(&books.replied))
+    check::holds(&format!("{totals:?}"), (10..=20).contains(&totals.replied))
 }
 
 /// Chains of prefixes among honest datagrams of the same length.
@@ -119,9 +123,9 @@ fn each_of_a_run_is_looked_at(context: &Context) -> Result<()> {
     let answered = kinds.iter().filter(|&&k| k == 0).count();
     expect_run(&asker, &honest.repeat(answered), honest.len(), honest.len())?;
     asker.expect(server.address(), b"last", b"echo last")?;
-    let books = Books::of(&server.stop()?)?;
+    let totals = Totals::of(&server.stop()?)?;
     let (answered, all) = (answered as u64 + 1, kinds.len() as u64 + 1);
-    let counts = (books.received, books.replied, books.looped);
+    let counts = (totals.received, totals.replied, totals.looped);
     check::same("received, replied, looped", (all, answered, all - answered), counts)
 }
 
@@ -132,8 +136,8 @@ fn a_count_stops_within_a_run(context: &Context) -> Result<()> {
     send_run(&asker, server.address(), &bytes, 20)?;
     expect_run(&asker, &bytes[..7 * 20], 20, 20)?;
     let finished = server.process.finish()?;
-    let books = Books::of(&finished)?;
-    check::same("received, replied", (7, 7), (books.received, books.replied))?;
+    let totals = Totals::of(&finished)?;
+    check::same("received, replied", (7, 7), (totals.received, totals.replied))?;
     let lines = finished.out().lines().filter(|l| l.starts_with("recvfrom (")).count();
     check::same("lines", 7, lines)?;
     asker.expect_nothing()

@@ -1,5 +1,5 @@
 //! Everything that a stranger may send, and everything that a network may do to us: threats of the
-//! open internet, each as a scenario that must find all three programs unharmed and their books
+//! open internet, each as a scenario that must find all three programs unharmed and their totals
 //! exact.
 //!
 //! Those that forge, flood or need a second host run between two network namespaces

@@ -1,5 +1,5 @@
 //! Overload: a server that has a fifth of a processor is offered four times what it can serve. It
-//! keeps its rate, answers soon after the overload ends, and its books are exact.
+//! keeps its rate, answers soon after the overload ends, and its totals are exact.
 
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use super::super::scenarios;
 use crate::e2e::check;
 use crate::e2e::clock::{self, Deadline, PATIENCE, pause};
 use crate::e2e::context::{Context, Server};
-use crate::e2e::measure::{Books, chosen, figure};
+use crate::e2e::measure::{Totals, chosen, figure};
 use crate::e2e::netns::{ASKER, Net, SERVER, at};
 
 scenarios!("hostile/overload": four_times_the_capacity);
@@ -28,7 +28,7 @@ struct Outcome {
     offered: f64,
     kept: f64,
     first_answer: Duration,
-    books: Books,
+    totals: Totals,
 }
 
 fn four_times_the_capacity(context: &Context) -> Result<()> {
@@ -49,15 +49,15 @@ fn four_times_the_capacity(context: &Context) -> Result<()> {
             four.offered,
             four.offered / best,
             four.kept,
-            four.books.lost,
+            four.totals.lost,
             four.sent,
             four.first_answer.as_secs_f64() * 1e3
         ),
     );
     for outcome in [&flat_out, &once, &four] {
-        let books = outcome.books;
-        check::same("received and kernel drops", outcome.sent, books.received + books.lost)?;
-        check::holds(&format!("the books balance: {books:?}"), books.balance())?;
+        let totals = outcome.totals;
+        check::same("received and kernel drops", outcome.sent, totals.received + totals.lost)?;
+        check::holds(&format!("the totals balance: {totals:?}"), totals.balance())?;
         check::holds(
             &format!("first answer after {:?}", outcome.first_answer),
             outcome.first_answer < PATIENCE,
@@ -83,13 +83,13 @@ fn offer(context: &Context, lasts: Duration, rate: Option<f64>) -> Result<Outcom
         share.join().map_err(|_| anyhow::anyhow!("the governor panicked"))??;
         result
     })?;
-    let books = Books::of(&server.stop()?)?;
+    let totals = Totals::of(&server.stop()?)?;
     Ok(Outcome {
         sent: sent + asked,
         offered: sent as f64 / took.as_secs_f64(),
-        kept: books.replied as f64 / took.as_secs_f64(),
+        kept: totals.replied as f64 / took.as_secs_f64(),
         first_answer,
-        books,
+        totals,
     })
 }
 

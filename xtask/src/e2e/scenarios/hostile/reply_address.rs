@@ -9,7 +9,7 @@ use super::super::scenarios;
 use crate::e2e::check;
 use crate::e2e::clock::PATIENCE;
 use crate::e2e::context::Context;
-use crate::e2e::measure::{Books, figure};
+use crate::e2e::measure::{Totals, figure};
 use crate::e2e::netns::{
     ASKER, ASKER6, CABLE, Host, Net, SERVER, SERVER_TOO, SERVER6, SERVER6_TOO, at,
 };
@@ -75,26 +75,26 @@ fn six(net: &Net) -> Result<u64> {
 fn on_every_address(context: &Context) -> Result<()> {
     let net = Net::new()?;
     let server = net.serve(context, &["-q"])?;
-    done(four(&net)?, Books::of(&server.stop()?)?, "0.0.0.0")
+    done(four(&net)?, Totals::of(&server.stop()?)?, "0.0.0.0")
 }
 
 fn on_dual_stack(context: &Context) -> Result<()> {
     let net = Net::new()?;
     let server = net.serve_on(context, "[::]:7000", &["-q"])?;
     let cases = four(&net)? + six(&net)?;
-    done(cases, Books::of(&server.stop()?)?, "[::]")
+    done(cases, Totals::of(&server.stop()?)?, "[::]")
 }
 
 fn on_ipv6_alone(context: &Context) -> Result<()> {
     let net = Net::new()?;
     // Beside an IPv4 server of the same process, so that [::] must leave IPv4 alone.
     let server = net.serve_on(context, "[::]:7000", &["-6", "-q"])?;
-    done(six(&net)?, Books::of(&server.stop()?)?, "[::] -6")
+    done(six(&net)?, Totals::of(&server.stop()?)?, "[::] -6")
 }
 
-fn done(cases: u64, books: Books, bind: &str) -> Result<()> {
-    let expected = Books { received: cases, replied: cases, ..Books::default() };
-    check::same("the books", expected, books)?;
+fn done(cases: u64, totals: Totals, bind: &str) -> Result<()> {
+    let expected = Totals { received: cases, replied: cases, ..Totals::default() };
+    check::same("the totals", expected, totals)?;
     figure("hostile/reply_address", &format!("{bind}: {cases} of {cases} cases right"));
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::super::scenarios;
 use super::kinds::payloads;
 use crate::e2e::check;
 use crate::e2e::context::{Context, Server};
-use crate::e2e::measure::{Books, figure};
+use crate::e2e::measure::{Totals, figure};
 use crate::e2e::net::{Asker, LARGEST};
 
 scenarios!("hostile/stamp":
@@ -71,9 +71,9 @@ fn no_reflection_is_longer_than_its_request(context: &Context) -> Result<()> {
         }
     }
     let finished = server.stop()?;
-    let books = Books::of(&finished)?;
-    check::same("answered", 2 * answered + silent, books.replied)?;
-    check::same("refused", silent, books.refused)?;
+    let totals = Totals::of(&finished)?;
+    check::same("answered", 2 * answered + silent, totals.replied)?;
+    check::same("refused", silent, totals.refused)?;
     figure(
         "hostile/stamp",
         &format!("{answered} reflections, none longer than its request, {silent} refused"),
@@ -95,8 +95,8 @@ fn every_kind_of_payload_is_borne(context: &Context) -> Result<()> {
         let reply = reflect(&asker, address, &payload).with_context(|| format!("{payload:?}"))?;
         check::holds("no longer than the request", reply.is_none_or(|r| r.len() <= payload.len()))?;
     }
-    let books = Books::of(&server.stop()?)?;
-    check::holds(&format!("the books balance: {books:?}"), books.balance() && books.failed == 0)
+    let totals = Totals::of(&server.stop()?)?;
+    check::holds(&format!("the totals balance: {totals:?}"), totals.balance() && totals.failed == 0)
 }
 
 fn without_the_key_there_is_no_answer(context: &Context) -> Result<()> {
@@ -120,9 +120,9 @@ fn without_the_key_there_is_no_answer(context: &Context) -> Result<()> {
     let key = key.display().to_string();
     context.beat(beat.into_iter().chain([key.as_str()]))?.exits(0)?;
     asker.expect_nothing()?;
-    let books = Books::of(&server.stop()?)?;
-    check::same("replied", 1 + 3, books.replied)?;
-    check::same("refused", sent, books.refused + books.lost)?;
+    let totals = Totals::of(&server.stop()?)?;
+    check::same("replied", 1 + 3, totals.replied)?;
+    check::same("refused", sent, totals.refused + totals.lost)?;
     figure("hostile/stamp", &format!("0 answers to {sent} packets without the key"));
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::super::scenarios;
 use crate::e2e::check;
 use crate::e2e::clock::PATIENCE;
 use crate::e2e::context::{Context, Server};
-use crate::e2e::measure::{Books, figure};
+use crate::e2e::measure::{Totals, figure};
 use crate::e2e::net::{Asker, Peer};
 use crate::e2e::netns::{needs, shell};
 use crate::e2e::process::Launch;
@@ -74,8 +74,8 @@ fn a_socket_is_taken_over(context: &Context) -> Result<()> {
             b"handed over",
             b"echo handed over",
         )?;
-        let books = Books::of(&server.stop()?)?;
-        check::same("replied", 1, books.replied)?;
+        let totals = Totals::of(&server.stop()?)?;
+        check::same("replied", 1, totals.replied)?;
     }
     Ok(())
 }
@@ -181,6 +181,6 @@ fn no_rights_are_needed(context: &Context) -> Result<()> {
     for _ in 0..100 {
         Asker::new()?.expect(server.address(), b"no rights", b"echo no rights")?;
     }
-    let books = Books::of(&server.stop()?)?;
-    check::same("replied", 100, books.replied)
+    let totals = Totals::of(&server.stop()?)?;
+    check::same("replied", 100, totals.replied)
 }

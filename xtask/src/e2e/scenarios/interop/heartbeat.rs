@@ -68,7 +68,7 @@ fn every_beat_is_answered(context: &Context) -> Result<()> {
                 all_answered(&events, key.map_or(&PLAIN, |_| &AUTHENTICATED))
                     .with_context(|| format!("{} {theirs_alone:?}", reflector.address))?;
                 counts(
-                    &reflector.books()?,
+                    &reflector.totals()?,
                     &[
                         ("total_packets_received", COUNT),
                         ("total_packets_reflected", COUNT),
@@ -238,7 +238,7 @@ fn other_keys_are_not_answered(context: &Context) -> Result<()> {
             )?;
         }
         counts(
-            &reflector.books()?,
+            &reflector.totals()?,
             &[("total_packets_dropped", 2 * COUNT), ("total_packets_reflected", 0)],
         )?;
     }
@@ -260,5 +260,5 @@ fn an_answer_with_another_hmac_is_wrong(context: &Context) -> Result<()> {
     let events = beat(context, network.address, &[&ours(key)[..], &run].concat(), 1)?;
     let summary = json::first(&events, "summary")?;
     counts(summary, &[("sent", COUNT), ("received", 0), ("lost", COUNT), ("unsolicited", COUNT)])?;
-    counts(&reflector.books()?, &[("total_packets_reflected", COUNT)])
+    counts(&reflector.totals()?, &[("total_packets_reflected", COUNT)])
 }

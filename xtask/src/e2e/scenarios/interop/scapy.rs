@@ -13,7 +13,7 @@ use super::{FAMILIES, Keys, Losses, beat, counts, ours, scenarios};
 use crate::e2e::check;
 use crate::e2e::context::Context;
 use crate::e2e::json;
-use crate::e2e::measure::Books;
+use crate::e2e::measure::Totals;
 use crate::e2e::process::{Launch, Process};
 
 scenarios!("interop/scapy":
@@ -109,8 +109,8 @@ fn our_answers_field_by_field(context: &Context) -> Result<()> {
                 })?;
             }
             let count = answers.len() as u64;
-            let expected = Books { received: count, replied: count, ..Books::default() };
-            check::same("the books", expected, Books::of(&server.stop()?)?)?;
+            let expected = Totals { received: count, replied: count, ..Totals::default() };
+            check::same("the totals", expected, Totals::of(&server.stop()?)?)?;
         }
     }
     Ok(())

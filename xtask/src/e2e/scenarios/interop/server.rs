@@ -9,7 +9,7 @@ use super::suite::{Report, send, theirs};
 use super::{FAMILIES, Keys, Losses, counts, lossy, ours, scenarios};
 use crate::e2e::check;
 use crate::e2e::context::{Context, Server};
-use crate::e2e::measure::Books;
+use crate::e2e::measure::Totals;
 
 scenarios!("interop/server":
     every_packet_is_answered,
@@ -38,9 +38,9 @@ fn reflector(context: &Context, ip: IpAddr, key: Option<&str>) -> Result<(Server
 
 /// Our own counts, which agree with theirs.
 #[track_caller]
-fn books(server: Server, expected: Books) -> Result<()> {
+fn totals(server: Server, expected: Totals) -> Result<()> {
     let place = check::here();
-    check::same(&format!("{place}: our books"), expected, Books::of(&server.stop()?)?)
+    check::same(&format!("{place}: our totals"), expected, Totals::of(&server.stop()?)?)
 }
 
 fn every_packet_is_answered(context: &Context) -> Result<()> {
@@ -57,7 +57,7 @@ fn every_packet_is_answered(context: &Context) -> Result<()> {
                 all_answered(&report, COUNT).with_context(|| format!("{address} {options:?}"))?;
                 received += COUNT;
             }
-            books(server, Books { received, replied: received, ..Books::default() })?;
+            totals(server, Totals { received, replied: received, ..Totals::default() })?;
         }
     }
     Ok(())
@@ -136,7 +136,7 @@ fn extensions_come_back_as_unknown(context: &Context) -> Result<()> {
             )
             .with_context(|| format!("TLV {kind}"))?;
         }
-        books(server, Books { received: COUNT, replied: COUNT, ..Books::default() })?;
+        totals(server, Totals { received: COUNT, replied: COUNT, ..Totals::default() })?;
     }
     Ok(())
 }
@@ -150,7 +150,10 @@ fn other_keys_are_refused(context: &Context) -> Result<()> {
             counts(&report.summary, &[("packets_sent", COUNT), ("packets_received", 0)])?;
         }
         let refused = 2 * COUNT;
-        books(server, Books { received: refused, refused, access: refused, ..Books::default() })?;
+        totals(
+            server,
+            Totals { received: refused, refused, access: refused, ..Totals::default() },
+        )?;
     }
     Ok(())
 }
@@ -171,7 +174,7 @@ fn loss_is_theirs_to_see(context: &Context) -> Result<()> {
             &report.summary["measurements"],
             &[("last_reflector_sequence", 7), ("independent_sequence_observations", 5)],
         )?;
-        books(server, Books { received: 8, replied: 8, ..Books::default() })?;
+        totals(server, Totals { received: 8, replied: 8, ..Totals::default() })?;
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ impl Reflector {
     }
 
     /// Stops it; its own counts.
-    pub(super) fn books(self) -> Result<Value> {
+    pub(super) fn totals(self) -> Result<Value> {
         let finished = self.process.interrupt()?;
         finished.exits(0)?;
         serde_json::from_slice(&finished.stdout).context("its summary is not JSON")

@@ -5,7 +5,7 @@
 const LOST_AFTER: u32 = 2;
 
 /// The places of one flow.
-pub(crate) struct Book {
+pub(crate) struct Outstanding {
     places: Vec<Place>,
     free: Vec<u32>,
     scan: u32,
@@ -30,7 +30,7 @@ pub(crate) enum Settled {
     Unknown,
 }
 
-impl Book {
+impl Outstanding {
     /// Room for `places` outstanding datagrams, below 2^24.
     pub(crate) fn new(places: u32) -> Self {
         Self {
@@ -92,35 +92,35 @@ mod tests {
 
     #[test]
     fn a_place_is_answered_once() {
-        let mut book = Book::new(2);
-        let place = book.enter(7, 1000).unwrap();
-        assert_eq!(book.room(), 1);
-        assert_eq!(book.settle(place, 8), Settled::Late, "another number");
-        assert_eq!(book.settle(place, 7), Settled::Answer(1000));
-        assert_eq!(book.settle(place, 7), Settled::Late, "a second time");
-        assert_eq!(book.settle(99, 7), Settled::Unknown);
-        assert_eq!(book.room(), 2);
+        let mut outstanding = Outstanding::new(2);
+        let place = outstanding.enter(7, 1000).unwrap();
+        assert_eq!(outstanding.room(), 1);
+        assert_eq!(outstanding.settle(place, 8), Settled::Late, "another number");
+        assert_eq!(outstanding.settle(place, 7), Settled::Answer(1000));
+        assert_eq!(outstanding.settle(place, 7), Settled::Late, "a second time");
+        assert_eq!(outstanding.settle(99, 7), Settled::Unknown);
+        assert_eq!(outstanding.room(), 2);
     }
 
     #[test]
     fn a_full_book_takes_no_more() {
-        let mut book = Book::new(1);
-        let place = book.enter(0, 0).unwrap();
-        assert_eq!(book.enter(1, 0), None);
-        book.withdraw(place);
-        assert!(book.enter(1, 0).is_some());
+        let mut outstanding = Outstanding::new(1);
+        let place = outstanding.enter(0, 0).unwrap();
+        assert_eq!(outstanding.enter(1, 0), None);
+        outstanding.withdraw(place);
+        assert!(outstanding.enter(1, 0).is_some());
     }
 
     #[test]
     fn what_is_outstanding_through_two_spans_is_given_up() {
-        let mut book = Book::new(3);
-        book.enter(0, 0).unwrap();
-        assert_eq!(book.give_up_old(), 0);
-        let young = book.enter(1, 0).unwrap();
-        assert_eq!(book.give_up_old(), 0);
-        assert_eq!(book.give_up_old(), 1, "the first one alone");
-        assert_eq!(book.settle(young, 1), Settled::Answer(0));
-        assert_eq!(book.give_up_old(), 0);
-        assert_eq!(book.room(), 3);
+        let mut outstanding = Outstanding::new(3);
+        outstanding.enter(0, 0).unwrap();
+        assert_eq!(outstanding.give_up_old(), 0);
+        let young = outstanding.enter(1, 0).unwrap();
+        assert_eq!(outstanding.give_up_old(), 0);
+        assert_eq!(outstanding.give_up_old(), 1, "the first one alone");
+        assert_eq!(outstanding.settle(young, 1), Settled::Answer(0));
+        assert_eq!(outstanding.give_up_old(), 0);
+        assert_eq!(outstanding.room(), 3);
     }
 }
