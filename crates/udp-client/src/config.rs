@@ -93,7 +93,7 @@ impl Coding {
     }
 }
 
-/// How what happens is told on stdout.
+/// The form of what is written to stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Lines for people.
@@ -129,7 +129,7 @@ pub struct Config {
     pub source: Source,
     /// How they are written.
     pub coding: Coding,
-    /// How what happens is told.
+    /// The form of what is written to stdout.
     pub format: Format,
     /// Whether replies are awaited.
     pub mode: Mode,

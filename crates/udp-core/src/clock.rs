@@ -38,7 +38,7 @@ impl Mono {
 impl Add<Duration> for Mono {
     type Output = Mono;
 
-    /// The moment `span` later, or the last one that can be told.
+    /// The moment `span` later, or the last one that can be represented.
     fn add(self, span: Duration) -> Mono {
         Mono(self.0.saturating_add(nanos(span)))
     }

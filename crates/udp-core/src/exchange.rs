@@ -142,7 +142,7 @@ impl Exchange {
 
     /// Sends `bytes`, again where nothing comes, and waits for the reply.
     ///
-    /// A refusal ends only an attempt, and is told if the last one ends so: anybody can forge one,
+    /// A refusal ends only an attempt, and is the error if the last one ends so: anybody can forge one,
     /// and a server that starts is not yet there. The wait until the next attempt is kept.
     ///
     /// # Errors
@@ -277,7 +277,7 @@ fn open(peer: SocketAddr) -> Result<Receiver, Error> {
     Ok(Io::new(config.open()?.socket, Backend::Auto, &options)?.split().0)
 }
 
-/// Sends one datagram. The first failure may be an earlier datagram's, told late.
+/// Sends one datagram. The first failure may report what an earlier datagram met (`udp(7)`).
 fn send(receiver: &Receiver, bytes: &[u8], peer: SocketAddr) -> Result<(), Error> {
     let once = || receiver.socket().send(bytes).map(drop);
     once().or_else(|_| once()).map_err(|error| Error::new(Operation::Send, host_port(peer), error))

@@ -19,9 +19,9 @@ pub enum Expectation {
     /// Any reply will do.
     #[default]
     Anything,
-    /// These bytes and no others; told to the user as text.
+    /// These bytes and no others; shown as text.
     Text(Vec<u8>),
-    /// These bytes and no others; told to the user as hex.
+    /// These bytes and no others; shown as hex.
     Hex(Vec<u8>),
     /// A match of this anywhere in the reply, which need not be UTF-8.
     Pattern(Regex),

@@ -58,7 +58,7 @@ pub struct Plan {
     pub(crate) window: Duration,
     /// Limits that a monitoring plugin warns about.
     pub(crate) warnings: Thresholds,
-    /// How often the figures of an interval are told.
+    /// How often the figures of an interval are reported.
     pub(crate) report_every: Option<Duration>,
     /// Whether answers can be other than ok in principle.
     pub(crate) judged: bool,

@@ -29,7 +29,7 @@ pub(crate) enum Reply {
     Nothing,
 }
 
-/// How what happens is told on stdout.
+/// The form of what is written to stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     /// Lines for people.
@@ -38,7 +38,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Whether each datagram is told.
+/// Whether each datagram is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Detail {
     /// A line for each.
@@ -76,9 +76,9 @@ pub(crate) struct Config {
     pub(crate) stamps: Vec<Endpoint>,
     /// What the echo service answers.
     pub(crate) reply: Reply,
-    /// How it is told.
+    /// The form of what is written to stdout.
     pub(crate) format: Format,
-    /// How much is told.
+    /// Whether each datagram is shown.
     pub(crate) detail: Detail,
     /// What lines of text look like.
     pub(crate) style: Style,
@@ -149,7 +149,7 @@ impl TryFrom<Args> for Config {
                 "the prefix is longer than {LONGEST_PREFIX} bytes"
             )));
         }
-        // The kernel's own limit is far below; what it grants is told.
+        // The kernel's own limit is far below; what it grants is logged.
         let in_kernel_range = |bytes: usize| bytes.min(i32::MAX as usize);
         Ok(Config {
             family: args.common.family(),

@@ -179,7 +179,7 @@ fn local(socket: &UdpSocket, asked: SocketAddr) -> Result<SocketAddr, Error> {
     socket.local_addr().map_err(fail)
 }
 
-/// Says what the kernel granted, where it is less than asked or not told: always if the user asked.
+/// Says what the kernel granted, where that is less than asked or unknown: always if the user asked.
 fn log_buffers(config: &Config, address: SocketAddr, granted: Option<Granted>) {
     let address = host_port(address);
     for (level, text) in shortfalls(config, granted) {

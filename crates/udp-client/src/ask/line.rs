@@ -1,4 +1,4 @@
-//! The way to one address: a connected socket, with the time of each arrival and what the network says.
+//! A connected socket to one address, with the time of each arrival and the ICMP errors about it.
 
 use std::io;
 use std::net::SocketAddr;

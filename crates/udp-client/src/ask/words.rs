@@ -54,7 +54,7 @@ impl<'a> Words<'a> {
         self.said
     }
 
-    /// What is told as of any message.
+    /// Shows what may happen to any message.
     pub(super) fn event(&mut self, event: Event<'_>) {
         self.transcript.event(event, clock::wall(), &mut self.said);
     }

@@ -116,7 +116,7 @@ impl Network {
     }
 
     /// Sends `bytes` from the source port. A send that reports what an earlier datagram met did not send
-    /// this one (`udp(7)`), so it is tried again; what the network says is told to `heard`.
+    /// this one (`udp(7)`), so it is tried again; each ICMP error goes to `heard`.
     pub fn send(&self, port_id: PortId, bytes: &[u8], mut heard: impl FnMut(IcmpError)) -> Sent {
         let Some(line) = self.line(port_id) else { return Sent::Busy };
         let mut stale = 0;
@@ -132,13 +132,13 @@ impl Network {
                 ErrorClass::NotReady | ErrorClass::NoBuffer => return Sent::Busy,
                 _ => {}
             }
-            let mut told = icmp::drain(&*line.socket, &mut heard);
-            if !told && class == ErrorClass::Refused {
+            let mut drained = icmp::drain(&*line.socket, &mut heard);
+            if !drained && class == ErrorClass::Refused {
                 heard(IcmpError::new(IcmpKind::PortUnreachable));
-                told = true;
+                drained = true;
             }
             // The receiver may have taken what it is from the queue; what is this host's own fails again.
-            if stale == STALE_ERRORS || !(told || stale == 0) {
+            if stale == STALE_ERRORS || !(drained || stale == 0) {
                 return Sent::Failed(Error::new(Operation::Send, host_port(line.peer), error));
             }
             stale += 1;

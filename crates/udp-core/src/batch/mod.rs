@@ -1,4 +1,4 @@
-//! Many datagrams at once: receive a batch, send a batch, with one face over two backends.
+//! Many datagrams at once: receive a batch, send a batch, through one interface to two backends.
 //!
 //! The backend for Linux takes and sends many datagrams a call (`recvmmsg(2)`, `sendmmsg(2)`),
 //! lets the kernel merge what belongs together (UDP_GRO, UDP_SEGMENT of `udp(7)`) and knows which
@@ -241,7 +241,7 @@ enum SendHalf {
 }
 
 impl Sender {
-    /// Sends everything in the outbox and empties it, telling `report` of every datagram once. The
+    /// Sends everything in the outbox and empties it, calling `report` for every datagram once. The
     /// order of datagrams to one peer is kept, that among peers is not. It never waits: what the
     /// socket has no room for fails with [`WouldBlock`](io::ErrorKind::WouldBlock). One datagram's
     /// failure does not hold up another.

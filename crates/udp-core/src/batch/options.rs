@@ -40,7 +40,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Runs are merged and destinations told; nothing else is asked for.
+    /// Runs are merged and destinations reported; nothing else is asked for.
     fn default() -> Self {
         Options {
             gro: true,
@@ -58,7 +58,7 @@ impl Default for Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Abilities {
-    /// The destination of each datagram is told: address, kind, and on a wildcard bind replies
+    /// The destination of each datagram is reported: address, kind, and on a wildcard bind replies
     /// leave from it.
     pub destination: bool,
     /// Runs are merged on receive.

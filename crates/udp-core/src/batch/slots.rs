@@ -1,4 +1,4 @@
-//! The receive buffer: slots of one size in one block of memory, and what the kernel told about the
+//! The receive buffer: slots of one size in one block of memory, and what the kernel reported of the
 //! datagrams in them.
 //!
 //! The block is asked of the allocator as zeroed memory, which for a block of this size comes

@@ -71,7 +71,7 @@ fn abilities() -> io::Result<Vec<(&'static str, bool)>> {
         metas.extend(slots.iter().map(|received| *received.meta));
     }
     let can = receiver.abilities();
-    let told = |what: fn(&Meta) -> bool| metas.iter().all(what);
+    let reported = |what: fn(&Meta) -> bool| metas.iter().all(what);
     let merged = metas.iter().any(|meta| meta.datagrams() > 1);
     Ok(vec![
         ("recvmmsg", receiver.is_batched()),
@@ -79,10 +79,10 @@ fn abilities() -> io::Result<Vec<(&'static str, bool)>> {
         // Nothing can be merged here that was not joined before.
         ("UDP_GRO", if can.gso { merged } else { can.gro }),
         ("UDP_SEGMENT", can.gso),
-        ("IP_PKTINFO", can.destination && told(|meta| meta.local.is_some())),
-        ("SO_TIMESTAMPNS", told(|meta| meta.timestamp.is_some())),
-        ("IP_RECVTTL", told(|meta| meta.ttl.is_some())),
-        ("IP_RECVTOS", told(|meta| meta.ecn.is_some())),
+        ("IP_PKTINFO", can.destination && reported(|meta| meta.local.is_some())),
+        ("SO_TIMESTAMPNS", reported(|meta| meta.timestamp.is_some())),
+        ("IP_RECVTTL", reported(|meta| meta.ttl.is_some())),
+        ("IP_RECVTOS", reported(|meta| meta.ecn.is_some())),
         ("SO_MEMINFO", can.drops),
         ("IPv6", UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()),
     ])

@@ -1,4 +1,4 @@
-//! YAML as a tree whose nodes know their lines, so that a file is told all that is wrong with it.
+//! YAML as a tree whose nodes know their lines, so that every error of a file can be reported at once.
 //!
 //! Values keep their text as it was written where YAML takes them for a number or the like: `0e00` is
 //! hex to whom it concerns. Aliases and merges are followed within bounds; nothing is made of tags.

@@ -21,7 +21,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// All of them, in the order they are told in.
+    /// All of them, in the order they are reported in.
     pub const ALL: [Verdict; 6] = [
         Verdict::Ok,
         Verdict::Unexpected,

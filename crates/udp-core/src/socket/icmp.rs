@@ -8,7 +8,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// Why a datagram did not arrive, as far as it was told.
+/// Why a datagram did not arrive, as far as the network said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IcmpKind {

@@ -112,7 +112,7 @@ impl Timestamp {
         }
     }
 
-    /// Whether any time is told.
+    /// Whether it holds a time.
     #[must_use]
     pub const fn is_set(self) -> bool {
         self.0 != 0
@@ -156,7 +156,7 @@ impl ErrorEstimate {
     pub const UNSYNCHRONIZED: Self = Self(32 << 8 | 1);
 
     /// An estimate for a clock that is, or is not, kept on UTC by an outside source, with an error
-    /// rounded up to what can be told (8 bits; at least 0.23 ns, at most 17,000 years).
+    /// rounded up to what can be represented (8 bits; at least 0.23 ns, at most 17,000 years).
     #[must_use]
     pub fn new(clock: ClockSource, format: Format, error: Duration) -> Self {
         let nanos = u128::from(NANOS_PER_SECOND);

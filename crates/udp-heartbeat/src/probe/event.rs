@@ -55,7 +55,7 @@ pub enum What<'a> {
     Trouble { reason: &'a str },
     /// The state has changed; `reason` is that of a service's last answer that was not ok.
     State { change: Change, counts: &'a Counts, reason: Option<&'a str> },
-    /// A service never answered, which may mean this; told once.
+    /// A service never answered, which may mean this; said once.
     Silent { hint: &'a str },
     /// The figures since the last such event.
     Interval { figures: Interval },
@@ -102,7 +102,7 @@ pub struct Regrouped {
     pub targets: usize,
 }
 
-/// Where events go: told on the thread of the beats, so what takes time is done elsewhere.
+/// Takes events on the thread that sends the beats: what takes time belongs on another.
 pub trait Observer {
     /// Takes note of `event`.
     fn observe(&mut self, event: &Event<'_>);
@@ -129,7 +129,7 @@ pub trait Observer {
     }
 }
 
-/// Both are told, in this order.
+/// Both take each event, in this order.
 impl<A: Observer, B: Observer> Observer for (A, B) {
     fn observe(&mut self, event: &Event<'_>) {
         self.0.observe(event);

@@ -117,7 +117,7 @@ pub struct Figures {
     pub with_loss: Percentiles,
 }
 
-/// The percentiles that are told.
+/// The percentiles that are reported.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct Percentiles {

@@ -213,8 +213,8 @@ impl Window {
         }
     }
 
-    /// A beat whose time was over at `now` and that is hereby lost: ask until there is none. To be
-    /// asked only once all that came until `now` has been told.
+    /// Expires one beat whose timeout had passed at `now`; call it until there is none, and only when
+    /// every datagram that came until `now` has been processed.
     pub(crate) fn expire(&mut self, now: Mono) -> Option<(Seq, Beat)> {
         let seq = self.oldest_in_flight()?;
         let timeout = self.timeout;

@@ -115,7 +115,7 @@ impl RunOf {
     }
 }
 
-/// What reflectors told: sums of what can be summed up.
+/// What reflectors reported: sums of what can be summed up.
 fn stamp(runs: &[RunOf]) -> Option<StampSummary> {
     let ends: Vec<&Summary> = runs.iter().filter_map(RunOf::end).collect();
     let sum = |name: &str| ends.iter().filter_map(|it| it.number(name)).sum::<u64>();

@@ -117,7 +117,7 @@ pub(crate) struct Engine {
     pub(crate) discovery: Option<Discovery>,
     pub(crate) fixed: Fixed,
     pub(crate) deadline: Option<Mono>,
-    /// When the figures of an interval are told next, and how long it is.
+    /// When the figures of an interval are reported next, and how long it is.
     pub(crate) intervals: Option<(Mono, Duration)>,
     /// How late sends were.
     pub(crate) lag: Distribution,

@@ -9,7 +9,7 @@ use crate::probe::targets::{Datagram, PortKey};
 /// Both clocks, read together.
 type Clocks = (Wall, Mono);
 
-/// Datagrams of several sockets, to be told in the order they arrived.
+/// Datagrams of several sockets, to be handled in the order they arrived.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     bytes: Vec<u8>,
@@ -25,7 +25,8 @@ impl Gathered {
         self.datagrams.push((at, clocks, port, from, range));
     }
 
-    pub(super) fn tell(&mut self, mut take: impl FnMut(&Datagram<'_>)) {
+    /// Calls `take` for each in the order of arrival, and empties it.
+    pub(super) fn drain(&mut self, mut take: impl FnMut(&Datagram<'_>)) {
         // Those of one moment stay as they were read.
         self.datagrams.sort_by_key(|(at, ..)| *at);
         for (at, clocks, port, from, range) in self.datagrams.drain(..) {
@@ -66,11 +67,11 @@ mod tests {
             gathered.add(&Datagram { port, from, bytes, at, clocks: Default::default() });
         }
         let mut told = Vec::new();
-        gathered.tell(|it| told.push((it.at.as_nanos(), it.port.slot, it.bytes.to_vec())));
+        gathered.drain(|it| told.push((it.at.as_nanos(), it.port.slot, it.bytes.to_vec())));
         let expected: [(u64, usize, &[u8]); 4] =
             [(10, 1, b"a"), (30, 0, b"c"), (30, 1, b"d"), (50, 0, b"")];
         assert_eq!(told, expected.map(|(at, slot, bytes)| (at, slot, bytes.to_vec())));
-        gathered.tell(|_| panic!("told twice"));
+        gathered.drain(|_| panic!("told twice"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Waits for a moment, for datagrams on any of several sockets, or for another thread's call.
 //!
-//! `poll(2)` on the sockets and a pipe. On Linux the time is told to the nanosecond (`ppoll(2)`),
+//! `poll(2)` on the sockets and a pipe. On Linux the wait is exact to the nanosecond (`ppoll(2)`),
 //! timers of this thread are not joined with others' (PR_SET_TIMERSLACK, `prctl(2)`), and many
 //! sockets are one descriptor (`epoll(7)`), so that a wait costs the same however many they are.
 //! The kernel allows itself a thousandth of a poll's time; so a long wait is cut in two, and what is

@@ -232,8 +232,8 @@ impl Ports {
         }
     }
 
-    /// Sends what was pushed, telling of each datagram by its number.
-    pub(crate) fn flush(&mut self, key: PortKey, mut told: impl FnMut(usize, io::Result<()>)) {
+    /// Sends what was pushed, and reports each datagram by its number.
+    pub(crate) fn flush(&mut self, key: PortKey, mut report: impl FnMut(usize, io::Result<()>)) {
         let Some(index) = self.index(key) else { return };
         let Some((sender, outbox)) = &mut self.open[index].sender else { return };
         sender.send(outbox, &Slots::none(), |sent| {
@@ -244,7 +244,7 @@ impl Ports {
                     Some(Ok(())) => Ok(()),
                     other => other.take().unwrap_or_else(|| Err(io::ErrorKind::Other.into())),
                 };
-                told(number, each);
+                report(number, each);
             }
         });
     }

@@ -16,7 +16,7 @@ use crate::probe::targets::{Datagram, PortKey};
 impl Ports {
     /// Takes what has come on the sockets at these places, until nothing is left or `until` has
     /// come; then too, at least so many of each as `least` says. What came on several sockets is
-    /// told in the order it arrived.
+    /// handled in the order it arrived.
     pub(super) fn receive(
         &mut self,
         places: &[usize],
@@ -43,7 +43,7 @@ impl Ports {
                 drained = part;
             }
         }
-        gathered.tell(|datagram| take(Came::Datagram(*datagram)));
+        gathered.drain(|datagram| take(Came::Datagram(*datagram)));
         self.gathered = gathered;
         drained
     }

@@ -140,7 +140,7 @@ pub enum GroupReplies {
     Answer,
 }
 
-/// What a datagram was sent to, as far as the kernel told.
+/// What a datagram was sent to, as far as the kernel reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SentTo {
     /// One of this host's own addresses, or nobody can tell.

@@ -13,7 +13,7 @@ use crate::block::Record;
 use crate::event::{Service, Summary};
 use crate::policy::Reason;
 
-/// A way of telling. Each method appends to `out`.
+/// Renders events in one format. Each method appends to `out`.
 pub trait Report: Send {
     /// The server is ready.
     fn start(&mut self, services: &[Service], now: Wall, out: &mut Vec<u8>);

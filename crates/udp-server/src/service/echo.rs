@@ -30,7 +30,7 @@ impl Echo {
 
     /// Judges the datagrams of one admitted run, whose addresses
     /// [`Policy::admit_run`](crate::policy::Policy::admit_run) found to be
-    /// in order: every datagram is in exactly one of the ranges told, in order. `None` is answered.
+    /// in order: every datagram is in exactly one of the ranges, in order. `None` is answered.
     pub fn judge(
         &self,
         run: Received<'_>,
@@ -73,7 +73,7 @@ impl Echo {
 /// Joins neighbours with the same verdict.
 fn in_ranges(
     verdicts: impl Iterator<Item = Option<DropCause>>,
-    mut told: impl FnMut(Range<usize>, Option<DropCause>),
+    mut verdict_of: impl FnMut(Range<usize>, Option<DropCause>),
 ) {
     let mut open: Option<(Range<usize>, Option<DropCause>)> = None;
     for (index, verdict) in verdicts.enumerate() {
@@ -81,13 +81,13 @@ fn in_ranges(
             Some((range, same)) if *same == verdict => range.end = index + 1,
             _ => {
                 if let Some((range, other)) = open.replace((index..index + 1, verdict)) {
-                    told(range, other);
+                    verdict_of(range, other);
                 }
             }
         }
     }
     if let Some((range, verdict)) = open {
-        told(range, verdict);
+        verdict_of(range, verdict);
     }
 }
 

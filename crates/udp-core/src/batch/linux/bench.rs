@@ -1,4 +1,4 @@
-//! For the benchmark alone: echoes are joined and put behind their prefixes as before a send, but
+//! For the benchmark only: echoes are joined and put behind their prefixes as before a send, but
 //! nothing is sent. No part of the public face.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -219,7 +219,7 @@ fn describe(peer: std::net::SocketAddr, one: &Taken<'_>, control: &Control) -> M
         peer,
         local,
         interface: control.interface,
-        // Where not all was told, nothing is concluded.
+        // Of control messages that were cut short nothing is concluded.
         destination: if one.control_cut { Destination::Unknown } else { destination },
         len: one.len,
         segment: control.segment.unwrap_or(one.len).min(one.len),

@@ -77,7 +77,7 @@ fn receive_with(
         let peer = one.address.as_ref().and_then(address_of);
         (one.bytes, peer, cut)
     };
-    // Where not all was reported, nothing is concluded.
+    // Of control messages that were cut short nothing is concluded.
     let control = if cut { Control::default() } else { Control::read(messages) };
     Ok((len, peer, control))
 }

@@ -1,6 +1,6 @@
 //! The printer's thread: turns values into text and writes it, many at once when many wait.
 //!
-//! A failed write is remembered and a broken pipe is told; both end nothing, since whoever hands
+//! A failed write is remembered and a broken pipe is reported; both end nothing, since whoever hands
 //! values over must never wait for an output that is no more.
 
 use std::io::{self, ErrorKind, Write};

@@ -246,8 +246,8 @@ impl Session {
         reply
     }
 
-    /// A beat whose time was over at `now` and that is hereby lost: ask until there is none, and
-    /// only once all that came until `now` has been told.
+    /// Expires one beat whose timeout had passed at `now`; call it until there is none, and only when
+    /// every datagram that came until `now` has been processed.
     pub(crate) fn expire(&mut self, now: Mono) -> Option<(Seq, Beat)> {
         let (seq, beat) = self.window.expire(now)?;
         self.counts.lost += 1;

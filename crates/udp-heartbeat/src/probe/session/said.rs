@@ -28,7 +28,7 @@ impl Session {
     }
 
     /// An answer that was received has these numbers; they are kept for a scrape alone.
-    pub(crate) fn told(&mut self, facts: impl Iterator<Item = (&'static str, i64)>) {
+    pub(crate) fn keep_facts(&mut self, facts: impl Iterator<Item = (&'static str, i64)>) {
         if self.buckets.is_some() {
             let said = self.reasons.get_or_insert_default();
             said.facts.clear();

@@ -13,7 +13,7 @@ use crate::probe::stats::distribution::{Distribution, Precision};
 use crate::probe::stats::variation::Variation;
 use crate::probe::window::{Beat, Seq};
 
-/// What the answers to one target's beats told.
+/// What the answers to one target's beats reported.
 #[derive(Debug)]
 pub(crate) struct Stamp {
     /// Round trips with the reflector's own time.

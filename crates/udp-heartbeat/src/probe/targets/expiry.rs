@@ -21,8 +21,8 @@ pub(super) struct Expiry {
 }
 
 impl Targets {
-    /// Calls lost what had its time by `now`. To be called only once all that came until then has
-    /// been told.
+    /// Counts as lost what had its timeout by `now`. Call it only when every datagram that came until
+    /// then has been processed.
     pub(crate) fn expire(&mut self, now: Mono, observer: &mut dyn Observer) {
         while let Some((due, target, seq)) = self.next_to_expire()
             && due < now

@@ -308,7 +308,7 @@ impl Targets {
         self.expiry.capacity() + self.paths.len() + sessions.sum::<usize>()
     }
 
-    /// Tells what has changed by what was told last.
+    /// Reports what has changed since the last report.
     fn tell_changes(&mut self, target: TargetId, now: Mono, observer: &mut dyn Observer) {
         let entry = &mut self.targets[target as usize];
         let before = entry.session.unanswered_in_a_row();

@@ -189,7 +189,9 @@ impl Targets {
                 if let Some(answer) = &answer {
                     entry.session.said(verdict, answer.reason.as_deref());
                     let numbers = answer.facts.iter();
-                    entry.session.told(numbers.filter_map(|(name, it)| Some((name, it.number()?))));
+                    entry
+                        .session
+                        .keep_facts(numbers.filter_map(|(name, it)| Some((name, it.number()?))));
                 }
                 self.in_flight -= u64::from(!refused);
                 self.paths[peer as usize].settle(port_id, at);

@@ -16,7 +16,7 @@ use super::series::{NONE, Of, count, gauge, histogram};
 use crate::probe::meter::{Counted, Meter, Meters};
 use crate::probe::state::State;
 
-/// What one scrape read, and how it is to be told.
+/// What one scrape read, and the format to render it in.
 #[derive(Debug)]
 pub(super) struct Scrape {
     pub(super) meters: Meters,

@@ -34,7 +34,7 @@ pub enum Reflector {
     Unknown,
     /// It counts.
     Stateful,
-    /// It copies our number: no direction can be told.
+    /// It copies our number: no direction can be known.
     Stateless,
 }
 
@@ -110,7 +110,7 @@ pub(crate) struct Direction {
     sessions: VecDeque<u64>,
     /// Second answers to beats that are not recorded yet.
     seconds: Vec<(u64, Counted)>,
-    /// What [`grow`](Self::grow) has told.
+    /// What [`grow`](Self::grow) has reported.
     counted: Split,
 }
 
