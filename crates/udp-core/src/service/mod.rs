@@ -172,6 +172,7 @@ impl Identity {
 
 /// A service as the table lists it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Entry {
     /// What stands before `://`.
     pub scheme: &'static str,
