@@ -152,7 +152,7 @@ impl<T: Copy> PortPool<T> {
         outstanding
     }
 
-    /// Every source port is closed: what still comes there is nobody's.
+    /// Closes every source port: what still arrives on one answers nothing.
     pub fn clear(&mut self) {
         for slot in 0..self.pool.len() {
             if self.pool[slot].state != State::Closed {

@@ -147,7 +147,7 @@ fn good_silent_and_refusing_targets_side_by_side() {
     }
 }
 
-/// Whosever a socket's errors are read for, each is told to the beat that it is about.
+/// An ICMP error counts for the beat that it is about, whichever beat was being sent when it was read.
 #[test]
 fn a_refusal_is_told_to_the_target_that_was_refused() {
     let targets: Vec<String> = (0..20).map(|_| closed().to_string()).collect();

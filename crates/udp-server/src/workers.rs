@@ -205,7 +205,7 @@ struct Ended(Sender<()>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        // Once is enough, and at the end nobody listens.
+        // One notice is enough (the channel holds one), and at the end there is no receiver.
         let _ = self.0.try_send(());
     }
 }

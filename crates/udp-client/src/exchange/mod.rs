@@ -203,7 +203,7 @@ impl Exchange {
         if it.attempts <= self.settings.retries { None } else { self.give_up(port_id, at) }
     }
 
-    /// The message outstanding on the source port, whose time is over, stays unanswered.
+    /// Expires the message that is outstanding on the source port.
     pub fn give_up(&mut self, port_id: PortId, now: Mono) -> Option<Lost> {
         let Outstanding { message, attempts, .. } = self.end(port_id)?;
         self.pool.expire(port_id, now);

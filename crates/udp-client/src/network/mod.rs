@@ -1,10 +1,10 @@
-//! The sockets behind the source ports: opening, sending, closing. Receiving is the receiver's.
+//! The sockets behind the source ports: opens them, sends, closes them. `receiver` receives.
 //!
-//! A source port towards one peer is a connected socket, because only to such a one does the kernel tell
+//! A source port towards one peer is a connected socket, because only to such a one does the kernel report
 //! a refusal (ICMP port unreachable, `udp(7)`). It has a companion on the same port that is not
 //! connected and hears everybody else, so that datagrams from addresses that were not asked are
 //! seen and counted. A broadcast or multicast address is never the source of a reply, so there a
-//! source port is one socket that is not connected, and whoever answers answers.
+//! source port is one socket that is not connected, and any address may reply.
 
 mod receiver;
 mod route;

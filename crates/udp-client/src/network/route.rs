@@ -58,8 +58,8 @@ impl Route {
         Ok((peers, Route { bind, options }))
     }
 
-    /// Whose datagrams can be replies. A subnet's broadcast address looks like any other, so the
-    /// user's leave to broadcast is what tells it.
+    /// From which addresses a reply may come. A subnet's broadcast address cannot be recognised, so
+    /// with `--broadcast` any address may reply.
     pub fn audience(&self, peer: SocketAddr) -> Audience {
         let group = match peer.ip() {
             IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast() || self.options.broadcast,

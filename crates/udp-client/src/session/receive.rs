@@ -130,8 +130,8 @@ impl Session {
         self.exchange.next_due().is_some_and(|due| now >= due + OVERSLEPT)
     }
 
-    /// Hears what came meanwhile, which the receiver may not have read yet, before messages are
-    /// given up for want of an answer that is there.
+    /// Processes what arrived while this process did not run, so that no message expires whose reply
+    /// is already in a socket.
     pub(super) fn catch_up(&mut self, receiver: &Receiver) {
         for _ in 0..BATCHES_IN_A_ROW {
             match receiver.batches().recv_timeout(MOMENT) {

@@ -196,7 +196,7 @@ impl Receiver {
     }
 
     /// The socket: to wait on several at once, or to send on a connected one without an outbox.
-    /// Whoever only ever receives with [`Wait::Now`] may make it a non-blocking one.
+    /// It may be set to non-blocking if every receive is [`Wait::Now`].
     pub fn socket(&self) -> &UdpSocket {
         &self.socket
     }

@@ -73,7 +73,7 @@ pub(super) struct Entry {
     pub(super) datagrams: usize,
 }
 
-/// Whose memory the bytes are in.
+/// Where the bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Home {
     /// This slot, each datagram to go out behind the slots' prefix.
@@ -83,8 +83,8 @@ pub(super) enum Home {
 }
 
 impl Source {
-    /// Whether what goes to `peer` leaves from here even if it is not said: the loopback address
-    /// answers itself. Not so for any other address, whose route may prefer another one of ours.
+    /// Whether a datagram to `peer` leaves from this address without IP_PKTINFO: to a loopback address it
+    /// leaves from the same. To any other, the route may prefer another address of this host.
     pub(super) fn is_implied(&self, peer: SocketAddr) -> bool {
         const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
         const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);

@@ -1,8 +1,8 @@
 //! Children of a process that is the first of its container.
 //!
 //! Processes whose parent has ended are handed to process 1 of their namespace, and stay there as
-//! zombies until it waits for them (`pid_namespaces(7)`). What is started here is waited for by
-//! whoever started it; everything else is nobody's, and `reap` takes it away.
+//! zombies until it waits for them (`pid_namespaces(7)`). Children that were started here are waited
+//! for where they were started; `reap` waits for all others.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -44,7 +44,7 @@ pub(super) fn is_first() -> bool {
     cfg!(target_os = "linux") && std::process::id() == 1
 }
 
-/// Takes away the ended children that nobody waits for.
+/// Waits for the ended children that were not started here.
 #[cfg(target_os = "linux")]
 pub(super) fn reap() {
     use nix::sys::wait::{WaitPidFlag, waitpid};

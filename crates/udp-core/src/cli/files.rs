@@ -92,7 +92,7 @@ pub fn stamp_key(path: &Path) -> Result<Key, Failure> {
 /// The bytes of a file that holds a secret of a service.
 ///
 /// # Errors
-/// It cannot be read, or is no such file by its length.
+/// The file cannot be read, or is longer than any key.
 pub fn secret(path: &str) -> io::Result<Vec<u8>> {
     let content = File::open(path).and_then(|file| all_of(file, LONGEST_KEY));
     content.map_err(|error| io::Error::other(describe(&error)))

@@ -1,6 +1,6 @@
 //! Diagnostics: `log` through `env_logger` on stderr, by way of a printer.
 //!
-//! A stderr that nobody reads must not hold up what is being said about, so lines go through a
+//! A stderr that is not read must not hold up the work that is logged, so lines go through a
 //! bounded channel like those of stdout. A line is `warning: …`, `info: …`; timestamps are off
 //! unless asked for. Colour is only for a terminal, and not where NO_COLOR is set.
 

@@ -1,5 +1,5 @@
-//! Ends a run: listens for beats in flight and asks reflectors whose counters may tell more; what
-//! is still open when it is stopped is pending.
+//! Ends a run: waits for the replies to beats in flight and asks reflectors for their counters. What
+//! is unanswered when the run is stopped counts as pending.
 //!
 //! After the last beat a second reply may be on its way, so the run listens for three times the
 //! longest round trip (at least a tenth of a second, at most the timeout). With STAMP, where it is

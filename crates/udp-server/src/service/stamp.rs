@@ -64,7 +64,7 @@ impl Reflector {
         let packet = SenderPacket::decode(request, mode, now).map_err(|error| match error {
             PacketError::Reflected | PacketError::NotReflected => DropCause::Reflection,
             PacketError::TooShort { .. } if self.key.is_none() => DropCause::TooShort,
-            // To a reflector with a key, a plain packet is no authenticated one.
+            // With a key, a packet without a valid HMAC counts as unauthenticated, also a plain one.
             _ => DropCause::Unauthenticated,
         })?;
         if reply_len(request.len(), mode) > request.len() {

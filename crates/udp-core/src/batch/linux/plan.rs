@@ -77,7 +77,7 @@ pub(super) struct Plan {
     pub(super) messages: Vec<Message>,
     pieces: Vec<Piece>,
     scratch: Vec<u8>,
-    /// The latest message to a peer, by a hash of the peer; whose it is, the message says.
+    /// The latest message to a peer, by a hash of the peer; the message holds the whole address.
     latest: [u8; PEERS],
 }
 

@@ -24,7 +24,7 @@ impl Allow {
     }
 }
 
-/// What is no unicast address, also where a translator on the way would find it.
+/// Whether it is not a unicast address, also where a translator or a tunnel leads to it (see `inside`).
 fn is_nowhere(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
