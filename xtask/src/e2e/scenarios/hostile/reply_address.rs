@@ -60,6 +60,11 @@ fn six(net: &Net) -> Result<u64> {
     net.server.run(&format!(
         "ip -6 addr add fd77::4/64 dev {CABLE} nodad; ip -6 addr add fd78::1/128 dev lo"
     ))?;
+    // The kernel routes a new IPv6 address a moment later, in the order they were added.
+    net.server.run(&format!(
+        "timeout {} sh -c 'until ip -6 route show table local fd78::1 | grep -q local; do :; done'",
+        PATIENCE.as_secs()
+    ))?;
     ask(&net.asker, asker, at(Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 4)))?;
     ask(&net.asker, asker, at(Ipv6Addr::new(0xfd78, 0, 0, 0, 0, 0, 0, 1)))?;
     ask(&net.server, (Ipv6Addr::LOCALHOST, 0).into(), at(Ipv6Addr::LOCALHOST))?;
