@@ -14,8 +14,8 @@ pub(crate) struct Section<'a> {
 pub(crate) enum Block<'a> {
     /// Running text.
     Text(String),
-    /// `word  what it means`, a row each.
-    Terms(Vec<(&'a str, &'a str)>),
+    /// `word  what it means`, a row each; rows that are indented further continue the one above.
+    Terms(Vec<(&'a str, String)>),
     /// Lines as they stand, such as commands.
     Lines(Vec<&'a str>),
 }
@@ -47,11 +47,26 @@ fn block(text: &str) -> Block<'_> {
     if !text.starts_with("  ") {
         return Block::Text(lines().collect::<Vec<_>>().join(" "));
     }
-    let terms = lines().map(|line| line.split_once("  "));
-    match terms.collect::<Option<Vec<_>>>() {
-        Some(terms) => Block::Terms(terms.into_iter().map(|(t, m)| (t, m.trim_start())).collect()),
-        None => Block::Lines(lines().collect()),
+    terms(text).map_or_else(|| Block::Lines(lines().collect()), Block::Terms)
+}
+
+/// None if a row has no meaning beside its word.
+fn terms(text: &str) -> Option<Vec<(&str, String)>> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut terms: Vec<(&str, String)> = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        match terms.last_mut() {
+            Some((_, meaning)) if indent(line) > indent(text) => {
+                meaning.push(' ');
+                meaning.push_str(line.trim());
+            }
+            _ => {
+                let (term, meaning) = line.trim().split_once("  ")?;
+                terms.push((term, meaning.trim_start().to_owned()));
+            }
+        }
     }
+    Some(terms)
 }
 
 #[cfg(test)]
@@ -60,12 +75,13 @@ mod tests {
 
     #[test]
     fn paragraphs_become_sections() {
-        let text = "First of\nall.\n\nValues:\n  DUR  a number\n  N    bytes\n\nEach of them ends: so\n\n\
-                    Exit codes: 0\nall\n\nExamples:\n  udp-client x:1\n  udp-client y  # z";
+        let text = "First of\nall.\n\nValues:\n  DUR  a number\n       or  none\n  N    bytes\n\n\
+                    Each of them ends: so\n\nExit codes: 0\nall\n\n\
+                    Examples:\n  udp-client x:1\n  udp-client y  # z";
         let (loose, sections) = split(text);
         let text = |t: &str| Block::Text(t.into());
         assert_eq!(loose, [text("First of all."), text("Each of them ends: so")]);
-        let terms = vec![("DUR", "a number"), ("N", "bytes")];
+        let terms = vec![("DUR", "a number or  none".into()), ("N", "bytes".into())];
         assert_eq!(
             sections,
             [

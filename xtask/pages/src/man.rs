@@ -169,7 +169,7 @@ fn write(roff: &mut Roff, block: &Block<'_>) {
             for (term, meaning) in terms {
                 roff.control("TP", []);
                 roff.text([bold(*term)]);
-                roff.text([roman(*meaning)]);
+                roff.text([roman(meaning)]);
             }
         }
         Block::Lines(lines) => {

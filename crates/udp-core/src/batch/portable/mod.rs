@@ -6,7 +6,7 @@
 //! tell neither, and a server that answered broadcasts, or from another address than was asked,
 //! would break its promises. There, and where stamps or header fields are asked for, `messages`
 //! takes the calls with control messages where it knows the system; elsewhere the destination is
-//! [`Destination::Unknown`] and replies leave from where routing says. The same calls look for what
+//! `Destination::Unknown` and replies leave from where routing says. The same calls look for what
 //! is queued behind the first datagram of a batch, which the standard library can only wait for.
 //! Never is a run merged or segmented, and lost datagrams are not counted.
 
