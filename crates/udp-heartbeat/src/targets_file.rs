@@ -51,10 +51,11 @@ pub(crate) fn parse_with(
     if faults.is_empty() { Ok(targets) } else { Err(faults) }
 }
 
-/// `[{` or `[]`; a line may begin with a bracket as well: `[::1]:7000`.
+/// `[{`, `[]` or a `{` without its list; a line may begin with a bracket as well: `[::1]:7000`.
 fn is_json(text: &str) -> bool {
-    let inside = text.trim_start().strip_prefix('[');
-    inside.is_some_and(|inside| inside.trim_start().starts_with(['{', ']']))
+    let text = text.trim_start();
+    let inside = text.strip_prefix('[').map(str::trim_start);
+    text.starts_with('{') || inside.is_some_and(|inside| inside.starts_with(['{', ']']))
 }
 
 fn lines(text: &str, read: &ReadFile) -> Vec<(usize, Result<Listed, Wrong>)> {
@@ -108,12 +109,12 @@ fn insert(labels: &mut Labels, name: &str, value: &str) -> Result<(), Wrong> {
     Err((format!("'{name}' {reason}"), None))
 }
 
+/// What is `null` is empty, as Prometheus reads it: programs in Go write an empty list so.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Group {
-    targets: Vec<String>,
-    #[serde(default)]
-    labels: Labels,
+    targets: Option<Vec<String>>,
+    labels: Option<Labels>,
 }
 
 fn json(text: &str, read: &ReadFile) -> Vec<(usize, Result<Listed, Wrong>)> {
@@ -133,12 +134,12 @@ fn json(text: &str, read: &ReadFile) -> Vec<(usize, Result<Listed, Wrong>)> {
     let mut found = Vec::new();
     for Group { targets, labels: given } in groups {
         let mut labels = Labels::new();
-        for (name, value) in given {
+        for (name, value) in given.unwrap_or_default() {
             if let Err(wrong) = insert(&mut labels, &name, &value) {
                 found.push((line_of(&name), Err(wrong)));
             }
         }
-        for target in targets {
+        for target in targets.unwrap_or_default() {
             let listed = named_with(&target, read)
                 .map(|it| Listed { labels: labels.clone(), ..it })
                 .map_err(|error| wrong(&target, &error));
@@ -166,7 +167,7 @@ mod tests {
 
     #[test]
     fn what_is_listed() {
-        let cases: [(&str, &[&str]); 8] = [
+        let cases: [(&str, &[&str]); 9] = [
             ("a\n\n# all\r\n b:1 # one\r\n[::1]", &["a:7000", "b:1", "[::1]:7000"]),
             ("\u{feff}a:1\r\n\tudp://b:2\t# x", &["a:1", "b:2"]),
             (
@@ -181,6 +182,7 @@ mod tests {
                 &["a:1 k=v w", "b:7000 k=v w"],
             ),
             ("[\n {\"targets\": [\"a:1\"]},{\"targets\":[]}]", &["a:1"]),
+            (r#"[{"targets": ["a:1"], "labels": null}, {"targets": null}, {}]"#, &["a:1"]),
         ];
         for (content, expected) in cases {
             let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
@@ -207,7 +209,7 @@ mod tests {
               reserved label name; f:3: 'target' is a reserved label name",
             ),
             ("[{\n\"targets\": [\"a:b:c\"]}]", "f:2: 'a:b:c': not an IPv6 address"),
-            ("[{}]", "f:1: missing field `targets`"),
+            ("{\"targets\": [\"a\"]}", "f:1: invalid type: map, expected a sequence"),
             (
                 "[{\"targets\": [],\n \"x\": 1}]",
                 "f:2: unknown field `x`, expected `targets` or `labels`",

@@ -67,7 +67,8 @@ pub(super) fn parse(path: &Path, content: &[u8], load: &mut Load<'_>) -> Result<
     let headers = headers(http, &mut faults);
     let mut users = BTreeMap::new();
     for (name, hash) in written.basic_auth_users.unwrap_or_default() {
-        if hash.value.parse::<bcrypt::HashParts>().is_err() {
+        let parts = hash.value.parse::<bcrypt::HashParts>();
+        if !parts.is_ok_and(|parts| (4..=31).contains(&parts.get_cost())) {
             faults.at(&hash, format!("the password of {name} is no hash of bcrypt"));
         }
         users.insert(name, hash.value);

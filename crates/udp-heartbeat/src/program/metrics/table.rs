@@ -25,13 +25,23 @@ pub(super) fn page(snapshot: &Snapshot, accept: &str) -> Reply {
     ))
 }
 
-/// Whether JSON is named before anything that a browser shows.
+/// Whether JSON is preferred to what a browser shows; of two that are as welcome, the first.
 fn wants_json(accept: &str) -> bool {
-    let kinds = accept.split(',').filter_map(|range| range.split(';').next());
-    let first = kinds.map(|kind| kind.trim().to_ascii_lowercase()).find(|kind| {
-        matches!(kind.as_str(), "application/json" | "text/html" | "application/xhtml+xml" | "*/*")
-    });
-    first.as_deref() == Some("application/json")
+    let mut best = (false, 0.0);
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(|part| part.trim().to_ascii_lowercase());
+        let json = match parts.next().as_deref() {
+            Some("application/json") => true,
+            Some("text/html" | "application/xhtml+xml" | "*/*") => false,
+            _ => continue,
+        };
+        let quality = parts.find_map(|part| part.strip_prefix("q=").map(str::parse::<f64>));
+        let quality = quality.map_or(1.0, Result::unwrap_or_default);
+        if quality > best.1 {
+            best = (json, quality);
+        }
+    }
+    best.0
 }
 
 #[cfg(test)]
@@ -46,6 +56,9 @@ mod tests {
             ("application/json", true),
             ("Application/JSON;q=0.9, */*;q=0.1", true),
             ("text/html,application/xhtml+xml,application/json;q=0.9", false),
+            ("application/json;q=0.1, text/html", false),
+            ("*/*;q=0.1, application/json", true),
+            ("application/json;q=0", false),
         ] {
             assert_eq!(wants_json(accept), expected, "{accept}");
         }

@@ -51,11 +51,13 @@ fn is_near(ip: IpAddr) -> bool {
 }
 
 /// The IPv4 address that an IPv6 address is translated to on the way, or sent to in a tunnel:
-/// `::ffff:0:a.b.c.d` (RFC 2765 §2.1), NAT64's `64:ff9b::a.b.c.d` (RFC 6052 §2.1), 6to4 (RFC 3056 §2).
+/// `::ffff:0:a.b.c.d` (RFC 2765 §2.1), NAT64's `64:ff9b::a.b.c.d` (RFC 6052 §2.1) and the /96 prefixes
+/// of `64:ff9b:1::/48` (RFC 8215), 6to4 (RFC 3056 §2).
 fn inside(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let (high, low) = match ip.segments() {
         [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
         | [0x2002, high, low, ..] => (high, low),
         _ => return None,
     };
@@ -96,9 +98,10 @@ mod tests {
                      64:ff9b::224.0.0.1 2002:e000:1::";
         let near = "127.0.0.1 127.255.255.254 ::1 ::ffff:127.0.0.1 ::127.0.0.1 169.254.169.254 \
                     ::ffff:169.254.1.1 fe80::1 febf::1 64:ff9b::127.0.0.1 64:ff9b::a9fe:a9fe \
-                    ::ffff:0:127.0.0.1 2002:7f00:1::1 ::192.0.2.7";
+                    ::ffff:0:127.0.0.1 2002:7f00:1::1 ::192.0.2.7 64:ff9b:1::127.0.0.1 \
+                    64:ff9b:1:2::169.254.169.254";
         let far = "10.0.0.1 192.0.2.7 8.8.8.8 128.0.0.1 169.253.0.1 2001:db8::1 fd00::1 ::ffff:10.0.0.1 fec0::1 \
-                   64:ff9b::192.0.2.7 2002:c000:207::1";
+                   64:ff9b::192.0.2.7 64:ff9b:1::192.0.2.7 2002:c000:207::1";
         let cases = [
             ("", far, [never, near].join(" ")),
             ("0.0.0.0/0 ::/0", &[near, far].join(" "), never.into()),

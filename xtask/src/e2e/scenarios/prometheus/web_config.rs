@@ -136,6 +136,11 @@ const FILES: &[(&str, Takes)] = &[
     ),
     ("basic_auth_users:\n  john: doe\n", Neither("2: the password of john is no hash of bcrypt")),
     (
+        // A cost that bcrypt has not.
+        "basic_auth_users:\n  john: $2a$99$E/z8GRdjwwZbqg4ryM2Lh.MoMsKIIL2zTvJ0sksJFITMDz3f5ue46\n",
+        Neither("2: the password of john is no hash of bcrypt"),
+    ),
+    (
         "http_server_config:\n  headers:\n    X-Frame-Options: foo\n    Content-Type: foo\n",
         Neither(
             "3: X-Frame-Options is one of deny, sameorigin\n\
