@@ -101,6 +101,8 @@ fn pages_and_refusals() {
             "400 Bad Request",
             "no body",
         ),
+        (ask(at, "GET /metrics HTTP/1.1\r\n\r\n"), "400 Bad Request", "one Host"),
+        (ask(at, "GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n"), "400 Bad Request", "one Host"),
         (
             ask(at, "GET /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
             "400 Bad Request",
@@ -156,7 +158,7 @@ fn who_is_slow_keeps_nobody_out() {
     for (number, stream) in slow.iter_mut().enumerate() {
         let request: &[u8] = match number % 2 {
             0 => b"GET /metrics HTTP/1.1\r\nHo",
-            _ => b"GET /large HTTP/1.1\r\n\r\n",
+            _ => b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n",
         };
         // One that had to go for another cannot be written to.
         let _ = stream.write_all(request);
@@ -172,7 +174,7 @@ fn who_ends_its_side_gets_its_answer() {
     for version in ["1.0", "1.1"] {
         for (path, expected) in [("/metrics", 7), ("/-/healthy", 19), ("/large", LARGE)] {
             let mut stream = connect(at);
-            let request = format!("GET {path} HTTP/{version}\r\n\r\n");
+            let request = format!("GET {path} HTTP/{version}\r\nHost: x\r\n\r\n");
             stream.write_all(request.as_bytes()).expect("takes a request");
             stream.shutdown(Shutdown::Write).expect("is connected");
             let mut answer = Vec::new();
@@ -186,7 +188,7 @@ fn who_ends_its_side_gets_its_answer() {
 #[test]
 fn a_head_that_does_not_come_ends_the_connection() {
     let (_web, at) = start();
-    for beginning in ["", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\n\r\n"] {
+    for beginning in ["", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"] {
         let answer = ask(at, beginning);
         assert_eq!(answer.contains("200 OK"), beginning.ends_with("\n\r\n"), "{answer}");
     }
@@ -243,7 +245,7 @@ fn whatever_the_head() {
     let held = runner.run(&heads, |pieces| {
         let mut request = pieces.concat();
         // Which ends whatever it has begun, and is answered if nothing was.
-        request.extend(b"\r\n\r\nGET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n");
+        request.extend(b"\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         let mut stream = connect(at);
         let _ = stream.write_all(&request);
         let mut answer = Vec::new();

@@ -219,7 +219,7 @@ async fn denied(head: &Parts, rules: &Rules, peer: SocketAddr, shared: &Shared) 
 
 /// What is asked for.
 async fn page(head: Parts, connection: &Arc<Connection>, shared: &Arc<Shared>) -> Answer {
-    if let Some(reply) = pages::refusal(&head.method, head.uri.path(), &head.headers) {
+    if let Some(reply) = pages::refusal(&head) {
         let mut answer = plain(reply);
         let headers = answer.headers_mut();
         headers.insert(ALLOW, HeaderValue::from_static(pages::allowed(head.uri.path())));

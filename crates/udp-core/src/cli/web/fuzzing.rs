@@ -91,7 +91,7 @@ impl AsyncWrite for Client {
 }
 
 /// Comes behind all bytes, ends whatever they have begun, and is answered if nothing was.
-const LAST: &[u8] = b"\r\n\r\nGET /-/healthy HTTP/1.1\r\nConnection: close\r\n\r\n";
+const LAST: &[u8] = b"\r\n\r\nGET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 thread_local! {
     static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a timer");

@@ -3,8 +3,9 @@
 
 use std::fmt::Write;
 
-use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use hyper::{HeaderMap, Method, StatusCode};
+use hyper::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode, Version};
 
 use super::site::{Reply, Site};
 
@@ -13,17 +14,21 @@ pub(super) const HEALTHY: &str = "/-/healthy";
 pub(super) const READY: &str = "/-/ready";
 pub(super) const RELOAD: &str = "/-/reload";
 
-/// Why a request is not answered, from its head alone: it brings a body, in whatever form, or is made in
-/// a way that its page does not know.
-pub(super) fn refusal(method: &Method, path: &str, headers: &HeaderMap) -> Option<Reply> {
+/// Why a request is not answered, from its head alone: it brings a body, in whatever form, names no
+/// host or several (RFC 9112 §3.2), or is made in a way that its page does not know.
+pub(super) fn refusal(Parts { method, uri, version, headers, .. }: &Parts) -> Option<Reply> {
     let lengths = headers.get_all(CONTENT_LENGTH).iter();
     let has_length = lengths.into_iter().any(|value| value != "0");
     if has_length || headers.contains_key(TRANSFER_ENCODING) {
         return Some(Reply::text(StatusCode::BAD_REQUEST, "a request has no body here"));
     }
-    let (known, text) = match path {
-        RELOAD => (method == Method::POST || method == Method::PUT, "only POST or PUT"),
-        _ => (method == Method::GET || method == Method::HEAD, "only GET or HEAD"),
+    let hosts = headers.get_all(HOST).iter().count();
+    if hosts > 1 || hosts == 0 && *version >= Version::HTTP_11 {
+        return Some(Reply::text(StatusCode::BAD_REQUEST, "a request has one Host"));
+    }
+    let (known, text) = match uri.path() {
+        RELOAD => (*method == Method::POST || *method == Method::PUT, "only POST or PUT"),
+        _ => (*method == Method::GET || *method == Method::HEAD, "only GET or HEAD"),
     };
     (!known).then(|| Reply::text(StatusCode::METHOD_NOT_ALLOWED, text))
 }
@@ -71,24 +76,26 @@ mod tests {
 
     #[test]
     fn what_is_refused_by_its_head() {
+        let x = ("host", "x");
         let cases = [
-            ("GET", "/", &[][..], None),
-            ("HEAD", "/metrics", &[("content-length", "0")], None),
-            ("GET", "/", &[("content-length", "1")], Some(400)),
-            ("GET", "/", &[("content-length", "0"), ("content-length", "5")], Some(400)),
-            ("POST", "/-/reload", &[("transfer-encoding", "identity")], Some(400)),
-            ("POST", "/-/reload", &[], None),
-            ("PUT", "/-/reload", &[], None),
-            ("GET", "/-/reload", &[], Some(405)),
-            ("POST", "/metrics", &[], Some(405)),
-            ("BREW", "/nowhere", &[], Some(405)),
+            ("GET", "/", &[x][..], None),
+            ("GET", "/", &[], Some(400)),
+            ("GET", "/", &[x, ("host", "y")], Some(400)),
+            ("HEAD", "/metrics", &[x, ("content-length", "0")], None),
+            ("GET", "/", &[x, ("content-length", "1")], Some(400)),
+            ("GET", "/", &[x, ("content-length", "0"), ("content-length", "5")], Some(400)),
+            ("POST", "/-/reload", &[x, ("transfer-encoding", "identity")], Some(400)),
+            ("POST", "/-/reload", &[x], None),
+            ("PUT", "/-/reload", &[x], None),
+            ("GET", "/-/reload", &[x], Some(405)),
+            ("POST", "/metrics", &[x], Some(405)),
+            ("BREW", "/nowhere", &[x], Some(405)),
         ];
         for (method, path, given, expected) in cases {
-            let mut headers = HeaderMap::new();
-            for (name, value) in given {
-                headers.append(*name, value.parse().unwrap());
-            }
-            let refused = refusal(&method.parse().unwrap(), path, &headers);
+            let request = hyper::Request::builder().method(method).uri(path);
+            let request =
+                given.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+            let refused = refusal(&request.body(()).unwrap().into_parts().0);
             let status = refused.map(|reply| reply.status.as_u16());
             assert_eq!(status, expected, "{method} {path} {given:?}");
         }
