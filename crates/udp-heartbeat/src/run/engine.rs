@@ -21,7 +21,7 @@ use super::discovery::Discovery;
 use super::lookup::{Found, Resolver};
 use super::observers::Observers;
 use super::poller::{FEW, Poller, Ready};
-use super::ports::{Came, Drained, Ports};
+use super::ports::{BATCH, Came, Drained, Ports};
 use crate::probe::meter::Meters;
 use crate::probe::schedule::{TargetId, Timeline};
 use crate::probe::snapshot::Snapshot;
@@ -33,6 +33,8 @@ use crate::probe::window::Seq;
 
 /// Where beats are at most this far apart, replies are not waited for in between.
 const LAZY: Duration = Duration::from_millis(10);
+/// Then the replies of a few beats, which the kernel has stamped, are read together.
+const TOGETHER: Duration = Duration::from_millis(2);
 /// Many targets' beats that are due within this time leave together.
 pub(super) const TICK: Duration = Duration::from_millis(1);
 /// The longest time that is given to receiving at once.
@@ -128,6 +130,8 @@ pub(crate) struct Engine {
     pub(crate) next_tick: Mono,
     /// Beats sent since what came was last taken.
     pub(crate) unread: usize,
+    /// What came since then need not be taken before this.
+    pub(crate) next_reading: Mono,
     pub(super) taking: VecDeque<Taking>,
     pub(super) has_run: bool,
 }
@@ -166,6 +170,11 @@ impl Engine {
     /// `now`. The sockets are asked anew where that matters: what came until `now` must be known.
     fn receive(&mut self, ready: &mut Ready, now: Mono) {
         let expiring = self.targets.next_expiry().is_some_and(|due| due <= now);
+        let few = 2 * self.unread < BATCH && now < self.next_reading;
+        if few && !expiring && !ready.asked && self.ports.kernel_stamps() {
+            return;
+        }
+        self.next_reading = now + TOGETHER;
         if expiring || !ready.asked {
             self.find_ready(ready, now);
         }

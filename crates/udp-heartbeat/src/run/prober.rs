@@ -138,6 +138,7 @@ impl Prober {
             lag_buckets: plan.metered.then(Buckets::default),
             batch: Batch::default(),
             next_tick: now,
+            next_reading: now,
             unread: 0,
             taking: Default::default(),
             has_run: false,
