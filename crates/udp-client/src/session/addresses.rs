@@ -40,10 +40,10 @@ impl Addresses {
     /// already, the next is from now on, after the last one the first again. True if this message
     /// may go there too.
     pub fn turn_from(&mut self, peer: SocketAddr, asked: usize) -> bool {
-        if self.answered {
-            return false;
-        }
         if self.peer() == peer {
+            if self.answered {
+                return false;
+            }
             self.current = (self.current + 1) % self.all.len().max(1);
         }
         asked + 1 < self.all.len()
@@ -70,7 +70,10 @@ mod tests {
             assert_eq!((it.turn_from(peer, asked), it.peer()), (may, next), "{peer} {asked}");
         }
         it.answered();
-        assert_eq!((it.turn_from(b, 0), it.peer()), (false, b));
+        // What was under way to another when the answer came goes to who answered.
+        for (peer, asked, may) in [(b, 0, false), (a, 0, true), (c, 1, true), (a, 2, false)] {
+            assert_eq!((it.turn_from(peer, asked), it.peer()), (may, b), "{peer} {asked}");
+        }
         let mut one = Addresses::new(vec![a]);
         assert_eq!((one.turn_from(a, 0), one.peer()), (false, a));
     }
