@@ -5,8 +5,11 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
+use std::time::Duration;
 
 use driver::Launch;
+use udp_core::clock;
+use udp_core::socket::stamped;
 
 /// A peer on a socket of its own, which does as told with each datagram until it is asked to stop.
 pub(crate) struct Peer {
@@ -123,6 +126,23 @@ fn finished(it: driver::Finished) -> Finished {
     Finished { code: it.status.code(), out: it.out(), err: it.err(), stdout: it.stdout }
 }
 
+/// Keeps the kernel stamping what comes: it begins a moment after the first socket asks for it
+/// (`net_enable_timestamp`), and what comes before that is stamped when it is read.
+fn stamping() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    assert!(stamped::enable(&socket));
+    let own = socket.local_addr().unwrap();
+    let stamped = (0..5000).any(|_| {
+        socket.send_to(b"hello", own).unwrap();
+        let after = clock::wall();
+        clock::sleep(Duration::from_millis(2));
+        let (.., at) = stamped::receive(&socket, &mut [0; 16], UdpSocket::recv_from).unwrap();
+        at.is_some_and(|at| at <= after)
+    });
+    assert!(stamped);
+    socket
+}
+
 /// The process is stopped from its first message until long after the time of two seconds for the answer,
 /// which comes in time or `late`.
 pub(crate) fn suspended(
@@ -131,6 +151,7 @@ pub(crate) fn suspended(
     answer: fn(&[u8]) -> Vec<u8>,
     late: bool,
 ) -> Finished {
+    let _stamping = stamping();
     let (tell_id, id) = std::sync::mpsc::channel::<u32>();
     let peer = Peer::new(move |socket, bytes, from, number| {
         if number > 1 {
@@ -142,7 +163,7 @@ pub(crate) fn suspended(
             assert!(status.unwrap().success());
         };
         signal("-STOP");
-        let pause = || udp_core::clock::sleep(std::time::Duration::from_millis(2500));
+        let pause = || clock::sleep(Duration::from_millis(2500));
         late.then(pause);
         socket.send_to(&answer(bytes), from).unwrap();
         (!late).then(pause);

@@ -137,6 +137,7 @@ mod tests {
         }
         assert!(stamped, "the time is that of the arrival");
     }
+
     #[test]
     fn a_filter_that_refuses_the_call_keeps_nothing_out() {
         for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EOPNOTSUPP, libc::EINVAL] {
