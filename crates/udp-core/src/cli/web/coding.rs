@@ -6,18 +6,14 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::accept::preferred;
+
 /// Bytes below which it is not worth the time.
 const SMALL: usize = 1024;
 
 /// Whether `Accept-Encoding` asks for gzip.
 pub(super) fn takes_gzip(accept: &str) -> bool {
-    let weight = |range: &str| {
-        let (coding, parameter) = range.split_once(';').unwrap_or((range, "q=1"));
-        let gzip = ["gzip", "x-gzip"].iter().any(|name| coding.trim().eq_ignore_ascii_case(name));
-        let quality = parameter.trim().strip_prefix("q=").and_then(|it| it.parse::<f32>().ok());
-        gzip.then(|| quality.unwrap_or(0.0))
-    };
-    accept.split(',').find_map(weight).is_some_and(|quality| quality > 0.0)
+    preferred(accept, |coding, _| matches!(coding, "gzip" | "x-gzip").then_some(())).is_some()
 }
 
 /// The body in gzip; none where that is not worth it.

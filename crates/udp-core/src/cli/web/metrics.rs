@@ -14,6 +14,7 @@ pub use prometheus_client::encoding::{
 };
 pub use prometheus_client::metrics::MetricType;
 
+use super::accept::preferred;
 use super::site::Reply;
 
 /// A format.
@@ -30,41 +31,24 @@ pub enum Format {
 impl Format {
     /// The format that `Accept` prefers of those there are; text where it names none.
     pub fn negotiate(accept: &str) -> Format {
-        let mut best = (Format::Text, 0.0);
-        for range in accept.split(',') {
-            let mut parts = range.split(';').map(|part| part.trim().to_ascii_lowercase());
-            let kind = parts.next().unwrap_or_default();
-            let parts: Vec<String> = parts.collect();
-            let says = |name: &str| {
-                let found = parts.iter().find_map(|part| part.strip_prefix(name));
-                found.and_then(|value| value.trim_start().strip_prefix('=')).map(str::trim)
-            };
-            let quality = match says("q") {
-                Some(quality) => quality.parse::<f64>().unwrap_or(0.0),
-                None => 1.0,
-            };
-            let format = match kind.as_str() {
-                "application/vnd.google.protobuf"
-                    if says("proto") == Some("io.prometheus.client.metricfamily")
-                        && says("encoding") == Some("delimited") =>
-                {
-                    Format::Protobuf
-                }
-                "application/openmetrics-text"
-                    if matches!(says("version"), None | Some("1.0.0" | "0.0.1")) =>
-                {
-                    Format::OpenMetrics
-                }
-                "text/plain" if matches!(says("version"), None | Some("0.0.4")) => Format::Text,
-                "text/*" | "*/*" => Format::Text,
-                _ => continue,
-            };
-            // Of two that are as welcome, the one that is named first.
-            if quality > best.1 {
-                best = (format, quality);
+        let known = |kind: &str, says: &dyn Fn(&str) -> Option<String>| match kind {
+            "application/vnd.google.protobuf" => {
+                let ours = says("proto").as_deref() == Some("io.prometheus.client.metricfamily")
+                    && says("encoding").as_deref() == Some("delimited");
+                ours.then_some(Format::Protobuf)
             }
-        }
-        best.0
+            "application/openmetrics-text" => {
+                let ours = matches!(says("version").as_deref(), None | Some("1.0.0" | "0.0.1"));
+                ours.then_some(Format::OpenMetrics)
+            }
+            "text/plain" => {
+                let ours = matches!(says("version").as_deref(), None | Some("0.0.4"));
+                ours.then_some(Format::Text)
+            }
+            "text/*" | "*/*" => Some(Format::Text),
+            _ => None,
+        };
+        preferred(accept, known).unwrap_or(Format::Text)
     }
 
     fn content_type(self) -> &'static str {

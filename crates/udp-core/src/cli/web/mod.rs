@@ -4,6 +4,7 @@
 //! bounded, a request's body is refused, and the pages that ask the program wait on threads apart.
 //! hyper speaks the protocol (RFC 9110, RFC 9112).
 
+mod accept;
 mod alternative_names;
 mod coding;
 mod config;
@@ -22,6 +23,7 @@ mod site;
 mod tls;
 mod written;
 
+pub use accept::preferred;
 pub use guard::Guard;
 pub use pages::escape;
 pub use server::{Bound, Web};

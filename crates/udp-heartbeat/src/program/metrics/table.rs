@@ -1,6 +1,6 @@
 //! The table of the targets, for people and for programs.
 
-use udp_core::cli::web::{Reply, escape};
+use udp_core::cli::web::{Reply, escape, preferred};
 
 use crate::probe::snapshot::Snapshot;
 use crate::report::{COLUMNS, cells, targets_json};
@@ -27,21 +27,12 @@ pub(super) fn page(snapshot: &Snapshot, accept: &str) -> Reply {
 
 /// Whether JSON is preferred to what a browser shows; of two that are as welcome, the first.
 fn wants_json(accept: &str) -> bool {
-    let mut best = (false, 0.0);
-    for range in accept.split(',') {
-        let mut parts = range.split(';').map(|part| part.trim().to_ascii_lowercase());
-        let json = match parts.next().as_deref() {
-            Some("application/json") => true,
-            Some("text/html" | "application/xhtml+xml" | "*/*") => false,
-            _ => continue,
-        };
-        let quality = parts.find_map(|part| part.strip_prefix("q=").map(str::parse::<f64>));
-        let quality = quality.map_or(1.0, Result::unwrap_or_default);
-        if quality > best.1 {
-            best = (json, quality);
-        }
-    }
-    best.0
+    let known = |kind: &str, _: &dyn Fn(&str) -> Option<String>| match kind {
+        "application/json" => Some(true),
+        "text/html" | "application/xhtml+xml" | "*/*" => Some(false),
+        _ => None,
+    };
+    preferred(accept, known) == Some(true)
 }
 
 #[cfg(test)]
