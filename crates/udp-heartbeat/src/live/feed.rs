@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use udp_core::clock::Mono;
 
 use super::history::Outcome;
@@ -46,8 +46,17 @@ pub(crate) struct Fed {
 /// Both ends.
 pub(crate) fn feed() -> (Feed, Fed) {
     let (beats, of_beats) = bounded(BEATS);
-    let (news, of_news) = bounded(NEWS);
+    // Seldom much: a bounded channel would take all its memory at once.
+    let (news, of_news) = unbounded();
     (Feed { beats, news }, Fed { beats: of_beats, news: of_news })
+}
+
+impl Feed {
+    fn say(&self, news: News) {
+        if self.news.len() < NEWS {
+            let _ = self.news.send(news);
+        }
+    }
 }
 
 impl Observer for Feed {
@@ -60,7 +69,7 @@ impl Observer for Feed {
                 End::Pending => return,
             },
             What::State { change, .. } => {
-                let _ = self.news.try_send(News::State(event.target, change));
+                self.say(News::State(event.target, change));
                 return;
             }
             _ => return,
@@ -69,7 +78,7 @@ impl Observer for Feed {
     }
 
     fn begin(&mut self, target: TargetId, label: &Arc<str>, _given: &str) {
-        let _ = self.news.try_send(News::Begin(target, label.clone()));
+        self.say(News::Begin(target, label.clone()));
     }
 
     fn wants_sent(&self) -> bool {
